@@ -1,0 +1,192 @@
+//! The whole application, the same for the binary and for the tests: routes, their document, and what answers when no
+//! route does. Routes are mounted and documented in one act.
+
+use crate::auth::{self, Gate, Permission, Who};
+use crate::http::spec::{self, Mark};
+use crate::http::trace::{Base, trace};
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::telemetry;
+use crate::{directory, health, insight, intake};
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse, fn_service};
+use actix_web::http::header::{self, CacheControl, CacheDirective, HeaderValue};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, web};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme};
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Todoku",
+        description = "Todoku (届く, \"it arrives\"): partners report on the end customers they serve, the vendor sees health across all channels.\n\n\
+            代理店が最終顧客の状況を報告し、ベンダーが全チャネルのヘルスを把握するためのゲートウェイです。\n\n\
+            Conventions: JSON in snake_case; moments in RFC 3339 UTC, days as YYYY-MM-DD in the vendor's calendar; errors as RFC 9457 problems with English and \
+            Japanese titles; lists by sealed cursors; `Idempotency-Key` honoured on every write; `ETag` and `If-Match` where a change could overwrite another's; \
+            `?dry_run=true` on every write.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact(name = "Todoku", url = "https://todoku.example")
+    ),
+    tags(
+        (name = "Sign-in", description = "Access tokens and the keys that verify them."),
+        (name = "Partners", description = "Those who sell or serve for the vendor, in their tree."),
+        (name = "Clients", description = "Credentials of partners' systems."),
+        (name = "Customers", description = "End customers, each as served by one partner."),
+        (name = "Subscriptions", description = "What customers bought."),
+        (name = "Measures", description = "The catalogue of what may be observed."),
+        (name = "Observations", description = "Single dated values."),
+        (name = "Scorecards", description = "The policy by which evidence becomes health."),
+        (name = "Status reports", description = "Partners' dated statements about customers."),
+        (name = "Health", description = "How customers are doing, and why."),
+        (name = "Insights", description = "Figures over many customers."),
+        (name = "Problems", description = "What errors mean."),
+        (name = "Document", description = "This document.")
+    )
+)]
+struct Base31;
+
+/// The finished document, as served.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// As JSON.
+    pub json: Arc<str>,
+    /// Templates and methods, for 404 and 405.
+    routes: Arc<Vec<(Vec<String>, Vec<&'static str>)>>,
+}
+
+/// Mounts every route.
+fn routes(config: &mut ServiceConfig) {
+    auth::routes(config);
+    directory::routes(config);
+    intake::routes(config);
+    health::routes(config);
+    insight::routes(config);
+    config.service(openapi_document);
+}
+
+/// The API document, OpenAPI 3.1, for a server at `base`.
+pub fn document(base: &str) -> Document {
+    let (_, mut document) = App::new().into_utoipa_app().openapi(Base31::openapi()).configure(routes).split_for_parts();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document.servers = Some(vec![utoipa::openapi::Server::new(base)]);
+    let scopes = Scopes::from_iter(Permission::ALL.iter().map(|permission| (permission.as_str(), permission.says())));
+    let components = document.components.get_or_insert_default();
+    let flow = Flow::ClientCredentials(ClientCredentials::new(format!("{base}/oauth/token"), scopes));
+    components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
+    components.add_security_scheme("client_basic", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Basic).build()));
+    spec::finish(&mut document, mark);
+    let routes = templates(&document);
+    let json = document.to_pretty_json().unwrap_or_default();
+    Document { json: json.into(), routes: Arc::new(routes) }
+}
+
+/// What the table of authority says of an operation.
+fn mark(id: &str) -> Option<Mark> {
+    if auth::public_routes().contains(&id) {
+        return Some(Mark { scope: None, who: "public", writes: false, if_match: false });
+    }
+    let rule = auth::rule(id)?;
+    let who = match rule.who {
+        Who::Any => "any",
+        Who::Vendor => "vendor",
+    };
+    Some(Mark { scope: Some(rule.permission.as_str()), who, writes: rule.writes, if_match: rule.if_match })
+}
+
+fn templates(document: &OpenApi) -> Vec<(Vec<String>, Vec<&'static str>)> {
+    let each = |(path, item): (&String, &utoipa::openapi::PathItem)| {
+        let methods = [("GET", &item.get), ("HEAD", &item.get), ("POST", &item.post), ("PUT", &item.put), ("PATCH", &item.patch), ("DELETE", &item.delete)];
+        (path.split('/').map(str::to_owned).collect(), methods.into_iter().filter(|(_, op)| op.is_some()).map(|(name, _)| name).collect())
+    };
+    document.paths.paths.iter().map(each).collect()
+}
+
+/// The API document
+#[utoipa::path(operation_id = "openapi_document", tag = "Document", security(()), responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
+#[get("/openapi.json")]
+async fn openapi_document(document: web::Data<Document>) -> HttpResponse {
+    let cache = CacheControl(vec![CacheDirective::Public, CacheDirective::MaxAge(300)]);
+    HttpResponse::Ok().insert_header(cache).content_type("application/json").body(document.json.to_string())
+}
+
+/// No route took it: an unknown path is 404; a known one with another method is 405 and says which there are.
+async fn no_route(request: ServiceRequest) -> Result<ServiceResponse, actix_web::Error> {
+    let segments: Vec<&str> = request.path().split('/').collect();
+    let fits = |template: &[String]| template.len() == segments.len() && template.iter().zip(&segments).all(|(t, s)| t == s || t.starts_with('{') && !s.is_empty());
+    let document = request.app_data::<web::Data<Document>>().cloned();
+    let methods: Vec<&'static str> = document.iter().flat_map(|d| d.routes.iter()).filter(|(template, _)| fits(template)).flat_map(|(_, methods)| methods.clone()).collect();
+    let fault = Fault::of(if methods.is_empty() { Code::NotFound } else { Code::MethodNotAllowed });
+    let (request, _) = request.into_parts();
+    let mut response = ServiceResponse::from_err(fault, request);
+    if let (false, Ok(allow)) = (methods.is_empty(), HeaderValue::from_str(&methods.join(", "))) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    Ok(response)
+}
+
+/// `/docs` without its slash.
+async fn to_docs() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+}
+
+/// Serves the API on a bound listener until the server is stopped.
+pub fn serve(gate: web::Data<Gate>, listener: TcpListener) -> std::io::Result<Server> {
+    let settings = gate.state.config.server.clone();
+    let document = web::Data::new(document(&settings.public_url));
+    let base = web::Data::new(Base(settings.public_url.clone()));
+    let threads = if settings.threads == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { settings.threads };
+    let server = HttpServer::new(move || {
+        let viewer = utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json"));
+        let app = App::new().wrap(from_fn(trace)).app_data(gate.clone()).app_data(document.clone()).app_data(base.clone());
+        let (app, _) = app.into_utoipa_app().configure(routes).split_for_parts();
+        app.service(web::resource("/docs").to(to_docs)).service(viewer).default_service(fn_service(no_route))
+    })
+    .workers(threads)
+    .client_request_timeout(Duration::from_secs(5))
+    .shutdown_timeout(settings.stop_seconds)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+/// Whether the process is alive.
+async fn healthy() -> HttpResponse {
+    HttpResponse::Ok().body("ok\n")
+}
+
+/// Whether it can serve: tenants are known and the database answers.
+async fn ready(gate: web::Data<Gate>) -> HttpResponse {
+    let answers = async {
+        gate.tenancy.check_fresh()?;
+        let tx = gate.state.db.begin_read(auth::SystemScope::auth()).await?;
+        tx.rollback().await;
+        Ok::<(), Fault>(())
+    };
+    match answers.await {
+        Ok(()) => HttpResponse::Ok().body("ready\n"),
+        Err(fault) => HttpResponse::ServiceUnavailable().body(format!("{}\n", fault.code.slug())),
+    }
+}
+
+async fn metrics(_: HttpRequest) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(telemetry::metrics())
+}
+
+/// Serves /healthz, /readyz and /metrics, apart from the API.
+pub fn serve_ops(gate: web::Data<Gate>, listener: TcpListener) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(gate.clone())
+            .service(web::resource("/healthz").get(healthy))
+            .service(web::resource("/readyz").get(ready))
+            .service(web::resource("/metrics").get(metrics))
+    });
+    Ok(server.workers(1).disable_signals().listen(listener)?.run())
+}

@@ -1,0 +1,313 @@
+//! One extractor for every operation. It runs the checks in the one fixed order of SECURITY c.9 - guard, then body bytes,
+//! path, query, body - so that an unauthorised body is never read and a status never depends on what exists.
+
+use super::action::{Action, Who};
+use super::gate::Gate;
+use super::principal::Caller;
+use super::scope::Grant;
+use super::tenancy::Standing;
+use super::token;
+use crate::db::Tx;
+use crate::http::body::{self, Faults, MAX_BATCH_BODY, MAX_BODY};
+use crate::http::etag::IfMatch;
+use crate::http::limit::{Class, Place};
+use crate::http::page::Asked;
+use crate::http::query::{Limit, Param};
+use crate::http::trace::Trace;
+use crate::http::{idempotency, query};
+use crate::kernel::code::Code;
+use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::id::{CustomerId, PartnerId, PrincipalId, RequestId, ScorecardId, TypeId};
+use crate::kernel::text::Broken;
+use crate::state::sha256;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev, web};
+use deserr::Deserr;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+/// What an operation reads from its query string beyond its own parameters.
+pub trait Query: Deserr<Faults> + 'static {
+    /// The partner the vendor's staff act for, `?partner=`.
+    fn acting(&self) -> Option<PartnerId> {
+        None
+    }
+    /// Whether everything is to be undone at the end, `?dry_run=true`.
+    fn dry_run(&self) -> bool {
+        false
+    }
+}
+
+impl Query for query::NoQuery {}
+
+/// The ids in a path.
+pub trait Ids: Sized + 'static {
+    /// Reads them; `None` for any spelling that is not canonical.
+    fn read(request: &HttpRequest) -> Option<Self>;
+}
+
+fn id<I: TypeId + std::str::FromStr>(request: &HttpRequest) -> Option<I> {
+    request.match_info().get(&format!("{}_id", I::KIND))?.parse().ok()
+}
+
+impl Ids for () {
+    fn read(_: &HttpRequest) -> Option<Self> {
+        Some(())
+    }
+}
+
+macro_rules! path_ids {
+    ($($name:ty),*) => {$(
+        impl Ids for $name {
+            fn read(request: &HttpRequest) -> Option<Self> { id(request) }
+        }
+    )*};
+}
+path_ids!(PartnerId, CustomerId, ScorecardId);
+
+impl Ids for (PartnerId, PrincipalId) {
+    fn read(request: &HttpRequest) -> Option<Self> {
+        Some((id(request)?, id(request)?))
+    }
+}
+
+/// The kind of body an operation reads.
+pub trait Body: Sized + 'static {
+    /// The media types, of which the first is documented; none for no body.
+    const MEDIA: &'static [&'static str];
+    /// The largest size.
+    const LIMIT: usize;
+    /// Whether it takes one of the caller's places for batches.
+    const BATCH: bool = false;
+    /// Reads it.
+    fn read(bytes: &[u8]) -> Result<Self, Fault>;
+}
+
+/// No body.
+pub struct NoBody;
+
+impl Body for NoBody {
+    const MEDIA: &'static [&'static str] = &[];
+    const LIMIT: usize = 0;
+    fn read(_: &[u8]) -> Result<Self, Fault> {
+        Ok(Self)
+    }
+}
+
+/// A JSON document.
+pub struct Json<T>(pub T);
+
+impl<T: Deserr<Faults> + 'static> Body for Json<T> {
+    const MEDIA: &'static [&'static str] = &["application/json"];
+    const LIMIT: usize = MAX_BODY;
+    fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        body::decode(body::parse(bytes)?).map(Self).map_err(Fault::invalid)
+    }
+}
+
+/// A JSON merge patch (RFC 7396).
+pub struct Patch<T>(pub T);
+
+impl<T: Deserr<Faults> + 'static> Body for Patch<T> {
+    const MEDIA: &'static [&'static str] = &["application/merge-patch+json", "application/json"];
+    const LIMIT: usize = MAX_BODY;
+    fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        Json::read(bytes).map(|Json(patch)| Self(patch))
+    }
+}
+
+/// Names the one member of a batch's body.
+pub trait BatchOf: 'static {
+    /// The member.
+    const MEMBER: &'static str;
+}
+
+/// The rows of a batch, each still to be decoded on its own.
+pub struct Batch<K> {
+    /// The rows.
+    pub rows: Vec<serde_json::Value>,
+    kind: std::marker::PhantomData<K>,
+}
+
+/// The most rows of a batch.
+const MAX_ROWS: usize = 10_000;
+
+impl<K: BatchOf> Body for Batch<K> {
+    const MEDIA: &'static [&'static str] = &["application/json"];
+    const LIMIT: usize = MAX_BATCH_BODY;
+    const BATCH: bool = true;
+    fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        let serde_json::Value::Object(mut members) = body::parse(bytes)? else {
+            return Err(Fault::field("", Broken::WrongType));
+        };
+        let given = members.remove(K::MEMBER);
+        let escaped = |key: &String| format!("/{}", key.replace('~', "~0").replace('/', "~1"));
+        let mut faults: Vec<FieldFault> = members.keys().take(100).map(|key| FieldFault { pointer: escaped(key), code: Broken::UnknownField }).collect();
+        let wrong = match given {
+            None => Some(Broken::Required),
+            Some(serde_json::Value::Array(rows)) if rows.len() > MAX_ROWS => Some(Broken::TooLong),
+            Some(serde_json::Value::Array(rows)) if rows.is_empty() => Some(Broken::Empty),
+            Some(serde_json::Value::Array(rows)) if faults.is_empty() => return Ok(Self { rows, kind: std::marker::PhantomData }),
+            Some(serde_json::Value::Array(_)) => None,
+            Some(_) => Some(Broken::WrongType),
+        };
+        faults.extend(wrong.map(|code| FieldFault { pointer: format!("/{}", K::MEMBER), code }));
+        Err(Fault::invalid(faults))
+    }
+}
+
+/// A request that has passed the guard and whose parts have been read.
+pub struct Call<A: Action, P = (), Q = query::NoQuery, B = NoBody> {
+    /// The ids in the path.
+    pub path: P,
+    /// The query.
+    pub query: Q,
+    /// The body.
+    pub body: B,
+    /// The door it came through.
+    pub gate: web::Data<Gate>,
+    /// Who calls.
+    pub caller: Caller,
+    /// The version the caller saw, where the operation demands it.
+    pub if_match: IfMatch,
+    /// The Idempotency-Key, if one was given.
+    pub key: Option<String>,
+    /// What this very request is: equal for a retry, different for another request.
+    pub fingerprint: Vec<u8>,
+    /// The template of the path.
+    pub route: String,
+    /// The method.
+    pub method: String,
+    /// The request's id.
+    pub request_id: RequestId,
+    url_path: String,
+    query_string: String,
+    scope: A::Scope,
+    _place: Option<Place>,
+}
+
+impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
+    /// The authority of this call.
+    pub fn scope(&self) -> A::Scope
+    where
+        A::Scope: Clone,
+    {
+        self.scope.clone()
+    }
+
+    /// Reads in one read-only transaction.
+    pub async fn read<T>(&self, look: impl AsyncFnOnce(&Tx<A::Scope>) -> Result<T, Fault>) -> Result<T, Fault>
+    where
+        A::Scope: Clone,
+    {
+        let tx = self.gate.state.db.begin_read(self.scope()).await?;
+        let seen = look(&tx).await;
+        tx.rollback().await;
+        seen
+    }
+
+    /// What page of a list is asked for. Its cursors are bound to the caller, the path and every other parameter.
+    pub fn page<'a>(&'a self, limit: Option<&Param<Limit>>, cursor: Option<&'a str>) -> Asked<'a> {
+        let mut filters: Vec<(String, String)> =
+            url::form_urlencoded::parse(self.query_string.as_bytes()).into_owned().filter(|(name, _)| name != "limit" && name != "cursor").collect();
+        filters.sort();
+        let filters = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(filters).finish();
+        let list = format!("{}|{}|{}|{filters}", self.url_path, self.caller.vendor(), self.caller.caller_id());
+        let glue = if filters.is_empty() { "" } else { "?" };
+        let link = format!("{}{}{glue}{filters}", self.gate.issuer(), self.url_path);
+        Asked { list, link, limit: limit.map_or(Limit::default(), |limit| limit.0).0, cursor }
+    }
+}
+
+impl<A, P, Q, B> FromRequest for Call<A, P, Q, B>
+where
+    A: Action,
+    P: Ids,
+    Q: Query,
+    B: Body,
+{
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Fault>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move { admit(&request, &mut payload).await })
+    }
+}
+
+async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payload: &mut dev::Payload) -> Result<Call<A, P, Q, B>, Fault> {
+    let gate = request.app_data::<web::Data<Gate>>().cloned().ok_or_else(|| Fault::internal("no gate"))?;
+    if let Some(address) = peer(request, gate.state.config.server.trust_forwarded_for) {
+        gate.limits.address(address)?;
+    }
+    let caller = authenticate(request, &gate)?;
+    let rule = A::RULE;
+    if !caller.may(rule.permission) || rule.who == Who::Vendor && caller.partner().is_some() {
+        return Err(Fault::of(Code::InsufficientScope));
+    }
+    let class = if rule.writes { Class::Write } else { Class::Read };
+    let budget = gate.limits.request(caller.caller_id(), class)?;
+    request.extensions_mut().insert(budget);
+    let place = if B::BATCH { Some(gate.limits.batch(caller.caller_id())?) } else { None };
+    if !B::MEDIA.is_empty() {
+        B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
+    }
+    check_accept(request)?;
+    let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
+    let key = if rule.writes { idempotency::key(request.headers())? } else { None };
+    let if_match = if rule.if_match { IfMatch::required(request)? } else { IfMatch::Any };
+    let path = P::read(request).ok_or(Fault::of(Code::NotFound))?;
+    let asked: Q = query::parse(request.query_string())?;
+    let scope = A::Scope::grant(&caller, &gate.tenancy, asked.acting())?;
+    let method = request.method().as_str().to_owned();
+    let media = request.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
+    let fingerprint = sha256(&[method.as_bytes(), request.path().as_bytes(), request.query_string().as_bytes(), media, &bytes]);
+    let body = B::read(&bytes)?;
+    let request_id = request.extensions().get::<Trace>().map(|trace| trace.0).ok_or_else(|| Fault::internal("no request id"))?;
+    let route = request.match_pattern().unwrap_or_default();
+    let (url_path, query_string) = (request.path().to_owned(), request.query_string().to_owned());
+    Ok(Call { path, query: asked, body, gate, caller, if_match, key, fingerprint, route, method, request_id, url_path, query_string, scope, _place: place })
+}
+
+/// The caller's address: the peer, or what the one trusted proxy says it saw.
+pub(super) fn peer(request: &HttpRequest, trust: bool) -> Option<IpAddr> {
+    let forwarded = || request.headers().get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok();
+    trust.then(forwarded).flatten().or_else(|| request.peer_addr().map(|address| address.ip()))
+}
+
+fn authenticate(request: &HttpRequest, gate: &Gate) -> Result<Caller, Fault> {
+    let mut given = request.headers().get_all(header::AUTHORIZATION);
+    let refused = |cause: &str| Fault { cause: Some(cause.to_owned()), ..Fault::of(Code::Unauthenticated) };
+    let Some(value) = given.next() else { return Err(Fault::of(Code::Unauthenticated)) };
+    if given.next().is_some() {
+        return Err(Fault::of(Code::MalformedRequest));
+    }
+    let text = value.to_str().map_err(|_| refused("not ASCII"))?;
+    let token = text.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()).ok_or_else(|| refused("not a bearer token"))?;
+    let claims = token::verify(&gate.keyring(), gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
+    gate.tenancy.check_fresh()?;
+    let standing = gate.tenancy.standing(claims.ven.uuid(), claims.par.map(TypeId::uuid), claims.sub.uuid(), Some(claims.cep));
+    let granted = match standing {
+        Standing::Gone => return Err(refused("the principal is gone or of another epoch")),
+        Standing::Suspended => return Err(Fault::of(Code::TenantSuspended)),
+        Standing::Good(granted) => granted,
+    };
+    // A scope taken away from the client takes effect at once, whatever the token says.
+    let permissions = claims.scope.split(' ').filter(|scope| granted.iter().any(|g| g == scope)).filter_map(|scope| scope.parse().ok()).collect();
+    Ok(Caller { vendor: claims.ven, partner: claims.par, principal: claims.sub, permissions })
+}
+
+fn check_accept(request: &HttpRequest) -> Result<(), Fault> {
+    let mut given = request.headers().get_all(header::ACCEPT).peekable();
+    if given.peek().is_none() {
+        return Ok(());
+    }
+    let acceptable = given.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        let refused = parts.any(|p| matches!(p, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        !refused && ["*/*", "application/*", "application/json"].iter().any(|known| essence.eq_ignore_ascii_case(known))
+    });
+    if acceptable { Ok(()) } else { Err(Fault::of(Code::NotAcceptable)) }
+}

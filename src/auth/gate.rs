@@ -1,0 +1,72 @@
+//! What stands at the door of a process: limits, signing keys and the knowledge of tenants, kept fresh.
+
+use super::keys::{Keyring, make_first_key};
+use super::tenancy::Tenancy;
+use crate::http::limit::Limits;
+use crate::kernel::error::Fault;
+use crate::state::State;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// How often tenants are looked at again; a revocation bites within two seconds.
+const REFRESH: Duration = Duration::from_secs(1);
+/// The signing keys are looked at every so many refreshes.
+const KEYS_EVERY: u32 = 5;
+
+/// The door.
+pub struct Gate {
+    /// What all share.
+    pub state: Arc<State>,
+    /// Who may call.
+    pub tenancy: Tenancy,
+    /// How often.
+    pub limits: Limits,
+    keyring: RwLock<Arc<Keyring>>,
+}
+
+impl Gate {
+    /// Opens the door: makes the first signing key if there is none, reads keys and tenants.
+    pub async fn open(state: Arc<State>) -> Result<Self, Fault> {
+        make_first_key(&state.db, &state.keys).await?;
+        let keyring = Keyring::load(&state.db, &state.keys).await?;
+        let limits = Limits::new(&state.config.limits);
+        let gate = Self { state, tenancy: Tenancy::default(), limits, keyring: RwLock::new(Arc::new(keyring)) };
+        gate.tenancy.refresh(&gate.state.db).await?;
+        Ok(gate)
+    }
+
+    /// The keys in use.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Our own name: issuer and audience of our tokens.
+    pub fn issuer(&self) -> &str {
+        &self.state.config.server.public_url
+    }
+
+    /// Reads the signing keys again.
+    pub async fn refresh_keys(&self) -> Result<(), Fault> {
+        let fresh = Arc::new(Keyring::load(&self.state.db, &self.state.keys).await?);
+        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// Keeps the door's knowledge fresh for as long as it is polled.
+    pub async fn keep_fresh(&self) {
+        let mut turns = 0u32;
+        loop {
+            tokio::time::sleep(REFRESH).await;
+            turns = turns.wrapping_add(1);
+            if let Err(fault) = self.tenancy.refresh(&self.state.db).await {
+                tracing::warn!(%fault, "tenants could not be refreshed");
+            }
+            if turns % KEYS_EVERY == 0 {
+                if let Err(fault) = self.refresh_keys().await {
+                    tracing::warn!(%fault, "signing keys could not be refreshed");
+                }
+                self.limits.tidy();
+            }
+        }
+    }
+}

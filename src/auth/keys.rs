@@ -1,0 +1,130 @@
+//! Signing keys: Ed25519, named by their RFC 7638 thumbprint, private halves sealed in the database. One is active, the next
+//! is published before it signs, passive ones verify until the last token they signed is dead (SECURITY c.2).
+
+use super::scope::SystemScope;
+use super::store::{self, KeyRow};
+use super::token::LIFE;
+use crate::db::Db;
+use crate::kernel::error::Fault;
+use crate::kernel::time::Moment;
+use crate::state::{Keys, Purpose, base64url, sha256_plain};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use chrono::Duration;
+use jsonwebtoken::EncodingKey;
+
+/// A passive key verifies this long after it stopped signing.
+fn passive_for() -> Duration {
+    Duration::seconds(LIFE) + Duration::minutes(10)
+}
+
+/// The key that signs.
+pub struct SigningKey {
+    /// Its name.
+    pub kid: String,
+    /// Its private half.
+    pub encoding: EncodingKey,
+}
+
+/// The public half of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Its name.
+    pub kid: String,
+    /// The public point, base64url.
+    pub x: String,
+}
+
+/// The keys in use at a moment.
+pub struct Keyring {
+    signing: SigningKey,
+    published: Vec<PublicKey>,
+}
+
+impl Keyring {
+    /// The key that signs new tokens.
+    pub fn signing(&self) -> &SigningKey {
+        &self.signing
+    }
+
+    /// A published key by its name.
+    pub fn public(&self, kid: &str) -> Option<PublicKey> {
+        self.published.iter().find(|key| key.kid == kid).cloned()
+    }
+
+    /// All published keys: next, active and passive.
+    pub fn published(&self) -> &[PublicKey] {
+        &self.published
+    }
+
+    /// Reads the keys from the database.
+    pub async fn load(db: &Db, keys: &Keys) -> Result<Self, Fault> {
+        let tx = db.begin_read(SystemScope::auth()).await?;
+        let now = tx.now();
+        let rows = store::signing_keys(&tx).await?;
+        tx.rollback().await;
+        let mut signing = None;
+        let mut published = Vec::new();
+        for row in rows {
+            if row.passive_from.is_some_and(|since| since + passive_for() < now) {
+                continue;
+            }
+            published.push(PublicKey { kid: row.kid.clone(), x: base64url(&row.public_key) });
+            if row.state == "active" {
+                let der = keys.open(Purpose::SigningKey, row.kid.as_bytes(), &row.sealed_key).ok_or_else(|| Fault::internal("the master secret does not open the signing key"))?;
+                signing = Some(SigningKey { kid: row.kid, encoding: EncodingKey::from_ed_der(&der) });
+            }
+        }
+        let signing = signing.ok_or_else(|| Fault::internal("no active signing key"))?;
+        Ok(Self { signing, published })
+    }
+}
+
+/// Makes the first key if there is none; of several processes one wins.
+pub async fn make_first_key(db: &Db, keys: &Keys) -> Result<(), Fault> {
+    let tx = db.begin_write(SystemScope::auth()).await?;
+    if store::signing_keys(&tx).await?.iter().any(|key| key.state == "active") {
+        tx.rollback().await;
+        return Ok(());
+    }
+    let row = new_key(keys, "active", tx.now())?;
+    store::add_first_signing_key(&tx, row).await?;
+    tx.commit().await
+}
+
+/// Steps the rotation on: the next key becomes active, the active one passive, and a new next is published.
+pub async fn rotate(db: &Db, keys: &Keys) -> Result<String, Fault> {
+    let tx = db.begin_write(SystemScope::auth()).await?;
+    let next = new_key(keys, "next", tx.now())?;
+    let kid = next.kid.clone();
+    let now = tx.now();
+    store::rotate_signing_keys(&tx, next, now).await?;
+    tx.commit().await?;
+    Ok(kid)
+}
+
+fn new_key(keys: &Keys, state: &str, now: Moment) -> Result<KeyRow, Fault> {
+    let pair = Ed25519KeyPair::generate().map_err(Fault::internal)?;
+    let public_key = pair.public_key().as_ref().to_vec();
+    let kid = thumbprint(&public_key);
+    // Version 1 of PKCS#8: what the token library reads.
+    let der = pair.to_pkcs8v1().map_err(Fault::internal)?;
+    let sealed_key = keys.seal(Purpose::SigningKey, kid.as_bytes(), der.as_ref())?;
+    let active_from = (state == "active").then_some(now);
+    Ok(KeyRow { kid, state: state.to_owned(), public_key, sealed_key, created_at: now, active_from, passive_from: None })
+}
+
+fn thumbprint(public_key: &[u8]) -> String {
+    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url(public_key));
+    base64url(&sha256_plain(canonical.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thumbprint_is_the_one_of_rfc_8037() {
+        let x = crate::state::from_base64url("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+        assert_eq!(thumbprint(&x), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+}

@@ -1,0 +1,24 @@
+//! Who calls, and what they may do: secrets, tokens, signing keys, the tree of partners as authority needs it, the one
+//! table of operations, and the extractor that turns a request into a call with a scope.
+
+mod action;
+mod api;
+mod call;
+mod gate;
+mod keys;
+mod principal;
+mod scope;
+mod secret;
+mod store;
+mod tenancy;
+mod token;
+
+pub use action::{Action, Permission, Rule, TABLE, Who, op, rule};
+pub use api::{public_routes, routes};
+pub use call::{Batch, BatchOf, Body, Call, Ids, Json, NoBody, Patch, Query};
+pub use gate::Gate;
+pub use keys::{Keyring, make_first_key, rotate};
+pub use principal::Caller;
+pub use scope::{ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WorkerScope};
+pub use secret::{Minted, mint};
+pub use tenancy::Tenancy;

@@ -1,0 +1,162 @@
+//! What sign-in reads and writes: credentials, signing keys, and the states and epochs of who may call.
+
+use super::scope::SystemScope;
+use crate::db::{Tx, sql};
+use crate::kernel::error::Fault;
+use crate::kernel::time::Moment;
+use chrono::NaiveDate;
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Binary, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+/// A stored credential.
+#[derive(QueryableByName)]
+pub struct CredentialRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub vendor_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub principal_id: Uuid,
+    #[diesel(sql_type = Binary)]
+    pub mac: Vec<u8>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub not_after: Option<Moment>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub revoked_at: Option<Moment>,
+    #[diesel(sql_type = Nullable<Date>)]
+    pub last_used_on: Option<NaiveDate>,
+}
+
+/// A signing key as stored.
+#[derive(QueryableByName)]
+pub struct KeyRow {
+    #[diesel(sql_type = Text)]
+    pub kid: String,
+    #[diesel(sql_type = Text)]
+    pub state: String,
+    #[diesel(sql_type = Binary)]
+    pub public_key: Vec<u8>,
+    #[diesel(sql_type = Binary)]
+    pub sealed_key: Vec<u8>,
+    #[diesel(sql_type = Timestamptz)]
+    pub created_at: Moment,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub active_from: Option<Moment>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub passive_from: Option<Moment>,
+}
+
+/// A vendor as authority needs it.
+#[derive(QueryableByName, Debug, Clone)]
+pub struct VendorRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Text)]
+    pub state: String,
+}
+
+/// A partner as authority needs it.
+#[derive(QueryableByName, Debug, Clone)]
+pub struct PartnerRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub vendor_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    pub parent_id: Option<Uuid>,
+    #[diesel(sql_type = Text)]
+    pub parent_sees: String,
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    #[diesel(sql_type = Text)]
+    pub state: String,
+}
+
+/// A principal as authority needs it.
+#[derive(QueryableByName, Debug, Clone)]
+pub struct PrincipalRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub vendor_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    pub partner_id: Option<Uuid>,
+    #[diesel(sql_type = Array<Text>)]
+    pub scopes: Vec<String>,
+    #[diesel(sql_type = Text)]
+    pub state: String,
+    #[diesel(sql_type = BigInt)]
+    pub epoch: i64,
+}
+
+#[derive(QueryableByName)]
+struct Xmin {
+    #[diesel(sql_type = BigInt)]
+    xmin: i64,
+}
+
+/// What changed since a cursor, and the next cursor.
+pub struct Changes {
+    /// Vendors.
+    pub vendors: Vec<VendorRow>,
+    /// Partners.
+    pub partners: Vec<PartnerRow>,
+    /// Principals.
+    pub principals: Vec<PrincipalRow>,
+    /// Where to go on.
+    pub cursor: i64,
+}
+
+/// The credential with a public id.
+pub async fn credential(tx: &Tx<SystemScope>, public_id: &str) -> Result<Option<CredentialRow>, Fault> {
+    tx.row(sql("SELECT vendor_id, principal_id, mac, not_after, revoked_at, last_used_on FROM auth.credential WHERE public_id = {}").bind::<Text, _>(public_id.to_owned())).await
+}
+
+/// Notes the day a credential was used.
+pub async fn credential_used(tx: &Tx<SystemScope>, public_id: &str, day: NaiveDate) -> Result<(), Fault> {
+    let statement = sql("UPDATE auth.credential SET last_used_on = {} WHERE public_id = {}").bind::<Date, _>(day).bind::<Text, _>(public_id.to_owned());
+    tx.run(statement).await.map(drop)
+}
+
+/// Everything authority needs that changed since `cursor`. The cursor is the oldest transaction still running, so that a
+/// change committed late is seen by the next call: nothing is missed, some rows come twice.
+pub async fn changes(tx: &Tx<SystemScope>, cursor: i64) -> Result<Changes, Fault> {
+    // The next cursor is read first: what commits after it is read again.
+    let next: Option<Xmin> = tx.row(sql("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin")).await?;
+    let vendors = tx.rows(sql("SELECT id, state FROM todoku.vendor WHERE changed_xid >= {}").bind::<BigInt, _>(cursor));
+    let partners = tx.rows(sql("SELECT vendor_id, id, parent_id, parent_sees, kind, state FROM todoku.partner WHERE changed_xid >= {}").bind::<BigInt, _>(cursor));
+    let principals =
+        tx.rows(sql("SELECT vendor_id, id, partner_id, scopes, state, epoch FROM todoku.principal WHERE changed_xid >= {} AND kind = 'client'").bind::<BigInt, _>(cursor));
+    let (vendors, partners, principals) = futures_util::try_join!(vendors, partners, principals)?;
+    Ok(Changes { vendors, partners, principals, cursor: next.map_or(cursor, |row| row.xmin) })
+}
+
+/// All signing keys.
+pub async fn signing_keys(tx: &Tx<SystemScope>) -> Result<Vec<KeyRow>, Fault> {
+    tx.rows(sql("SELECT kid, state, public_key, sealed_key, created_at, active_from, passive_from FROM auth.signing_key ORDER BY created_at, kid")).await
+}
+
+/// Adds the first key unless another process was faster.
+pub async fn add_first_signing_key(tx: &Tx<SystemScope>, key: KeyRow) -> Result<(), Fault> {
+    tx.run(insert_key(key)).await.map(drop)
+}
+
+fn insert_key(key: KeyRow) -> crate::db::Sql {
+    sql("INSERT INTO auth.signing_key (kid, state, public_key, sealed_key, created_at, active_from) VALUES ({}, {}, {}, {}, {}, {}) ON CONFLICT DO NOTHING")
+        .bind::<Text, _>(key.kid)
+        .bind::<Text, _>(key.state)
+        .bind::<Binary, _>(key.public_key)
+        .bind::<Binary, _>(key.sealed_key)
+        .bind::<Timestamptz, _>(key.created_at)
+        .bind::<Nullable<Timestamptz>, _>(key.active_from)
+}
+
+/// One step of the rotation: with a next key published, it becomes active; a new next is added.
+pub async fn rotate_signing_keys(tx: &Tx<SystemScope>, next: KeyRow, now: Moment) -> Result<(), Fault> {
+    tx.run(
+        sql("UPDATE auth.signing_key SET state = 'passive', passive_from = {} WHERE state = 'active' AND EXISTS (SELECT 1 FROM auth.signing_key WHERE state = 'next')")
+            .bind::<Timestamptz, _>(now),
+    )
+    .await?;
+    tx.run(sql("UPDATE auth.signing_key SET state = 'active', active_from = {} WHERE state = 'next'").bind::<Timestamptz, _>(now)).await?;
+    tx.run(insert_key(next)).await.map(drop)
+}

@@ -1,0 +1,83 @@
+//! From settings to a state that can serve: the cluster, the schema, the catalogue rules, the keys.
+
+use crate::config::{Config, decode_master};
+use crate::db::private::{self, Cluster, Options};
+use crate::db::{Clock, Db, Place, catalogue, migrate};
+use crate::kernel::error::Fault;
+use crate::state::{Keys, State, new_master};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A process that has booted. The cluster, if it owns one, is stopped when this is dropped.
+pub struct Booted {
+    /// What all share.
+    pub state: Arc<State>,
+    /// The private cluster, unless the database is an outside one.
+    pub cluster: Option<Cluster>,
+    /// Where the database is.
+    pub place: Place,
+}
+
+/// Starts or joins the database, brings a private one to the newest schema, checks the rules, and derives the keys.
+pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::error::Error>> {
+    let (place, cluster) = database(&config).await?;
+    if let Some(cluster) = cluster.as_ref().filter(|cluster| cluster.is_owner()) {
+        private::make_database(&cluster.superuser("postgres"), private::DATABASE).await?;
+        migrate::make_roles(&cluster.superuser("postgres"), &place).await?;
+        migrate::migrate(&cluster.superuser(private::DATABASE), &place, chrono::Utc::now()).await?;
+    }
+    catalogue::check(&place).await?;
+    let master = match cluster.as_ref().filter(|_| config.secrets.master.is_empty()) {
+        Some(cluster) => kept_master(cluster.dir())?,
+        None => config.secrets.master.reveal().to_owned(),
+    };
+    let master = decode_master(&master).ok_or("secrets.master must be 32 bytes in base64")?;
+    let db = Db::new(&place, &config.database, clock)?;
+    let state = State { keys: Keys::derive(&master)?, db, config, wake: tokio::sync::Notify::new() };
+    Ok(Booted { state: Arc::new(state), cluster, place })
+}
+
+async fn database(config: &Config) -> Result<(Place, Option<Cluster>), Box<dyn std::error::Error>> {
+    let settings = &config.database;
+    if !settings.url.is_empty() {
+        let base = settings.url.reveal().parse::<tokio_postgres::Config>().map_err(|_| "database.url is not a PostgreSQL URL")?;
+        return Ok((Place { base, role_prefix: settings.role_prefix.clone(), password: Some(settings.password.clone()) }, None));
+    }
+    let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
+    let options = Options { dir: given(&settings.data_dir), bin: given(&settings.bin_dir), settings: Vec::new() };
+    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await??;
+    let place = Place { base: cluster.parameters(private::DATABASE), role_prefix: settings.role_prefix.clone(), password: None };
+    Ok((place, Some(cluster)))
+}
+
+/// Brings an outside database to the newest schema, as its administrator.
+pub async fn migrate_outside(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    if config.database.admin_url.is_empty() {
+        return Err("database.admin_url is required to migrate an outside database".into());
+    }
+    let admin = config.database.admin_url.reveal().parse::<tokio_postgres::Config>().map_err(|_| "database.admin_url is not a PostgreSQL URL")?;
+    let place = Place { base: admin.clone(), role_prefix: config.database.role_prefix.clone(), password: Some(config.database.password.clone()) };
+    migrate::make_roles(&admin, &place).await?;
+    migrate::migrate(&admin, &place, chrono::Utc::now()).await?;
+    Ok(())
+}
+
+/// The master secret of a private cluster: made once, kept beside the data, readable by us alone.
+fn kept_master(dir: &Path) -> Result<String, Fault> {
+    let path = dir.join("master.key");
+    let read = || std::fs::read_to_string(&path).map(|text| text.trim().to_owned());
+    if let Ok(text) = read() {
+        return Ok(text);
+    }
+    let fresh = new_master()?;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            file.write_all(fresh.as_bytes()).and_then(|()| file.sync_all()).map_err(Fault::internal)?;
+            Ok(fresh)
+        }
+        // Another process was faster.
+        Err(_) => read().map_err(Fault::internal),
+    }
+}

@@ -1,0 +1,163 @@
+//! `todoku vendor` and `todoku client`: what the operator at the machine may do.
+
+use super::Outcome;
+use crate::auth::{Permission, StaffScope, Tenant};
+use crate::boot;
+use crate::config::Config;
+use crate::db::{Clock, Tx};
+use crate::directory::{self, NewVendor};
+use crate::health;
+use crate::intake;
+use crate::kernel::error::Fault;
+use crate::kernel::id::{PartnerId, PrincipalId, TypeId, VendorId};
+use crate::kernel::money::Currency;
+use crate::kernel::text::{Broken, Name};
+use crate::kernel::time::Zone;
+use crate::ledger::{self, Event};
+use crate::state::State;
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Realm {
+    /// Real customers.
+    Live,
+    /// For trying things out.
+    Sandbox,
+}
+
+#[derive(Subcommand)]
+pub(super) enum VendorCommand {
+    /// Create a vendor with its direct partner, a starter catalogue and scorecard; prints its first credential once.
+    Create {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// Its calendar, an IANA name.
+        #[arg(long, default_value = "Asia/Tokyo")]
+        time_zone: String,
+        /// Its reporting currency, ISO 4217.
+        #[arg(long, default_value = "JPY")]
+        currency: String,
+        /// What it is for.
+        #[arg(long, value_enum, default_value_t = Realm::Live)]
+        realm: Realm,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum ClientCommand {
+    /// Make a client for a partner, or for the vendor itself; prints its secret once.
+    Mint {
+        /// The vendor's id.
+        #[arg(long)]
+        vendor: String,
+        /// The partner's id; the vendor's own client when left out.
+        #[arg(long)]
+        partner: Option<String>,
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// What it may do, several times; everything its kind may when left out.
+        #[arg(long = "scope")]
+        scopes: Vec<String>,
+    },
+}
+
+/// A vendor that has been founded.
+pub struct Founded {
+    /// Its id.
+    pub vendor: VendorId,
+    /// Its direct partner.
+    pub direct: PartnerId,
+    /// The client id of its administrator.
+    pub client: PrincipalId,
+    /// Its secret, shown once.
+    pub secret: String,
+}
+
+/// Founds a vendor: directory, catalogue and scorecard in one transaction.
+pub async fn found(state: &State, new: &NewVendor) -> Result<Founded, Fault> {
+    let vendor = VendorId::of(uuid::Uuid::now_v7());
+    let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;
+    let founded = found_in(&tx, state, vendor, new).await;
+    match founded {
+        Ok(founded) => tx.commit().await.map(|()| founded),
+        Err(fault) => {
+            tx.rollback().await;
+            Err(fault)
+        }
+    }
+}
+
+async fn found_in(tx: &Tx<StaffScope>, state: &State, vendor: VendorId, new: &NewVendor) -> Result<Founded, Fault> {
+    let (direct, client, minted) = directory::found_vendor(tx, &state.keys, new).await?;
+    let caller = client.id.uuid();
+    let measures = intake::starter_measures(tx)?;
+    for measure in &measures {
+        intake::add_measure(tx, caller, measure).await?;
+    }
+    health::starter_scorecard(tx, caller, &measures).await?;
+    Ok(Founded { vendor, direct, client: client.id, secret: minted.secret })
+}
+
+fn argument<T: std::str::FromStr<Err = Broken>>(name: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|code: Broken| format!("--{name} {}", code.detail()))
+}
+
+pub(super) async fn vendor(config: Config, command: VendorCommand) -> Outcome {
+    let VendorCommand::Create { name, time_zone, currency, realm } = command;
+    let new = NewVendor {
+        name: argument::<Name>("name", &name)?,
+        zone: argument::<Zone>("time-zone", &time_zone)?,
+        currency: argument::<Currency>("currency", &currency)?,
+        live: matches!(realm, Realm::Live),
+    };
+    let booted = boot::boot(config, Clock::Live).await?;
+    let founded = found(&booted.state, &new).await?;
+    println!("vendor         {}", founded.vendor);
+    println!("direct partner {}", founded.direct);
+    println!("client_id      {}", founded.client);
+    println!("client_secret  {}   (shown once)", founded.secret);
+    booted.state.db.close();
+    Ok(())
+}
+
+pub(super) async fn client(config: Config, command: ClientCommand) -> Outcome {
+    let ClientCommand::Mint { vendor, partner, name, scopes } = command;
+    let vendor: VendorId = vendor.parse().map_err(|_| "--vendor is not a vendor id")?;
+    let partner: Option<PartnerId> = partner.map(|text| text.parse().map_err(|_| "--partner is not a partner id")).transpose()?;
+    let name = argument::<Name>("name", &name)?;
+    let allowed = if partner.is_some() { Permission::FOR_PARTNERS } else { Permission::ALL };
+    let scopes: Vec<Permission> = match scopes.as_slice() {
+        [] => allowed.to_vec(),
+        some => some.iter().map(|text| argument::<Permission>("scope", text)).collect::<Result<_, _>>()?,
+    };
+    if let Some(scope) = scopes.iter().find(|scope| !allowed.contains(scope)) {
+        return Err(format!("--scope {scope} is not for a partner's client").into());
+    }
+    let booted = boot::boot(config, Clock::Live).await?;
+    let state = &booted.state;
+    let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;
+    let minted = async {
+        let live = directory::calendar(&tx).await?.live;
+        let (client, minted) = directory::add_client(&tx, &state.keys, partner, name, scopes, live).await?;
+        let event = Event { kind: "client.created", subject: client.id.uuid(), partner: partner.map(TypeId::uuid), data: json!({}) };
+        ledger::record_events(&tx, tx.scope().vendor(), &[event]).await?;
+        Ok::<_, Fault>((client, minted))
+    }
+    .await;
+    match minted {
+        Ok((client, minted)) => {
+            tx.commit().await?;
+            println!("client_id      {}", client.id);
+            println!("client_secret  {}   (shown once)", minted.secret);
+        }
+        Err(fault) => {
+            tx.rollback().await;
+            return Err(format!("the client was not made: {fault}").into());
+        }
+    }
+    state.db.close();
+    Ok(())
+}

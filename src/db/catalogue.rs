@@ -1,0 +1,127 @@
+//! The rules a database must keep before this house serves from it (SECURITY b.7). Read from PostgreSQL's own catalogue,
+//! at each start and in the tests; any finding refuses the start.
+
+use super::pool::{Place, connect};
+use super::scope::Login;
+use super::sql::sql;
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use diesel::QueryableByName;
+use diesel::sql_types::Text;
+use diesel_async::RunQueryDsl;
+
+#[derive(QueryableByName)]
+struct Finding {
+    #[diesel(sql_type = Text)]
+    finding: String,
+}
+
+/// SECURITY DEFINER functions there may be, with the hash of their source.
+const DEFINERS: &str = "keep_partitions 24879ff62bab";
+
+/// Everything that breaks a rule, seen as each login role; empty when all is well.
+pub async fn findings(place: &Place) -> Result<Vec<String>, Fault> {
+    let mut all = Vec::new();
+    for login in Login::ALL {
+        let mut conn = connect(&place.as_role(login.name())).await.map_err(|e| Fault::unavailable(Code::DatabaseUnavailable, e))?;
+        let rules: &[&'static str] = if login == Login::ALL[0] { &[SELF, TABLES, KEYS, POLICIES, OTHERS] } else { &[SELF] };
+        for rule in rules {
+            let rows: Vec<Finding> = sql(rule).load(&mut conn).await.map_err(super::fault::fault)?;
+            all.extend(rows.into_iter().map(|row| row.finding));
+        }
+    }
+    let pinned = DEFINERS;
+    all.retain(|finding| finding.strip_prefix("definer function ").is_none_or(|function| function != pinned));
+    Ok(all)
+}
+
+/// Refuses a database that breaks a rule.
+pub async fn check(place: &Place) -> Result<(), Fault> {
+    let findings = findings(place).await?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::internal(format!("the database breaks {} rule(s):\n  {}", findings.len(), findings.join("\n  "))))
+}
+
+const SELF: &str = r"
+SELECT 'login ' || current_user || ' is superuser, may bypass row security, create roles or databases' AS finding
+  FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)
+UNION ALL SELECT 'login ' || current_user || ' is a member of ' || r.rolname
+  FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid
+  WHERE m.member = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+UNION ALL SELECT 'login ' || current_user || ' owns ' || c.relname
+  FROM pg_catalog.pg_class c WHERE c.relowner = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+UNION ALL SELECT 'server version ' || current_setting('server_version') || ' is older than 15.14, 16.10, 17.6 or 18'
+  WHERE NOT (current_setting('server_version_num')::int >= 180000
+    OR current_setting('server_version_num')::int BETWEEN 170006 AND 179999
+    OR current_setting('server_version_num')::int BETWEEN 160010 AND 169999
+    OR current_setting('server_version_num')::int BETWEEN 150014 AND 159999)
+UNION ALL SELECT 'encoding must be UTF8 and ctype not C' FROM pg_catalog.pg_database
+  WHERE datname = current_database() AND (pg_encoding_to_char(encoding) <> 'UTF8' OR datctype IN ('C', 'POSIX'))";
+
+const TABLES: &str = r"
+WITH t AS (SELECT c.oid, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relispartition, obj_description(c.oid) AS class
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname IN ('todoku', 'auth', 'ops') AND c.relkind IN ('r', 'p'))
+SELECT 'table ' || nspname || '.' || relname || ' does not force row security' AS finding FROM t WHERE NOT (relrowsecurity AND relforcerowsecurity)
+UNION ALL SELECT 'table ' || nspname || '.' || relname || ' has no known class' FROM t WHERE NOT relispartition
+  AND coalesce(class, '') NOT IN ('class: root', 'class: partner-owned', 'class: vendor-owned', 'class: vendor-side', 'class: ledger', 'class: system')
+UNION ALL SELECT 'partition ' || t.relname || ' carries a grant' FROM t JOIN pg_catalog.pg_class c USING (oid), aclexplode(c.relacl) a
+  WHERE t.relispartition AND a.grantee <> c.relowner
+UNION ALL SELECT 'table ' || t.nspname || '.' || t.relname || ' grants TRUNCATE, REFERENCES or TRIGGER' FROM t JOIN pg_catalog.pg_class c USING (oid), aclexplode(c.relacl) a
+  WHERE a.grantee <> c.relowner AND a.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN')
+UNION ALL SELECT 'column ' || t.relname || '.' || a.attname || ' has a type that row security cannot filter by index'
+  FROM t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+  WHERE y.typtype = 'e' OR y.typname IN ('numeric', 'citext')
+UNION ALL SELECT 'default of ' || t.relname || '.' || a.attname || ' reads a clock'
+  FROM t JOIN pg_catalog.pg_attrdef d ON d.adrelid = t.oid JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.adnum
+  WHERE pg_get_expr(d.adbin, d.adrelid) ~* '(now|current_|_timestamp|localtime)'";
+
+// Keys begin with the columns of the table's class; foreign keys pair vendor with vendor and partner with partner.
+const KEYS: &str = r"
+WITH t AS (SELECT c.oid, c.relname, substr(obj_description(c.oid), 8) AS class
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = 'todoku' AND c.relkind IN ('r', 'p') AND NOT c.relispartition),
+keys AS (SELECT t.relname, t.class, i.relname AS key, array(SELECT a.attname::text FROM unnest(x.indkey) WITH ORDINALITY k(n, o)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.n ORDER BY o) AS cols
+  FROM t JOIN pg_catalog.pg_index x ON x.indrelid = t.oid AND x.indisunique JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid)
+SELECT 'key ' || key || ' does not begin with the key columns of class ' || class AS finding FROM keys
+  WHERE CASE class WHEN 'partner-owned' THEN cols[1:2] <> array['vendor_id', 'partner_id']
+    WHEN 'ledger' THEN cols[1:2] NOT IN (array['vendor_id', 'caller_id'], array['vendor_id', 'seq'])
+    WHEN 'root' THEN cols[1] <> 'id' ELSE cols[1] <> 'vendor_id' END
+UNION ALL SELECT 'foreign key ' || f.conname || ' of ' || t.relname || ' does not pair the tenant columns'
+  FROM t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.oid AND f.contype = 'f' AND f.conparentid = 0,
+  LATERAL (SELECT array_agg(a.attname::text ORDER BY k.o) AS here, array_agg(b.attname::text ORDER BY k.o) AS there
+    FROM unnest(f.conkey, f.confkey) WITH ORDINALITY k(c, r, o)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.c
+    JOIN pg_catalog.pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = k.r) m
+  WHERE m.here[1] <> 'vendor_id' OR m.there[1] NOT IN ('vendor_id', 'id')
+    OR (m.there[2] = 'partner_id') <> (m.here[2] = 'partner_id' AND m.there[2] <> 'id')";
+
+const POLICIES: &str = r"
+SELECT 'policy ' || policyname || ' on ' || tablename || ' is open' AS finding FROM pg_catalog.pg_policies
+  WHERE schemaname IN ('todoku', 'auth', 'ops') AND (qual = 'true' OR with_check = 'true' OR 'public' = ANY (roles) OR permissive <> 'PERMISSIVE')
+UNION ALL SELECT 'policy ' || policyname || ' on ' || tablename || ' writes without a check' FROM pg_catalog.pg_policies
+  WHERE schemaname IN ('todoku', 'auth', 'ops') AND cmd IN ('INSERT', 'UPDATE', 'ALL') AND with_check IS NULL
+UNION ALL SELECT 'policy ' || policyname || ' on ' || tablename || ' calls a function per row' FROM pg_catalog.pg_policies
+  WHERE schemaname IN ('todoku', 'auth', 'ops')
+    AND regexp_replace(coalesce(qual, '') || coalesce(with_check, ''), '\( SELECT todoku\.scope_\w+\(\) AS scope_\w+\)', '', 'g') ~ '(\w\(|current_setting)'
+UNION ALL SELECT 'grant ' || privilege_type || ' on ' || table_schema || '.' || table_name || ' to ' || grantee || ' has no policy'
+  FROM information_schema.role_table_grants g
+  WHERE table_schema IN ('todoku', 'auth', 'ops') AND grantee = current_user AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_policies p
+    WHERE p.schemaname = g.table_schema AND p.tablename = g.table_name AND p.cmd = g.privilege_type AND g.grantee::text = ANY (p.roles::text[]))";
+
+const OTHERS: &str = r"
+SELECT 'view ' || c.relname || ' does not run as its caller' AS finding FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname IN ('todoku', 'auth', 'ops') AND c.relkind = 'v' AND NOT coalesce(c.reloptions::text LIKE '%security_invoker=true%', false)
+UNION ALL SELECT 'materialised view ' || c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname IN ('todoku', 'auth', 'ops') AND c.relkind = 'm'
+UNION ALL SELECT 'definer function ' || p.proname || ' ' || left(encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'), 12) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE n.nspname IN ('todoku', 'auth', 'ops', 'public') AND p.prosecdef
+UNION ALL SELECT 'function ' || p.proname || ' has no fixed search_path' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE n.nspname IN ('todoku', 'auth', 'ops') AND NOT coalesce(p.proconfig::text LIKE '%search_path=%', false)
+UNION ALL SELECT 'function ' || p.proname || ' reads a clock' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE n.nspname IN ('todoku', 'auth', 'ops') AND p.prosrc ~* '(\mnow\(|current_timestamp|clock_timestamp|localtimestamp|current_date)'
+UNION ALL SELECT 'anybody may create in schema ' || nspname FROM pg_catalog.pg_namespace
+  WHERE has_schema_privilege(current_user, oid, 'CREATE') AND nspname !~ '^pg_'";

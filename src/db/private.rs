@@ -1,0 +1,369 @@
+//! The private cluster: a PostgreSQL of our own from the programs on the machine, over a Unix socket only. The first
+//! process owns it, later ones join through its socket; the owner stops it when it ends; a killed owner's cluster is
+//! taken over by the next (DECISIONS 26).
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User, chown};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The superuser of the private cluster; used to migrate, never to serve.
+const SUPERUSER: &str = "postgres";
+/// The database inside it.
+pub const DATABASE: &str = "todoku";
+/// A socket path must fit `sockaddr_un`; `/.s.PGSQL.5432` and a margin come on top.
+const MAX_SOCKET_DIR: usize = 84;
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Why the private cluster cannot run, in words for the person who started it.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterFault {
+    /// No PostgreSQL on the machine.
+    #[error(
+        "no PostgreSQL programs (initdb, postgres) were found{0}.\nInstall PostgreSQL 15 or later, for example:\n  \
+         Debian/Ubuntu: apt-get install postgresql\n  Fedora/RHEL:   dnf install postgresql-server\n  macOS:         brew install postgresql@17\n\
+         or name their folder in database.bin_dir, or use an outside server with database.url."
+    )]
+    NoPrograms(String),
+    /// The data were made by another major version.
+    #[error("the data in {dir} were made by PostgreSQL {made}, but {bin} is PostgreSQL {found}; set database.bin_dir to the programs of version {made}")]
+    OtherVersion {
+        /// The data folder.
+        dir: PathBuf,
+        /// The version that made it.
+        made: String,
+        /// The programs found.
+        bin: PathBuf,
+        /// Their version.
+        found: String,
+    },
+    /// A program of PostgreSQL failed.
+    #[error("{program} failed: {output}")]
+    Program {
+        /// Which one.
+        program: String,
+        /// The end of what it said.
+        output: String,
+    },
+    /// The server did not become ready.
+    #[error("PostgreSQL did not become ready; the end of {log} says:\n{tail}")]
+    NotReady {
+        /// The log file.
+        log: PathBuf,
+        /// Its last lines.
+        tail: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {cause}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// No home for the data.
+    #[error("no folder for the data: set database.data_dir or HOME")]
+    NoHome,
+}
+
+/// How to run the cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The folder for data, socket and log; the default place when `None`.
+    pub dir: Option<PathBuf>,
+    /// The folder of PostgreSQL's programs; looked for when `None`.
+    pub bin: Option<PathBuf>,
+    /// Further settings, `name=value`.
+    pub settings: Vec<String>,
+}
+
+/// A private cluster that runs.
+#[derive(Debug)]
+pub struct Cluster {
+    dir: PathBuf,
+    socket_dir: PathBuf,
+    // Held by the owner; the system releases it when the process dies, however it dies.
+    lock: Option<Flock<File>>,
+    child: Option<Child>,
+}
+
+impl Cluster {
+    /// Starts the cluster, or joins the one another process owns. Blocks until it answers.
+    pub fn start(options: &Options) -> Result<Self, ClusterFault> {
+        let dir = match &options.dir {
+            Some(dir) => dir.clone(),
+            None => default_dir()?,
+        };
+        let user = unprivileged_user();
+        make_dir(&dir, None, 0o755)?;
+        let socket_dir = socket_dir(&dir, user.as_ref())?;
+        let lock_path = dir.join("owner.lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(at(&lock_path))?;
+        let mut cluster = Self { dir, socket_dir, lock: None, child: None };
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+                tracing::info!(dir = %cluster.dir.display(), "joining the private cluster of another process");
+            }
+            Err((_, cause)) => return Err(at(&lock_path)(cause.into())),
+            Ok(lock) => {
+                cluster.lock = Some(lock);
+                if cluster.postmaster().is_some() {
+                    tracing::info!("taking over a private cluster whose owner is gone");
+                } else {
+                    cluster.launch(options, user.as_ref())?;
+                }
+            }
+        }
+        cluster.wait_until_ready()?;
+        Ok(cluster)
+    }
+
+    /// Whether this process owns it, and so migrates and stops it.
+    pub fn is_owner(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Connection parameters for a database of it, without a user.
+    pub fn parameters(&self, database: &str) -> tokio_postgres::Config {
+        let mut parameters = tokio_postgres::Config::new();
+        parameters.host_path(&self.socket_dir).port(5432).dbname(database);
+        parameters
+    }
+
+    /// Connection parameters of the superuser, for migrations and tests.
+    pub fn superuser(&self, database: &str) -> tokio_postgres::Config {
+        let mut parameters = self.parameters(database);
+        parameters.user(SUPERUSER);
+        parameters
+    }
+
+    /// The folder with data, log and keys.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The process id of the server, if it lives.
+    pub fn postmaster(&self) -> Option<i32> {
+        let text = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        let pid: i32 = text.lines().next()?.trim().parse().ok()?;
+        let ours = fs::read_to_string(format!("/proc/{pid}/cmdline")).map_or(true, |line| line.contains("postgres"));
+        (pid > 0 && ours && kill(Pid::from_raw(pid), None).is_ok()).then_some(pid)
+    }
+
+    /// Stops it cleanly if this process owns it.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        if self.lock.is_none() {
+            return;
+        }
+        if let Some(pid) = self.postmaster() {
+            // SIGINT is PostgreSQL's fast shutdown: sessions end, nothing committed is lost.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+            let begun = Instant::now();
+            while self.postmaster().is_some() && begun.elapsed() < START_LIMIT {
+                if let Some(child) = &mut self.child {
+                    let _ = child.try_wait();
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        self.lock = None;
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("postgres.log")
+    }
+
+    fn launch(&mut self, options: &Options, user: Option<&User>) -> Result<(), ClusterFault> {
+        let bin = programs(options.bin.as_deref())?;
+        let data = self.data();
+        if data.join("PG_VERSION").exists() {
+            check_version(&data, &bin)?;
+        } else {
+            tracing::info!(dir = %self.dir.display(), "making the private cluster");
+            // Made aside and moved into place, so that a kill half-way leaves nothing that looks finished.
+            let fresh = self.dir.join("data.new");
+            if fresh.exists() {
+                fs::remove_dir_all(&fresh).map_err(at(&fresh))?;
+            }
+            make_dir(&fresh, user, 0o700)?;
+            let mut initdb = as_user(Command::new(bin.join("initdb")), user);
+            initdb.arg("-D").arg(&fresh).args(["-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]);
+            let output = initdb.stdin(Stdio::null()).output().map_err(at(&bin))?;
+            if !output.status.success() {
+                return Err(ClusterFault::Program { program: "initdb".into(), output: tail(&String::from_utf8_lossy(&output.stderr)) });
+            }
+            fs::rename(&fresh, &data).map_err(at(&data))?;
+        }
+        let log_path = self.log();
+        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&log_path).map_err(at(&log_path))?;
+        let mut postgres = as_user(Command::new(bin.join("postgres")), user);
+        postgres.arg("-D").arg(&data);
+        for setting in ["listen_addresses=", "port=5432", "unix_socket_permissions=0700", "max_connections=100", "timezone=UTC", "log_timezone=UTC", "lc_messages=C", "jit=off"] {
+            postgres.args(["-c", setting]);
+        }
+        postgres.arg("-c").arg(format!("unix_socket_directories={}", self.socket_dir.display()));
+        for setting in &options.settings {
+            postgres.args(["-c", setting]);
+        }
+        // A group of its own: Ctrl-C reaches us first, and we stop it when our last request is answered.
+        postgres.process_group(0).stdin(Stdio::null()).stdout(log.try_clone().map_err(at(&log_path))?).stderr(log);
+        self.child = Some(postgres.spawn().map_err(at(&bin.join("postgres")))?);
+        Ok(())
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), ClusterFault> {
+        let begun = Instant::now();
+        let socket = self.socket_dir.join(".s.PGSQL.5432");
+        loop {
+            // The status line of postmaster.pid says "ready" once connections are taken.
+            let status = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+            if socket.exists() && status.lines().nth(7).is_some_and(|line| line.trim() == "ready") && self.postmaster().is_some() {
+                return Ok(());
+            }
+            let died = self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
+            if died || begun.elapsed() > START_LIMIT {
+                let log = self.log();
+                let tail = tail(&fs::read_to_string(&log).unwrap_or_default());
+                return Err(ClusterFault::NotReady { log, tail });
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// Makes the database if it is missing.
+pub async fn make_database(admin: &tokio_postgres::Config, name: &str) -> Result<(), tokio_postgres::Error> {
+    let (client, connection) = admin.connect(tokio_postgres::NoTls).await?;
+    let driver = tokio::spawn(connection);
+    let missing = client.query("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await?.is_empty();
+    if missing {
+        // The name is ours, never a caller's.
+        client.batch_execute(&format!("CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'")).await?;
+    }
+    drop(client);
+    let _ = driver.await;
+    Ok(())
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> ClusterFault + use<> {
+    let path = path.to_owned();
+    move |cause| ClusterFault::File { path, cause }
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
+fn default_dir() -> Result<PathBuf, ClusterFault> {
+    if Uid::effective().is_root() {
+        return Ok("/var/lib/todoku".into());
+    }
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    data.or_else(home).map(|base| base.join("todoku")).ok_or(ClusterFault::NoHome)
+}
+
+/// PostgreSQL refuses to run as root; then it runs as the distribution's user for it, or as nobody.
+fn unprivileged_user() -> Option<User> {
+    if !Uid::effective().is_root() {
+        return None;
+    }
+    ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).ok().flatten())
+}
+
+fn as_user(mut command: Command, user: Option<&User>) -> Command {
+    if let Some(user) = user {
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    // Neither our locale nor our working folder may reach it.
+    command.env("LC_ALL", "C.UTF-8").current_dir("/");
+    command
+}
+
+fn make_dir(path: &Path, owner: Option<&User>, mode: u32) -> Result<(), ClusterFault> {
+    fs::create_dir_all(path).map_err(at(path))?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at(path))?;
+    if let Some(user) = owner {
+        chown(path, Some(user.uid), Some(user.gid)).map_err(|e| at(path)(e.into()))?;
+    }
+    Ok(())
+}
+
+fn socket_dir(dir: &Path, user: Option<&User>) -> Result<PathBuf, ClusterFault> {
+    let mut chosen = dir.join("run");
+    if chosen.as_os_str().len() > MAX_SOCKET_DIR {
+        // The place is a pure function of the folder, so that other processes find it.
+        let name = crc32fast::hash(dir.as_os_str().as_encoded_bytes());
+        chosen = PathBuf::from(format!("/tmp/todoku-{}-{name:08x}", Uid::effective()));
+    }
+    make_dir(&chosen, user, 0o700)?;
+    let owner = user.map_or(Uid::effective(), |user| user.uid);
+    if fs::symlink_metadata(&chosen).map_err(at(&chosen))?.uid() != owner.as_raw() {
+        return Err(at(&chosen)(io::Error::new(io::ErrorKind::PermissionDenied, "the socket folder belongs to somebody else")));
+    }
+    Ok(chosen)
+}
+
+fn programs(configured: Option<&Path>) -> Result<PathBuf, ClusterFault> {
+    let complete = |dir: &PathBuf| dir.join("initdb").is_file() && dir.join("postgres").is_file();
+    if let Some(dir) = configured {
+        let dir = dir.to_owned();
+        return if complete(&dir) { Ok(dir) } else { Err(ClusterFault::NoPrograms(format!(" in {}", dir.display()))) };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
+        places.push(String::from_utf8_lossy(&output.stdout).trim().into());
+    }
+    for (parent, inside) in [("/usr/lib/postgresql", "bin"), ("/usr", "bin"), ("/opt/homebrew/opt", "bin"), ("/usr/local/opt", "bin"), ("/Library/PostgreSQL", "bin")] {
+        let mut versions: Vec<PathBuf> = fs::read_dir(parent).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        versions.retain(|path| parent != "/usr" || path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("pgsql-")));
+        versions.sort_by_key(|path| std::cmp::Reverse(version_in_name(path)));
+        places.extend(versions.into_iter().map(|path| path.join(inside)));
+    }
+    // Programs may be reached through links; they find their own files only from their real folder.
+    places.into_iter().find(complete).map(|dir| real_dir(&dir)).ok_or_else(|| ClusterFault::NoPrograms(String::new()))
+}
+
+fn real_dir(dir: &Path) -> PathBuf {
+    let real = fs::canonicalize(dir.join("postgres")).ok().and_then(|path| path.parent().map(Path::to_owned));
+    real.filter(|real| real.join("initdb").is_file()).unwrap_or_else(|| dir.to_owned())
+}
+
+fn version_in_name(path: &Path) -> u32 {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let digits: String = name.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+fn check_version(data: &Path, bin: &Path) -> Result<(), ClusterFault> {
+    let version_file = data.join("PG_VERSION");
+    let made = fs::read_to_string(&version_file).map_err(at(&version_file))?.trim().to_owned();
+    let output = Command::new(bin.join("postgres")).arg("--version").output().map_err(at(bin))?;
+    let found: String = String::from_utf8_lossy(&output.stdout).chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    if found != made {
+        return Err(ClusterFault::OtherVersion { dir: data.to_owned(), made, bin: bin.to_owned(), found });
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! A transaction that carries its authority. Scope, read-only and time limits are set in the message that begins it; a
+//! connection whose transaction did not end in a confirmed COMMIT or ROLLBACK never serves another request.
+
+use super::fault::fault;
+use super::pool::Db;
+use super::scope::Scope;
+use super::sql::{Sql, sql};
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::kernel::id::TypeId;
+use crate::kernel::time::{Moment, to_micros};
+use diesel::pg::Pg;
+use diesel::sql_types::{Timestamptz, Untyped};
+use diesel::{QueryResult, QueryableByName};
+use diesel_async::pooled_connection::deadpool::Object;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a dropped transaction may take to be rolled back before its connection is thrown away.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a transaction is for; decides its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Write,
+    Batch,
+}
+
+impl Kind {
+    fn begin(self) -> &'static str {
+        match self {
+            Kind::Read => "BEGIN READ ONLY;SET LOCAL statement_timeout='2s';SET LOCAL lock_timeout='500ms';",
+            Kind::Write => "BEGIN;SET LOCAL statement_timeout='2s';SET LOCAL lock_timeout='1500ms';",
+            Kind::Batch => "BEGIN;SET LOCAL statement_timeout='30s';SET LOCAL lock_timeout='5s';",
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Began {
+    #[diesel(sql_type = Timestamptz)]
+    at: Moment,
+}
+
+/// An open transaction in a scope. Dropped without [`Tx::commit`], it rolls back.
+pub struct Tx<S: Scope> {
+    conn: Unfinished,
+    scope: S,
+    now: Moment,
+    // PostgreSQL answers COMMIT after a failed statement with a quiet ROLLBACK; such a transaction must not be called done.
+    failed: AtomicBool,
+}
+
+impl Db {
+    /// Begins a read-only transaction: a statement that writes fails in PostgreSQL.
+    pub async fn begin_read<S: Scope>(&self, scope: S) -> Result<Tx<S>, Fault> {
+        self.begin(scope, Kind::Read).await
+    }
+
+    /// Begins a transaction of a single write.
+    pub async fn begin_write<S: Scope>(&self, scope: S) -> Result<Tx<S>, Fault> {
+        self.begin(scope, Kind::Write).await
+    }
+
+    /// Begins a transaction over many rows, with 30 s for each statement.
+    pub async fn begin_batch<S: Scope>(&self, scope: S) -> Result<Tx<S>, Fault> {
+        self.begin(scope, Kind::Batch).await
+    }
+
+    async fn begin<S: Scope>(&self, scope: S, kind: Kind) -> Result<Tx<S>, Fault> {
+        let prefix = format!("{}{}", kind.begin(), scope.settings().prefix());
+        // A pooled connection may have died unnoticed. Until the prefix is acknowledged nothing has happened, so the rest of
+        // the pool, and then a fresh connection, may be tried.
+        let mut last = None;
+        for _ in 0..3 {
+            let conn = self.connection(scope.login()).await?;
+            match Tx::<S>::open(conn, &prefix, self.clock().set_time()).await {
+                Ok((conn, now)) => return Ok(Tx { conn, scope, now, failed: AtomicBool::new(false) }),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.map_or_else(|| Fault::of(Code::DatabaseUnavailable), fault))
+    }
+}
+
+impl<S: Scope> Tx<S> {
+    async fn open(conn: Object<AsyncPgConnection>, prefix: &str, set: Option<Moment>) -> QueryResult<(Unfinished, Moment)> {
+        let guard = Unfinished(Some(conn));
+        let begun = async {
+            let conn = guard.get()?;
+            let (mut for_prefix, mut for_now) = (conn, conn);
+            let prefix = for_prefix.batch_execute(prefix);
+            match set {
+                Some(now) => prefix.await.map(|()| now),
+                None => {
+                    // One round trip: the clock is read behind the prefix in the same pipeline.
+                    let now = sql("SELECT pg_catalog.transaction_timestamp() AS at").get_result::<Began>(&mut for_now);
+                    let (prefix, now) = futures_util::future::join(prefix, now).await;
+                    prefix?;
+                    now.map(|row| to_micros(row.at))
+                }
+            }
+        }
+        .await;
+        begun.map(|now| (guard, now))
+    }
+
+    /// The moment this transaction happens at: bound as a parameter, never read in SQL.
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// The authority it runs with.
+    pub fn scope(&self) -> &S {
+        &self.scope
+    }
+
+    /// A new id: time-ordered by this transaction's moment.
+    pub fn new_id<I: TypeId>(&self) -> I {
+        let millis = self.now.timestamp_millis().max(0) as u64;
+        let mut random = [0u8; 10];
+        // A machine without randomness makes ids that collide, and a collision is refused by the primary key.
+        let _ = aws_lc_rs::rand::fill(&mut random);
+        I::of(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    fn watch<T>(&self, result: QueryResult<T>) -> QueryResult<T> {
+        if result.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Runs a statement for its rows. Statements that do not depend on each other may be joined: they share a round trip.
+    pub async fn rows<R>(&self, statement: Sql) -> Result<Vec<R>, Fault>
+    where
+        R: QueryableByName<Pg> + diesel::deserialize::FromSqlRow<Untyped, Pg> + Send + 'static,
+    {
+        self.try_rows(statement).await.map_err(fault)
+    }
+
+    /// Runs a statement for its rows, leaving the error to a caller who expects a certain one.
+    pub async fn try_rows<R>(&self, statement: Sql) -> QueryResult<Vec<R>>
+    where
+        R: QueryableByName<Pg> + diesel::deserialize::FromSqlRow<Untyped, Pg> + Send + 'static,
+    {
+        let mut conn = self.conn.get()?;
+        self.watch(statement.load::<R>(&mut conn).await)
+    }
+
+    /// Runs a statement for at most one row.
+    pub async fn row<R>(&self, statement: Sql) -> Result<Option<R>, Fault>
+    where
+        R: QueryableByName<Pg> + diesel::deserialize::FromSqlRow<Untyped, Pg> + Send + 'static,
+    {
+        Ok(self.rows(statement).await?.pop())
+    }
+
+    /// Runs a statement for its effect; answers how many rows it touched.
+    pub async fn run(&self, statement: Sql) -> Result<usize, Fault> {
+        self.try_run(statement).await.map_err(fault)
+    }
+
+    /// Runs a statement for its effect, leaving the error to a caller who expects a certain one.
+    pub async fn try_run(&self, statement: Sql) -> QueryResult<usize> {
+        let mut conn = self.conn.get()?;
+        self.watch(statement.execute(&mut conn).await)
+    }
+
+    /// Makes it last. Runs in a task of its own, so that a caller who goes away cannot cut it between COMMIT and the
+    /// answer. A connection lost on the way leaves the outcome unknown, and says so.
+    pub async fn commit(mut self) -> Result<(), Fault> {
+        if AtomicBool::load(&self.failed, Ordering::Relaxed) {
+            return Err(Fault::internal("commit after a failed statement"));
+        }
+        let mut guard = self.conn.hand_over();
+        let ended = tokio::spawn(async move {
+            let result = guard.get()?.batch_execute("COMMIT").await;
+            if result.is_ok() {
+                guard.release();
+            }
+            result
+        })
+        .await;
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                let fault = fault(error);
+                match fault.code {
+                    Code::DatabaseUnavailable => Err(Fault::unavailable(Code::OutcomeUnknown, fault)),
+                    _ => Err(fault),
+                }
+            }
+            Err(error) => Err(Fault::unavailable(Code::OutcomeUnknown, error)),
+        }
+    }
+
+    /// Undoes it, and hands the connection back once PostgreSQL has confirmed.
+    pub async fn rollback(mut self) {
+        roll_back(self.conn.hand_over()).await;
+    }
+}
+
+impl<S: Scope> Drop for Tx<S> {
+    fn drop(&mut self) {
+        let guard = self.conn.hand_over();
+        // Cancelled or panicking: whatever was in flight comes first, then the ROLLBACK, then the pool.
+        if let (true, Ok(runtime)) = (guard.0.is_some(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(roll_back(guard));
+        }
+    }
+}
+
+async fn roll_back(mut guard: Unfinished) {
+    let Ok(mut conn) = guard.get() else { return };
+    let confirmed = tokio::time::timeout(ROLLBACK_LIMIT, conn.batch_execute("ROLLBACK")).await;
+    if matches!(confirmed, Ok(Ok(()))) {
+        guard.release();
+    }
+}
+
+/// A connection inside a transaction: dropped, it leaves the pool for good and PostgreSQL undoes its work.
+struct Unfinished(Option<Object<AsyncPgConnection>>);
+
+impl Unfinished {
+    fn get(&self) -> QueryResult<&AsyncPgConnection> {
+        self.0.as_deref().ok_or(diesel::result::Error::NotInTransaction)
+    }
+
+    fn hand_over(&mut self) -> Self {
+        Self(self.0.take())
+    }
+
+    /// Back to the pool: PostgreSQL has confirmed the end.
+    fn release(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            drop(Object::take(conn));
+        }
+    }
+}

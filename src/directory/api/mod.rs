@@ -1,0 +1,16 @@
+//! The directory over HTTP, one file per noun.
+
+mod client;
+mod customer;
+mod partner;
+mod subscription;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Mounts the directory.
+pub fn routes(config: &mut ServiceConfig) {
+    partner::routes(config);
+    client::routes(config);
+    customer::routes(config);
+    subscription::routes(config);
+}

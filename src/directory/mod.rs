@@ -1,0 +1,20 @@
+//! Who exists: the vendor, its partners in their tree, their clients, the customers each partner serves, and what those
+//! customers subscribe to.
+
+mod api;
+mod customer;
+mod flow;
+mod partner;
+mod store;
+mod subscription;
+
+pub use api::routes;
+pub use customer::{Customer, CustomerState, TouchModel};
+pub use flow::{
+    CustomerDraft, CustomerRef, NewVendor, PartnerDraft, SubscriptionDraft, Upserted, add_client, add_partner, customer_for, found_vendor, upsert_customer, upsert_subscription,
+};
+pub use partner::{Partner, PartnerKind, PartnerState, Sees};
+pub use store::customer::{by_id as customer_by_id, locate as locate_customer};
+pub use store::partner::{all_ids as all_partner_ids, all_visible as all_visible_partners};
+pub use store::vendor::{Vendor, all as all_vendors, calendar};
+pub use subscription::Subscription;

@@ -1,0 +1,17 @@
+//! Health over HTTP.
+
+mod health;
+mod observation;
+mod report;
+mod row;
+mod scorecard;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Mounts health, and the doors of intake that answer with it.
+pub fn routes(config: &mut ServiceConfig) {
+    scorecard::routes(config);
+    report::routes(config);
+    observation::routes(config);
+    health::routes(config);
+}

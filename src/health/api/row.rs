@@ -1,0 +1,106 @@
+//! What batches share: the answer of one row, and the answer of the whole.
+
+use crate::directory::Upserted;
+use crate::http::body::Faults;
+use crate::http::problem::ProblemField;
+use crate::http::query::Param;
+use crate::kernel::code::Code;
+use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::text::Broken;
+use deserr::Deserr;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+crate::word_list! {
+    /// What became of a row.
+    Outcome {
+        /// It was not there.
+        Created = "created",
+        /// It was there and changed.
+        Updated = "updated",
+        /// It was there and as described.
+        Unchanged = "unchanged",
+        /// It was refused, for the reasons given.
+        Rejected = "rejected",
+    }
+}
+crate::wire_words!(Outcome);
+
+impl From<Upserted> for Outcome {
+    fn from(outcome: Upserted) -> Self {
+        match outcome {
+            Upserted::Created => Self::Created,
+            Upserted::Updated => Self::Updated,
+            Upserted::Unchanged => Self::Unchanged,
+        }
+    }
+}
+
+/// Why a row was refused.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Rejection {
+    /// The code of a problem.
+    #[schema(example = "reference-not-found")]
+    pub code: &'static str,
+    /// Everything wrong with the row; pointers lead from the root of the body.
+    pub errors: Vec<ProblemField>,
+}
+
+impl Rejection {
+    pub(super) fn of(fault: &Fault, member: &str, index: usize) -> Self {
+        let errors = fault.fields.iter().map(|field| ProblemField::new(format!("/{member}/{index}{}", field.pointer), field.code)).collect();
+        Self { code: fault.code.slug(), errors }
+    }
+}
+
+/// How many rows came to what.
+#[derive(Serialize, ToSchema, Default)]
+pub(super) struct Counts {
+    pub created: usize,
+    pub updated: usize,
+    pub unchanged: usize,
+    pub rejected: usize,
+}
+
+impl Counts {
+    pub(super) fn of(outcomes: impl Iterator<Item = Outcome>) -> Self {
+        outcomes.fold(Self::default(), |mut counts, outcome| {
+            match outcome {
+                Outcome::Created => counts.created += 1,
+                Outcome::Updated => counts.updated += 1,
+                Outcome::Unchanged => counts.unchanged += 1,
+                Outcome::Rejected => counts.rejected += 1,
+            }
+            counts
+        })
+    }
+}
+
+/// The most faults an atomic batch is refused with.
+const MAX_SHOWN: usize = 100;
+
+/// The fault of an atomic batch with refused rows, a pointer each.
+pub(super) fn batch_rejected<'a>(member: &str, refused: impl Iterator<Item = (usize, &'a Fault)>) -> Option<Fault> {
+    let mut fields = Vec::new();
+    let mut any = false;
+    for (index, fault) in refused {
+        any = true;
+        if fault.fields.is_empty() && fields.len() < MAX_SHOWN {
+            let code = if fault.code == Code::ReferenceNotFound { Broken::ReferenceNotFound } else { Broken::Contradiction };
+            fields.push(FieldFault { pointer: format!("/{member}/{index}"), code });
+        }
+        let left = MAX_SHOWN.saturating_sub(fields.len());
+        fields.extend(fault.fields.iter().take(left).map(|field| FieldFault { pointer: format!("/{member}/{index}{}", field.pointer), code: field.code }));
+    }
+    any.then(|| Fault { fields, ..Fault::of(Code::BatchRejected) })
+}
+
+/// Decodes the rows of a batch, each for itself.
+pub(super) fn decode_rows<T: Deserr<Faults>, D>(rows: &mut Vec<serde_json::Value>, draft: impl Fn(T) -> Result<D, Fault>) -> Vec<Result<D, Fault>> {
+    std::mem::take(rows).into_iter().map(|row| crate::http::body::decode::<T>(row).map_err(Fault::invalid).and_then(&draft)).collect()
+}
+
+/// A yes-or-no parameter.
+pub(super) fn yes(parameter: &Option<Param<bool>>) -> bool {
+    *parameter == Some(Param(true))
+}

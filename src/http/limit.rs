@@ -1,0 +1,178 @@
+//! Rates and what is told about them: one budget per caller and kind of request, another per address before a token is shown
+//! (SECURITY c.6). Never a global counter: nobody learns of another's traffic.
+
+use crate::config;
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
+
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock, StateInformationMiddleware>;
+
+/// The kinds of requests with a budget of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// GET and HEAD.
+    Read,
+    /// Everything that changes something.
+    Write,
+}
+
+impl Class {
+    fn name(self) -> &'static str {
+        match self {
+            Class::Read => "read",
+            Class::Write => "write",
+        }
+    }
+}
+
+/// How much of a budget is left, for the `RateLimit` headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    class: Class,
+    per_second: u32,
+    left: u32,
+}
+
+impl Budget {
+    /// Writes the two headers of the IETF draft.
+    pub fn write(self, headers: &mut HeaderMap) {
+        let Self { class, per_second, left } = self;
+        for (name, value) in [("ratelimit-policy", format!("\"{}\";q={per_second};w=1", class.name())), ("ratelimit", format!("\"{}\";r={left};t=1", class.name()))] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
+}
+
+/// All budgets of this process.
+pub struct Limits {
+    read: Limiter<Uuid>,
+    write: Limiter<Uuid>,
+    token: Limiter<Uuid>,
+    address: Limiter<IpAddr>,
+    read_per_second: u32,
+    write_per_second: u32,
+    batches: Places,
+    flights: Places,
+}
+
+fn limiter<K: std::hash::Hash + Eq + Clone>(per_second: u32, burst: u32) -> Limiter<K> {
+    let positive = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    let quota = Quota::per_second(positive(per_second)).allow_burst(positive(burst));
+    RateLimiter::<K, _, _>::new(quota, DashMapStateStore::default(), MonotonicClock).with_middleware()
+}
+
+fn check<K: std::hash::Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Result<u32, Fault> {
+    match limiter.check_key(key) {
+        Ok(state) => Ok(state.remaining_burst_capacity()),
+        Err(not_until) => {
+            let wait = not_until.wait_time_from(MonotonicClock.now());
+            Err(Fault::of(Code::QuotaExceeded).after(wait.as_secs() as u32 + 1))
+        }
+    }
+}
+
+impl Limits {
+    /// Budgets as configured.
+    pub fn new(limits: &config::Limits) -> Self {
+        Self {
+            read: limiter(limits.read_per_second, limits.read_burst),
+            write: limiter(limits.write_per_second, limits.write_burst),
+            token: limiter(limits.token_per_second, limits.token_burst),
+            address: limiter(limits.address_per_second, limits.address_burst),
+            read_per_second: limits.read_per_second,
+            write_per_second: limits.write_per_second,
+            batches: Places::of(limits.batches_at_once),
+            flights: Places::of(2),
+        }
+    }
+
+    /// Takes one request out of a caller's budget.
+    pub fn request(&self, caller: Uuid, class: Class) -> Result<Budget, Fault> {
+        let (limiter, per_second) = match class {
+            Class::Read => (&self.read, self.read_per_second),
+            Class::Write => (&self.write, self.write_per_second),
+        };
+        check(limiter, &caller).map(|left| Budget { class, per_second, left })
+    }
+
+    /// Takes one token request out of a client's budget.
+    pub fn token(&self, client: Uuid) -> Result<(), Fault> {
+        check(&self.token, &client).map(drop)
+    }
+
+    /// Takes one request out of an address's budget.
+    pub fn address(&self, address: IpAddr) -> Result<(), Fault> {
+        check(&self.address, &address).map(drop)
+    }
+
+    /// Takes one of a caller's places for a running batch; given back when dropped.
+    pub fn batch(&self, caller: Uuid) -> Result<Place, Fault> {
+        self.batches.take(caller).ok_or_else(|| Fault::of(Code::QuotaExceeded).after(1))
+    }
+
+    /// Takes a place for an idempotent request: one that runs and one that waits for it. A third is told to come back, so that
+    /// equal requests cannot hold all connections (SECURITY c.4).
+    pub fn flight(&self, key: Uuid) -> Result<Place, Fault> {
+        self.flights.take(key).ok_or_else(|| Fault::of(Code::IdempotencyInProgress).after(1))
+    }
+
+    /// Forgets callers whose budgets are full again; called now and then.
+    pub fn tidy(&self) {
+        self.read.retain_recent();
+        self.write.retain_recent();
+        self.token.retain_recent();
+        self.address.retain_recent();
+    }
+}
+
+/// A bounded number of places per key.
+struct Places {
+    taken: Arc<Mutex<HashMap<Uuid, u32>>>,
+    most: u32,
+}
+
+impl Places {
+    fn of(most: u32) -> Self {
+        Self { taken: Arc::default(), most }
+    }
+
+    fn take(&self, key: Uuid) -> Option<Place> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(key).or_insert(0);
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Place { key, taken: self.taken.clone() })
+    }
+}
+
+/// A place that is given back when dropped.
+pub struct Place {
+    key: Uuid,
+    taken: Arc<Mutex<HashMap<Uuid, u32>>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.key);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Finishing the API document: what every operation shares is added here from the catalogue of problems, so that handlers
+//! name only what is theirs. Ids carry `x-ref`, the mark the isolation matrix is generated from.
+
+use crate::http::problem;
+use crate::kernel::code::Code;
+use crate::kernel::id::{
+    AgreementId, AuditId, CustomerId, EventId, JobId, MeasureId, ObservationId, PartnerId, PrincipalId, ReportId, RequestId, ScorecardId, SubscriptionId, TypeId, VendorId,
+};
+use crate::kernel::money::Currency;
+use crate::kernel::text::{Comment, CorporateNumber, ExternalId, Key, Label, Name};
+use std::borrow::Cow;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::{PartialSchema, ToSchema};
+
+macro_rules! id_schemas {
+    ($($name:ident),* $(,)?) => {$(
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let example = $name::of(uuid::Uuid::from_u128(0x0199_5f00_0000_7000_8000_0000_0000_0001)).to_string();
+                RefOr::T(ObjectBuilder::new()
+                    .schema_type(SchemaType::Type(Type::String))
+                    .pattern(Some(format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", $name::PREFIX)))
+                    .description(Some(format!("Id of a {}.", $name::KIND.replace('_', " "))))
+                    .examples([serde_json::json!(example)])
+                    .extensions(Some(utoipa::openapi::extensions::ExtensionsBuilder::new().add("x-ref", $name::KIND).build()))
+                    .build()
+                    .into())
+            }
+        }
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> { Cow::Borrowed(stringify!($name)) }
+        }
+    )*};
+}
+id_schemas!(VendorId, PartnerId, CustomerId, SubscriptionId, PrincipalId, MeasureId, ObservationId, ReportId, ScorecardId, EventId, AuditId, RequestId, AgreementId, JobId,);
+
+macro_rules! text_schemas {
+    ($($name:ident: $max:literal, $says:literal, $example:literal;)*) => {$(
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                RefOr::T(ObjectBuilder::new()
+                    .schema_type(SchemaType::Type(Type::String))
+                    .min_length(Some(1))
+                    .max_length(Some($max))
+                    .description(Some($says))
+                    .examples([serde_json::json!($example)])
+                    .build()
+                    .into())
+            }
+        }
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> { Cow::Borrowed(stringify!($name)) }
+        }
+    )*};
+}
+text_schemas! {
+    ExternalId: 128, "Your own id of the thing: no blanks at the ends, no control characters; stored in NFC.", "K-0042";
+    Name: 200, "A name on one line.", "株式会社青葉製作所";
+    Label: 64, "A short word of your choice.", "製造業";
+    Key: 64, "A key of a catalogue: a-z, 0-9 and _, beginning with a letter.", "adoption";
+    Comment: 8000, "Free words.", "導入は順調です。来月から第二工場でも使い始めます。";
+    CorporateNumber: 32, "Japanese corporate number (法人番号): 13 digits with a valid check digit; full-width digits, blanks and hyphens are dropped.", "1180301018771";
+    Currency: 3, "ISO 4217 code.", "JPY";
+}
+
+/// What an operation's entry in the authority table adds to its documentation.
+pub struct Mark {
+    /// The OAuth scope, or none for public operations.
+    pub scope: Option<&'static str>,
+    /// Who may call it: `public`, `any`, `vendor`.
+    pub who: &'static str,
+    /// Whether it changes something.
+    pub writes: bool,
+    /// Whether it demands If-Match.
+    pub if_match: bool,
+}
+
+/// Completes every operation with its mark and the problems it can answer with. `mark` knows an operation by its id.
+pub fn finish(document: &mut OpenApi, mark: impl Fn(&str) -> Option<Mark>) {
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten() {
+            let Some(id) = operation.operation_id.clone() else { continue };
+            let Some(mark) = mark(&id) else { continue };
+            let extensions = operation.extensions.get_or_insert_default();
+            extensions.insert("x-scope".into(), mark.scope.map_or(serde_json::Value::Null, Into::into));
+            extensions.insert("x-who".into(), mark.who.into());
+            let Some(scope) = mark.scope else { continue };
+            operation.security = Some(vec![utoipa::openapi::SecurityRequirement::new("oauth2", [scope])]);
+            let has_body = operation.request_body.is_some();
+            let has_path_id = operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if matches!(p.parameter_in, ParameterIn::Path)));
+            let mut codes: Vec<(u16, Vec<Code>)> = Vec::new();
+            let mut add = |code: Code| {
+                let status = problem::status(code).as_u16();
+                match codes.iter_mut().find(|(s, _)| *s == status) {
+                    Some((_, list)) => list.push(code),
+                    None => codes.push((status, vec![code])),
+                }
+            };
+            for code in [
+                Code::Unauthenticated,
+                Code::InsufficientScope,
+                Code::TenantSuspended,
+                Code::InvalidParameter,
+                Code::NotAcceptable,
+                Code::QuotaExceeded,
+                Code::InternalError,
+                Code::Overloaded,
+                Code::DatabaseUnavailable,
+            ] {
+                add(code);
+            }
+            if has_path_id {
+                add(Code::NotFound);
+            }
+            if mark.writes {
+                for code in [
+                    Code::IdempotencyKeyInvalid,
+                    Code::ReadOnlyHere,
+                    Code::AlreadyExists,
+                    Code::StateConflict,
+                    Code::IdempotencyInProgress,
+                    Code::IdempotencyKeyReused,
+                    Code::OutcomeUnknown,
+                ] {
+                    add(code);
+                }
+            }
+            if has_body {
+                for code in [Code::MalformedRequest, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType, Code::ValidationFailed, Code::ReferenceNotFound] {
+                    add(code);
+                }
+            }
+            if mark.if_match {
+                add(Code::PreconditionFailed);
+                add(Code::PreconditionRequired);
+            }
+            for (status, codes) in codes {
+                let slugs: Vec<&str> = codes.iter().map(|code| code.slug()).collect();
+                let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).build();
+                let response = ResponseBuilder::new().description(slugs.join(", ")).content("application/problem+json", content).build();
+                operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
+            }
+        }
+    }
+}

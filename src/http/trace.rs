@@ -1,0 +1,124 @@
+//! What surrounds every request: an id, a span, a count, the headers of every answer, and the one place that turns a
+//! fault into a problem. HEAD is served as GET; the HTTP layer leaves the body out.
+
+use super::limit::Budget;
+use super::problem;
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::kernel::id::{RequestId, TypeId};
+use crate::telemetry;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// The content policy of the API: its answers are no pages.
+const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
+/// The content policy of `/docs`, whose viewer styles itself inline.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+    base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+
+/// The request's id, in its extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct Trace(pub RequestId);
+
+/// The public base of problem URIs, as app data.
+#[derive(Debug, Clone)]
+pub struct Base(pub String);
+
+/// The middleware.
+pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId::of(Uuid::now_v7());
+    let begun = Instant::now();
+    let method = request.method().clone();
+    if method == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
+    request.extensions_mut().insert(Trace(id));
+    let span = tracing::info_span!("request", %id, correlation = correlation(&request));
+    let base = request.app_data::<Data<Base>>().cloned();
+    // A panic is our fault and one request's misfortune: it is answered, and everybody else is served on.
+    let served = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let _in_span = span.enter();
+    let failed = match served {
+        Ok(Ok(response)) => return Ok(finish(response.map_into_boxed_body(), id, &method, begun)),
+        Ok(Err(error)) => Fault::internal(error),
+        Err(_) => Fault::internal("a handler panicked"),
+    };
+    tracing::error!(fault = %failed, "internal error");
+    telemetry::problem(failed.code.slug());
+    telemetry::request(method.as_str(), "none", 500, begun.elapsed().as_secs_f64());
+    let base = base.map(|base| base.0.clone()).unwrap_or_default();
+    Err(InternalError::from_response("answered", problem::render(&failed, &base, Some(id))).into())
+}
+
+/// The caller's own id for this call, for the log: visible ASCII, at most 128 characters.
+fn correlation(request: &ServiceRequest) -> String {
+    let given = request.headers().get("x-correlation-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.chars().filter(char::is_ascii_graphic).take(128).collect()
+}
+
+fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &Method, begun: Instant) -> ServiceResponse<BoxBody> {
+    let base = response.request().app_data::<Data<Base>>().map(|base| base.0.clone()).unwrap_or_default();
+    if let Some(fault) = fault_of(&response) {
+        telemetry::problem(fault.code.slug());
+        if fault.code == Code::InternalError {
+            tracing::error!(%fault, "internal error");
+        } else {
+            tracing::debug!(%fault, "refused");
+        }
+        // Headers a refusal was given on its way (Allow, say) are kept.
+        let mut problem = problem::render(&fault, &base, Some(id));
+        for (name, value) in response.headers() {
+            problem.headers_mut().insert(name.clone(), value.clone());
+        }
+        response = response.into_response(problem);
+    }
+    let budget = response.request().extensions().get::<Budget>().copied();
+    let status = response.status();
+    let is_docs = status.is_success() && response.request().path().starts_with("/docs/");
+    let headers = response.headers_mut();
+    if let Some(budget) = budget {
+        budget.write(headers);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(HeaderName::from_static("x-request-id"), value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let (policy, cache) = if is_docs { (DOCS_POLICY, "public, max-age=300") } else { (NO_CONTENT, "no-store") };
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    }
+    let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+    let elapsed = begun.elapsed().as_secs_f64();
+    telemetry::request(method.as_str(), &route, status.as_u16(), elapsed);
+    tracing::info!(method = %method, route, status = status.as_u16(), ms = (elapsed * 1e4).round() / 10.0, "answered");
+    response
+}
+
+/// The fault behind an answer; an error of the HTTP layer becomes the fault of its status.
+fn fault_of(response: &ServiceResponse<BoxBody>) -> Option<Fault> {
+    let error = response.response().error()?;
+    if let Some(fault) = error.as_error::<Fault>() {
+        let Fault { code, fields, retry_after, cause } = fault;
+        return Some(Fault { code: *code, fields: fields.clone(), retry_after: *retry_after, cause: cause.clone() });
+    }
+    let code = match response.status() {
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
+        status if status.is_client_error() => Code::MalformedRequest,
+        _ => return Some(Fault::internal(error)),
+    };
+    Some(Fault::of(code))
+}

@@ -1,0 +1,129 @@
+//! A cell: additive figures over the customers of a partner. What is shown is derived from the sums in exact integers and
+//! rounded once (DECISIONS 11).
+
+use crate::kernel::number::{ratio, round};
+
+/// The two-sided 95 % quantile of the normal distribution.
+const Z95: f64 = 1.959_964;
+
+/// The sums. Scores and coverage in thousandths, value per year in minor units of the reporting currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "the columns of cell; bands first by customers, then by value")]
+pub struct Cell {
+    pub healthy: i64,
+    pub watch: i64,
+    pub at_risk: i64,
+    pub unknown: i64,
+    pub value_healthy: i64,
+    pub value_watch: i64,
+    pub value_at_risk: i64,
+    pub value_unknown: i64,
+    /// Customers with a value that could not be converted.
+    pub unconverted: i64,
+    pub score_sum: i64,
+    pub score_squares: i64,
+    pub coverage_sum: i64,
+    /// Customers reported on within their cadence.
+    pub in_cadence: i64,
+    pub value_in_cadence: i64,
+    /// Customers reported on at all.
+    pub heard: i64,
+    pub report_age_sum: i64,
+}
+
+impl std::ops::AddAssign for Cell {
+    fn add_assign(&mut self, o: Self) {
+        self.healthy += o.healthy;
+        self.watch += o.watch;
+        self.at_risk += o.at_risk;
+        self.unknown += o.unknown;
+        self.value_healthy += o.value_healthy;
+        self.value_watch += o.value_watch;
+        self.value_at_risk += o.value_at_risk;
+        self.value_unknown += o.value_unknown;
+        self.unconverted += o.unconverted;
+        self.score_sum += o.score_sum;
+        self.score_squares += o.score_squares;
+        self.coverage_sum += o.coverage_sum;
+        self.in_cadence += o.in_cadence;
+        self.value_in_cadence += o.value_in_cadence;
+        self.heard += o.heard;
+        self.report_age_sum += o.report_age_sum;
+    }
+}
+
+impl Cell {
+    /// Customers whose health is known.
+    pub fn known(&self) -> i64 {
+        self.healthy + self.watch + self.at_risk
+    }
+
+    /// All customers.
+    pub fn customers(&self) -> i64 {
+        self.known() + self.unknown
+    }
+
+    /// Their value.
+    pub fn value(&self) -> i64 {
+        self.value_known() + self.value_unknown
+    }
+
+    /// The value of those whose health is known.
+    pub fn value_known(&self) -> i64 {
+        self.value_healthy + self.value_watch + self.value_at_risk
+    }
+
+    /// The plain mean of known health, in thousandths.
+    pub fn mean(&self) -> Option<i64> {
+        ratio(self.score_sum.into(), self.known().into())
+    }
+
+    /// The 95 % interval of the mean, in thousandths: what the unknown may add (SCIENCE 2.6, finite population). Needs two
+    /// known customers; as wide as nothing when all are known.
+    pub fn mean_interval(&self) -> Option<(i64, i64)> {
+        let (n, all) = (i128::from(self.known()), i128::from(self.customers()));
+        if n < 2 {
+            return None;
+        }
+        let sum = i128::from(self.score_sum);
+        // n * (n - 1) times the sample variance, exactly.
+        let spread = (n * i128::from(self.score_squares) - sum * sum).max(0) as f64;
+        let variance = spread / (n * (n - 1)) as f64;
+        let unseen = (all - n) as f64 / (all - 1) as f64;
+        let half = Z95 * (variance / n as f64 * unseen).sqrt();
+        let mean = sum as f64 / n as f64;
+        Some((round((mean - half).max(0.0)), round((mean + half).min(100_000.0))))
+    }
+
+    /// A share in thousandths.
+    pub fn share(part: i64, whole: i64) -> Option<i64> {
+        ratio(i128::from(part) * 1000, whole.into())
+    }
+
+    /// The mean coverage, in thousandths.
+    pub fn mean_coverage(&self) -> Option<i64> {
+        ratio(self.coverage_sum.into(), self.customers().into())
+    }
+
+    /// The mean age of the last report of those reported on, in thousandths of a day.
+    pub fn mean_report_age(&self) -> Option<i64> {
+        ratio(i128::from(self.report_age_sum) * 1000, self.heard.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_over_all_has_no_doubt_and_over_some_has_some() {
+        let all = Cell { healthy: 2, score_sum: 160_000, score_squares: 70_000i64.pow(2) + 90_000i64.pow(2), ..Cell::default() };
+        assert_eq!(all.mean(), Some(80_000));
+        assert_eq!(all.mean_interval(), Some((80_000, 80_000)));
+        let some = Cell { unknown: 2, ..all };
+        // sd = 14142.13, / sqrt 2 = 10000, * sqrt(2/3) = 8164.97, * 1.959964 = 16003.04
+        assert_eq!(some.mean_interval(), Some((63_997, 96_003)));
+        assert_eq!(Cell::share(some.known(), some.customers()), Some(500));
+        assert_eq!(Cell::default().mean(), None);
+    }
+}

@@ -1,0 +1,12 @@
+//! Figures over many customers: cells and their roll-up over the tree of partners, and the lists that say where to look
+//! first. Costs go by the number of cells, never of customers.
+
+mod api;
+mod cell;
+mod channel;
+mod store;
+
+pub use api::routes;
+pub use cell::Cell;
+pub use channel::{Channel, roll_up};
+pub use store::fold;

@@ -1,0 +1,216 @@
+//! Cells and lists, as SQL.
+
+use super::cell::Cell;
+use crate::auth::{Tenant, WorkerScope};
+use crate::db::{Tx, sql};
+use crate::kernel::error::Fault;
+use crate::kernel::id::{PartnerId, TypeId};
+use chrono::NaiveDate;
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Text, Uuid as SqlUuid};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+#[derive(QueryableByName)]
+struct CellRow {
+    #[diesel(sql_type = SqlUuid)]
+    partner_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    healthy: i64,
+    #[diesel(sql_type = BigInt)]
+    watch: i64,
+    #[diesel(sql_type = BigInt)]
+    at_risk: i64,
+    #[diesel(sql_type = BigInt)]
+    unknown: i64,
+    #[diesel(sql_type = BigInt)]
+    value_healthy: i64,
+    #[diesel(sql_type = BigInt)]
+    value_watch: i64,
+    #[diesel(sql_type = BigInt)]
+    value_at_risk: i64,
+    #[diesel(sql_type = BigInt)]
+    value_unknown: i64,
+    #[diesel(sql_type = BigInt)]
+    unconverted: i64,
+    #[diesel(sql_type = BigInt)]
+    score_sum: i64,
+    #[diesel(sql_type = BigInt)]
+    score_squares: i64,
+    #[diesel(sql_type = BigInt)]
+    coverage_sum: i64,
+    #[diesel(sql_type = BigInt)]
+    in_cadence: i64,
+    #[diesel(sql_type = BigInt)]
+    value_in_cadence: i64,
+    #[diesel(sql_type = BigInt)]
+    heard: i64,
+    #[diesel(sql_type = BigInt)]
+    report_age_sum: i64,
+}
+
+fn read(rows: Vec<CellRow>) -> HashMap<PartnerId, Cell> {
+    let cell = |r: CellRow| {
+        let cell = Cell {
+            healthy: r.healthy,
+            watch: r.watch,
+            at_risk: r.at_risk,
+            unknown: r.unknown,
+            value_healthy: r.value_healthy,
+            value_watch: r.value_watch,
+            value_at_risk: r.value_at_risk,
+            value_unknown: r.value_unknown,
+            unconverted: r.unconverted,
+            score_sum: r.score_sum,
+            score_squares: r.score_squares,
+            coverage_sum: r.coverage_sum,
+            in_cadence: r.in_cadence,
+            value_in_cadence: r.value_in_cadence,
+            heard: r.heard,
+            report_age_sum: r.report_age_sum,
+        };
+        (PartnerId::of(r.partner_id), cell)
+    };
+    rows.into_iter().map(cell).collect()
+}
+
+/// The cells of visible partners as they stand: what is folded and what is not yet, in one look.
+pub async fn cells<S: Tenant>(tx: &Tx<S>, audience: &'static str) -> Result<HashMap<PartnerId, Cell>, Fault> {
+    let rows = tx
+        .rows(
+            sql("SELECT partner_id, sum(healthy)::bigint AS healthy, sum(watch)::bigint AS watch, sum(at_risk)::bigint AS at_risk, sum(unknown)::bigint AS unknown,
+                   sum(value_healthy)::bigint AS value_healthy, sum(value_watch)::bigint AS value_watch, sum(value_at_risk)::bigint AS value_at_risk,
+                   sum(value_unknown)::bigint AS value_unknown, sum(unconverted)::bigint AS unconverted, sum(score_sum)::bigint AS score_sum,
+                   sum(score_squares)::bigint AS score_squares, sum(coverage_sum)::bigint AS coverage_sum, sum(in_cadence)::bigint AS in_cadence,
+                   sum(value_in_cadence)::bigint AS value_in_cadence, sum(heard)::bigint AS heard, sum(report_age_sum)::bigint AS report_age_sum
+                 FROM (SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted,
+                         score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell
+                       UNION ALL
+                       SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted,
+                         score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell_delta) x
+                 WHERE vendor_id = {} AND audience = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY partner_id")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Text, _>(audience)
+            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
+            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
+        )
+        .await?;
+    Ok(read(rows))
+}
+
+/// The last close of each visible partner on or before a day.
+pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, day: NaiveDate) -> Result<HashMap<PartnerId, Cell>, Fault> {
+    let rows = tx
+        .rows(
+            sql("SELECT p.id AS partner_id, c.healthy, c.watch, c.at_risk, c.unknown, c.value_healthy, c.value_watch, c.value_at_risk, c.value_unknown, c.unconverted,
+                   c.score_sum, c.score_squares, c.coverage_sum, c.in_cadence, c.value_in_cadence, c.heard, c.report_age_sum
+                 FROM todoku.partner p JOIN LATERAL (SELECT * FROM todoku.cell_close c WHERE c.vendor_id = p.vendor_id AND c.partner_id = p.id AND c.audience = {}
+                   AND c.closed_on <= {} ORDER BY c.closed_on DESC LIMIT 1) c ON true
+                 WHERE p.vendor_id = {} AND ({}::uuid[] IS NULL OR p.id = ANY ({}))")
+            .bind::<Text, _>(audience)
+            .bind::<Date, _>(day)
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
+            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
+        )
+        .await?;
+    Ok(read(rows))
+}
+
+/// Folds the partner's deltas into its cells.
+pub async fn fold(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
+    tx.run(
+        sql("WITH gone AS (DELETE FROM todoku.cell_delta WHERE vendor_id = {} AND partner_id = {} RETURNING *)
+             INSERT INTO todoku.cell AS c (vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted,
+               score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum)
+             SELECT vendor_id, partner_id, audience, sum(healthy), sum(watch), sum(at_risk), sum(unknown), sum(value_healthy), sum(value_watch), sum(value_at_risk), sum(value_unknown),
+               sum(unconverted), sum(score_sum), sum(score_squares), sum(coverage_sum), sum(in_cadence), sum(value_in_cadence), sum(heard), sum(report_age_sum)
+             FROM gone GROUP BY vendor_id, partner_id, audience
+             ON CONFLICT (vendor_id, partner_id, audience) DO UPDATE SET healthy = c.healthy + excluded.healthy, watch = c.watch + excluded.watch,
+               at_risk = c.at_risk + excluded.at_risk, unknown = c.unknown + excluded.unknown, value_healthy = c.value_healthy + excluded.value_healthy,
+               value_watch = c.value_watch + excluded.value_watch, value_at_risk = c.value_at_risk + excluded.value_at_risk,
+               value_unknown = c.value_unknown + excluded.value_unknown, unconverted = c.unconverted + excluded.unconverted, score_sum = c.score_sum + excluded.score_sum,
+               score_squares = c.score_squares + excluded.score_squares, coverage_sum = c.coverage_sum + excluded.coverage_sum, in_cadence = c.in_cadence + excluded.in_cadence,
+               value_in_cadence = c.value_in_cadence + excluded.value_in_cadence, heard = c.heard + excluded.heard, report_age_sum = c.report_age_sum + excluded.report_age_sum")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(tx.scope().partner()),
+    )
+    .await
+    .map(drop)
+}
+
+/// Where a list by value goes on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Position {
+    /// The value of the last row.
+    pub value: i64,
+    /// Its renewal.
+    pub renews_on: Option<NaiveDate>,
+    /// Its customer.
+    pub customer: Uuid,
+}
+
+/// A customer in a list by value.
+#[derive(QueryableByName, Debug, Clone)]
+#[allow(missing_docs, reason = "the columns of health_score and customer")]
+pub struct Listed {
+    #[diesel(sql_type = SqlUuid)]
+    pub partner_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub customer_id: Uuid,
+    #[diesel(sql_type = Text)]
+    pub external_id: String,
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub score: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub low: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub high: Option<i32>,
+    #[diesel(sql_type = Integer)]
+    pub coverage: i32,
+    #[diesel(sql_type = BigInt)]
+    pub value_minor: i64,
+    #[diesel(sql_type = Nullable<Date>)]
+    pub renews_on: Option<NaiveDate>,
+    #[diesel(sql_type = Nullable<Date>)]
+    pub reported_on: Option<NaiveDate>,
+    #[diesel(sql_type = Date)]
+    pub scored_for: NaiveDate,
+}
+
+impl Listed {
+    /// Its place in the list.
+    pub fn position(&self) -> Position {
+        Position { value: self.value_minor, renews_on: self.renews_on, customer: self.customer_id }
+    }
+}
+
+/// Visible customers of a band: highest value first, then nearest renewal, then id.
+pub async fn by_value<S: Tenant>(tx: &Tx<S>, audience: &'static str, band: &'static str, after: Option<&Position>, limit: i64) -> Result<Vec<Listed>, Fault> {
+    let (value, renews, customer) = (after.map(|a| a.value), after.and_then(|a| a.renews_on), after.map(|a| a.customer));
+    tx.rows(
+        sql("SELECT h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.low, h.high, h.coverage, h.value_minor, h.renews_on, h.reported_on, h.scored_for
+             FROM todoku.health_score h JOIN todoku.customer c ON c.vendor_id = h.vendor_id AND c.partner_id = h.partner_id AND c.id = h.customer_id
+             WHERE h.vendor_id = {} AND h.audience = {} AND h.band = {} AND h.counted AND ({}::uuid[] IS NULL OR h.partner_id = ANY ({}))
+               AND ({}::bigint IS NULL OR h.value_minor <= {} AND (h.value_minor < {}
+                 OR coalesce(h.renews_on, 'infinity') > coalesce({}, 'infinity'::date)
+                 OR coalesce(h.renews_on, 'infinity') = coalesce({}, 'infinity'::date) AND h.customer_id > {}))
+             ORDER BY h.value_minor DESC, h.renews_on, h.customer_id LIMIT {}")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Text, _>(audience)
+        .bind::<Text, _>(band)
+        .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
+        .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
+        .bind::<Nullable<BigInt>, _>(value)
+        .bind::<Nullable<BigInt>, _>(value)
+        .bind::<Nullable<BigInt>, _>(value)
+        .bind::<Nullable<Date>, _>(renews)
+        .bind::<Nullable<Date>, _>(renews)
+        .bind::<Nullable<SqlUuid>, _>(customer)
+        .bind::<BigInt, _>(limit),
+    )
+    .await
+}

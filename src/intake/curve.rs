@@ -1,0 +1,140 @@
+//! Curves: from a measure's unit to 0-100 points, high is good, by published knots and never by the range of current data,
+//! so that one customer's points do not move when another's change (SCIENCE 2.1).
+
+use serde::{Deserialize, Serialize};
+
+/// A point of a curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Knot {
+    /// In the measure's unit.
+    pub at: f64,
+    /// 0-100.
+    pub points: f64,
+}
+
+/// How values become points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Curve {
+    /// Straight lines between knots in ascending order; level before the first and after the last.
+    Piecewise {
+        /// At least two.
+        knots: Vec<Knot>,
+    },
+    /// Level from each knot (included) to the next; before the first, the first one's points.
+    Step {
+        /// At least one.
+        knots: Vec<Knot>,
+    },
+    /// 0 points at `zero` and beyond, 100 at `full` and beyond, a straight line between; `full` may lie below `zero`.
+    LinearClamped {
+        /// Where points begin.
+        zero: f64,
+        /// Where they end.
+        full: f64,
+    },
+    /// 100 points for any value but zero.
+    Boolean,
+}
+
+/// The most knots of a curve.
+const MAX_KNOTS: usize = 50;
+
+impl Curve {
+    /// 0 to 100, as given.
+    pub fn identity() -> Self {
+        Self::LinearClamped { zero: 0.0, full: 100.0 }
+    }
+
+    /// Whether the curve is one: finite, ascending, within 0-100.
+    pub fn is_sound(&self) -> bool {
+        let knots_sound = |knots: &[Knot], least: usize| {
+            (least..=MAX_KNOTS).contains(&knots.len())
+                && knots.iter().all(|k| k.at.is_finite() && (0.0..=100.0).contains(&k.points))
+                && knots.windows(2).all(|pair| pair[0].at < pair[1].at)
+        };
+        match self {
+            Self::Piecewise { knots } => knots_sound(knots, 2),
+            Self::Step { knots } => knots_sound(knots, 1),
+            Self::LinearClamped { zero, full } => zero.is_finite() && full.is_finite() && zero != full && (full - zero).is_finite(),
+            Self::Boolean => true,
+        }
+    }
+
+    /// The points of a finite value; always within 0-100.
+    pub fn points(&self, value: f64) -> f64 {
+        let points = match self {
+            Self::Boolean => {
+                if value == 0.0 {
+                    0.0
+                } else {
+                    100.0
+                }
+            }
+            Self::LinearClamped { zero, full } => (value - zero) / (full - zero) * 100.0,
+            Self::Step { knots } => {
+                let reached = knots.iter().rev().find(|knot| knot.at <= value).or(knots.first());
+                reached.map_or(0.0, |knot| knot.points)
+            }
+            Self::Piecewise { knots } => {
+                let above = knots.partition_point(|knot| knot.at <= value);
+                match (above.checked_sub(1).and_then(|i| knots.get(i)), knots.get(above)) {
+                    (Some(a), Some(b)) => a.points + (value - a.at) / (b.at - a.at) * (b.points - a.points),
+                    (Some(only), None) | (None, Some(only)) => only.points,
+                    (None, None) => 0.0,
+                }
+            }
+        };
+        points.clamp(0.0, 100.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn seats_used_by_the_book() {
+        let seats = Curve::Piecewise { knots: [(0.0, 0.0), (50.0, 50.0), (90.0, 100.0)].map(|(at, points)| Knot { at, points }).to_vec() };
+        assert!(seats.is_sound());
+        for (value, points) in [(-1.0, 0.0), (25.0, 25.0), (50.0, 50.0), (70.0, 75.0), (90.0, 100.0), (200.0, 100.0)] {
+            assert_eq!(seats.points(value), points);
+        }
+        let ces = Curve::LinearClamped { zero: 1.0, full: 7.0 };
+        assert_eq!([1.0, 4.0, 7.0].map(|v| ces.points(v)), [0.0, 50.0, 100.0]);
+        let tickets = Curve::LinearClamped { zero: 10.0, full: 0.0 };
+        assert_eq!(tickets.points(0.0), 100.0);
+        let step = Curve::Step { knots: [(0.0, 20.0), (10.0, 60.0)].map(|(at, points)| Knot { at, points }).to_vec() };
+        assert_eq!([-5.0, 9.9, 10.0].map(|v| step.points(v)), [20.0, 20.0, 60.0]);
+    }
+
+    #[test]
+    fn unsound_curves() {
+        let knots = |list: &[(f64, f64)]| list.iter().map(|(at, points)| Knot { at: *at, points: *points }).collect::<Vec<_>>();
+        for curve in [
+            Curve::Piecewise { knots: knots(&[(0.0, 0.0)]) },
+            Curve::Piecewise { knots: knots(&[(1.0, 0.0), (1.0, 100.0)]) },
+            Curve::Piecewise { knots: knots(&[(0.0, 0.0), (1.0, 101.0)]) },
+            Curve::Step { knots: vec![] },
+            Curve::LinearClamped { zero: 5.0, full: 5.0 },
+            Curve::LinearClamped { zero: f64::NAN, full: 5.0 },
+        ] {
+            assert!(!curve.is_sound(), "{curve:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn points_stay_on_the_scale(at in prop::collection::vec((-1e300f64..1e300, 0.0f64..=100.0), 2..10), value in any::<f64>().prop_filter("finite", |v| v.is_finite())) {
+            let mut knots: Vec<Knot> = at.into_iter().map(|(at, points)| Knot { at, points }).collect();
+            knots.sort_by(|a, b| a.at.total_cmp(&b.at));
+            knots.dedup_by(|a, b| a.at == b.at);
+            for curve in [Curve::Piecewise { knots: knots.clone() }, Curve::Step { knots }, Curve::identity(), Curve::Boolean] {
+                let points = curve.points(value);
+                prop_assert!((0.0..=100.0).contains(&points), "{:?} {} {}", curve, value, points);
+            }
+        }
+    }
+}

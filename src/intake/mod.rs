@@ -1,0 +1,20 @@
+//! What we are told: the catalogue of measures, observations, and the reports partners make. Reading and keeping; what is
+//! concluded from it, and the doors that answer with a conclusion, are in `health`.
+
+mod api;
+mod curve;
+mod flow;
+mod measure;
+mod observation;
+mod report;
+mod store;
+
+pub use api::routes;
+pub use curve::{Curve, Knot};
+pub use flow::{add_measure, starter_measures};
+pub use measure::{Measure, Nature, PARTNER_BAND};
+pub use observation::{EvidenceClass, NewObservation, check_value, observation_outcome};
+pub use report::{DeclaredBand, Head, Reading, ReportDraft, content_hash};
+pub use store::{
+    NewReport, ReportRow, Seen, heads, insert_measure, insert_observations, insert_reports, keep_partitions, known_observations, list_reports, measures, subjects_by_vendor_ref,
+};

@@ -1,0 +1,10 @@
+//! Pure words every area shares: ids, time, text, numbers, money, paging, faults. No I/O, no clock, no randomness.
+
+pub mod code;
+pub mod error;
+pub mod id;
+pub mod money;
+pub mod number;
+pub mod paging;
+pub mod text;
+pub mod time;

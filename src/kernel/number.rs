@@ -1,0 +1,71 @@
+//! Rounding, once and half-even, and splitting a whole so that its parts add up (DECISIONS 11).
+
+/// Rounds to the nearest integer, ties to even. The caller guarantees a finite value in range of `i64`.
+pub fn round(value: f64) -> i64 {
+    value.round_ties_even() as i64
+}
+
+/// `numerator / denominator`, rounded half-even in exact integer arithmetic; `None` when the denominator is not positive.
+pub fn ratio(numerator: i128, denominator: i128) -> Option<i64> {
+    if denominator <= 0 {
+        return None;
+    }
+    let floor = numerator.div_euclid(denominator);
+    let twice = numerator.rem_euclid(denominator) * 2;
+    let up = match twice.cmp(&denominator) {
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Greater => true,
+        std::cmp::Ordering::Equal => floor.rem_euclid(2) == 1,
+    };
+    i64::try_from(floor + i128::from(up)).ok()
+}
+
+/// Integers as near to `parts` as can be whose sum is exactly `total`: largest remainder, ties to the earlier part.
+/// `total` is the rounded sum of the parts, so that each part moves by less than one.
+pub fn apportion(total: i64, parts: &[f64]) -> Vec<i64> {
+    let mut whole: Vec<i64> = parts.iter().map(|part| part.floor() as i64).collect();
+    let mut by_remainder: Vec<usize> = (0..parts.len()).collect();
+    by_remainder.sort_by(|a, b| {
+        let remainder = |i: &usize| parts[*i] - parts[*i].floor();
+        remainder(b).total_cmp(&remainder(a)).then(a.cmp(b))
+    });
+    let missing = total - whole.iter().sum::<i64>();
+    let step = missing.signum();
+    // Floating sums may differ from the total by their last bit; then the smallest remainder gives way.
+    if step < 0 {
+        by_remainder.reverse();
+    }
+    for i in by_remainder.into_iter().cycle().take(missing.unsigned_abs() as usize) {
+        whole[i] += step;
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ties_go_to_even() {
+        assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5].map(round), [0, 2, 2, 0, -2]);
+        assert_eq!(ratio(1, 2), Some(0));
+        assert_eq!(ratio(3, 2), Some(2));
+        assert_eq!(ratio(-1, 2), Some(0));
+        assert_eq!(ratio(-3, 2), Some(-2));
+        assert_eq!(ratio(7, 3), Some(2));
+        assert_eq!(ratio(1, 0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_add_up_and_move_less_than_one(parts in prop::collection::vec(-50_000.0f64..50_000.0, 1..40)) {
+            let total = round(parts.iter().sum());
+            let whole = apportion(total, &parts);
+            prop_assert_eq!(whole.iter().sum::<i64>(), total);
+            for (w, p) in whole.iter().zip(&parts) {
+                prop_assert!((*w as f64 - p).abs() <= 1.0 + 1e-6, "{} {}", w, p);
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The one way a handler writes: claim the key, do the deed, audit it, remember the answer, commit. A handler cannot forget
+//! any of it, because it only supplies the deed.
+
+use super::answer::Answer;
+use super::store::{self, Actor, Claim, ClaimFault, Slot};
+use crate::auth::{Action, Body, Call, Query, Tenant};
+use crate::db::Tx;
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::kernel::id::TypeId;
+use crate::state::sha256_plain;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long to look for the outcome of a commit whose connection was lost.
+const TRUTH_TRIES: u32 = 8;
+const TRUTH_PAUSE: Duration = Duration::from_millis(250);
+
+/// Whether a call only asks what would happen.
+pub fn dry_run_of<A: Action, P, Q: Query, B>(call: &Call<A, P, Q, B>) -> bool {
+    call.query.dry_run()
+}
+
+/// Runs `deed` in one transaction with its audit entries and its remembered answer.
+pub async fn write<A, P, Q, B>(call: &Call<A, P, Q, B>, deed: impl AsyncFnOnce(&Tx<A::Scope>) -> Result<Answer, Fault>) -> Result<HttpResponse, Fault>
+where
+    A: Action,
+    A::Scope: Clone,
+    Q: Query,
+    B: Body,
+{
+    let state = &call.gate.state;
+    let actor =
+        Actor { caller: call.caller.caller_id(), partner: call.caller.partner().map(TypeId::uuid), principal: call.caller.principal().uuid(), request: call.request_id.uuid() };
+    let slot = call.key.as_deref().map(|key| Slot { actor: &actor, route: &call.route, method: &call.method, key });
+    let _flight = match &slot {
+        Some(slot) => Some(call.gate.limits.flight(flight_key(call.scope().vendor(), slot))?),
+        None => None,
+    };
+    let tx = if B::BATCH { state.db.begin_batch(call.scope()).await? } else { state.db.begin_write(call.scope()).await? };
+    let done = perform(call, &tx, &actor, slot.as_ref(), deed).await;
+    let (answer, replayed) = match done {
+        Ok(done) => done,
+        Err(fault) => {
+            tx.rollback().await;
+            return Err(fault);
+        }
+    };
+    if replayed || call.query.dry_run() {
+        tx.rollback().await;
+        return Ok(send(answer, replayed));
+    }
+    match tx.commit().await {
+        Ok(()) => {
+            state.wake.notify_one();
+            Ok(send(answer, false))
+        }
+        Err(fault) if fault.code == Code::OutcomeUnknown => match &slot {
+            Some(slot) => truth(call, slot, fault).await,
+            None => Err(fault),
+        },
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn perform<A, P, Q, B>(
+    call: &Call<A, P, Q, B>,
+    tx: &Tx<A::Scope>,
+    actor: &Actor,
+    slot: Option<&Slot<'_>>,
+    deed: impl AsyncFnOnce(&Tx<A::Scope>) -> Result<Answer, Fault>,
+) -> Result<(Answer, bool), Fault>
+where
+    A: Action,
+    Q: Query,
+{
+    let keys = &call.gate.state.keys;
+    if let Some(slot) = slot {
+        match store::claim(tx, keys, slot, &call.fingerprint).await {
+            Ok(Claim::First) => {}
+            Ok(Claim::Answered(answer)) => return Ok((answer, true)),
+            Ok(Claim::Other) => return Err(Fault::of(Code::IdempotencyKeyReused)),
+            Err(ClaimFault::StillRunning) => return Err(Fault::of(Code::IdempotencyInProgress).after(1)),
+            Err(ClaimFault::Other(fault)) => return Err(fault),
+        }
+    }
+    let answer = deed(tx).await?;
+    if !answer.subjects.is_empty() {
+        store::audit(tx, actor, A::RULE.id, &answer.subjects).await?;
+    }
+    if let Some(slot) = slot {
+        store::remember(tx, keys, slot, &answer).await?;
+    }
+    Ok((answer, false))
+}
+
+/// The connection was lost while committing: the remembered answer tells whether it happened.
+async fn truth<A, P, Q, B>(call: &Call<A, P, Q, B>, slot: &Slot<'_>, unknown: Fault) -> Result<HttpResponse, Fault>
+where
+    A: Action,
+    A::Scope: Clone,
+    Q: Query,
+{
+    for _ in 0..TRUTH_TRIES {
+        if let Ok(tx) = call.gate.state.db.begin_read(call.scope()).await {
+            let found = store::remembered(&tx, &call.gate.state.keys, slot).await;
+            tx.rollback().await;
+            match found {
+                Ok(Some((fingerprint, answer))) if fingerprint == call.fingerprint => return Ok(send(answer, true)),
+                // Nothing yet: the lost session may still be committing, so this proves nothing.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        tokio::time::sleep(TRUTH_PAUSE).await;
+    }
+    Err(unknown)
+}
+
+fn flight_key(vendor: Uuid, slot: &Slot<'_>) -> Uuid {
+    let text = format!("{vendor}|{}|{}|{}|{}", slot.actor.caller, slot.method, slot.route, slot.key);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&sha256_plain(text.as_bytes())[..16]);
+    Uuid::from_bytes(bytes)
+}
+
+fn send(answer: Answer, replayed: bool) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK));
+    for (name, value) in answer.headers {
+        response.insert_header((name, value));
+    }
+    if replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
+    }
+    if answer.body.is_empty() { response.finish() } else { response.content_type("application/json").body(answer.body) }
+}

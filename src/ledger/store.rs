@@ -1,0 +1,321 @@
+//! The ledger's rows.
+
+use super::answer::{Answer, Stored};
+use super::event::Event;
+use super::job::Job;
+use crate::auth::{ScheduleScope, SystemScope, Tenant};
+use crate::db::{Scope, Tx, sql};
+use crate::kernel::error::Fault;
+use crate::kernel::id::{AuditId, EventId, JobId, TypeId};
+use crate::kernel::time::Moment;
+use crate::state::{Keys, Purpose};
+use chrono::{Duration, NaiveDate};
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, Binary, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+/// How long an answer is remembered.
+const REMEMBERED: Duration = Duration::hours(72);
+/// How long a remembered answer still shows a one-time secret.
+const SECRET_SHOWN: Duration = Duration::minutes(15);
+
+/// Who acts, for the rows of the ledger.
+pub(super) struct Actor {
+    pub caller: Uuid,
+    pub partner: Option<Uuid>,
+    pub principal: Uuid,
+    pub request: Uuid,
+}
+
+/// Where an answer is remembered.
+pub(super) struct Slot<'a> {
+    pub actor: &'a Actor,
+    pub route: &'a str,
+    pub method: &'a str,
+    pub key: &'a str,
+}
+
+impl Slot<'_> {
+    fn context(&self, vendor: Uuid) -> Vec<u8> {
+        format!("{vendor}|{}|{}|{}|{}", self.actor.caller, self.method, self.route, self.key).into_bytes()
+    }
+}
+
+#[derive(QueryableByName)]
+struct Flag {
+    #[diesel(sql_type = Bool)]
+    #[allow(dead_code, reason = "its presence says it")]
+    done: bool,
+}
+
+#[derive(QueryableByName)]
+struct RememberedRow {
+    #[diesel(sql_type = Binary)]
+    fingerprint: Vec<u8>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    status: Option<i32>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    headers: Option<serde_json::Value>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    body_sealed: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    secret_until: Option<Moment>,
+}
+
+/// What became of a claim.
+pub(super) enum Claim {
+    /// This request is the first.
+    First,
+    /// An equal one was answered.
+    Answered(Answer),
+    /// Another request holds the key.
+    Other,
+}
+
+/// Claims a key for a request, or finds what it was answered. Waits for a request that holds it right now.
+pub(super) async fn claim<S: Tenant>(tx: &Tx<S>, keys: &Keys, slot: &Slot<'_>, fingerprint: &[u8]) -> Result<Claim, ClaimFault> {
+    let vendor = tx.scope().vendor();
+    let claimed = tx
+        .try_rows::<Flag>(
+            sql("INSERT INTO todoku.idempotency AS i (vendor_id, caller_id, route, method, key, partner_id, fingerprint, expires_at)
+                 VALUES ({}, {}, {}, {}, {}, {}, {}, {})
+                 ON CONFLICT (vendor_id, caller_id, route, method, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = NULL,
+                   headers = NULL, body_sealed = NULL, secret_until = NULL, expires_at = excluded.expires_at
+                   WHERE i.expires_at <= {} RETURNING true AS done")
+            .bind::<SqlUuid, _>(vendor)
+            .bind::<SqlUuid, _>(slot.actor.caller)
+            .bind::<Text, _>(slot.route.to_owned())
+            .bind::<Text, _>(slot.method.to_owned())
+            .bind::<Text, _>(slot.key.to_owned())
+            .bind::<Nullable<SqlUuid>, _>(slot.actor.partner)
+            .bind::<Binary, _>(fingerprint.to_vec())
+            .bind::<Timestamptz, _>(tx.now() + REMEMBERED)
+            .bind::<Timestamptz, _>(tx.now()),
+        )
+        .await
+        .map_err(|error| match &error {
+            // The wait for the other request timed out; nothing else is unknown here.
+            diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::Unknown, _) => ClaimFault::StillRunning,
+            _ => ClaimFault::Other(crate::db::fault::fault(error)),
+        })?;
+    if !claimed.is_empty() {
+        return Ok(Claim::First);
+    }
+    match remembered(tx, keys, slot).await.map_err(ClaimFault::Other)? {
+        Some((found, answer)) if found == fingerprint => Ok(Claim::Answered(answer)),
+        _ => Ok(Claim::Other),
+    }
+}
+
+/// Why a key could not be claimed.
+pub(super) enum ClaimFault {
+    /// Another request with the key has not ended.
+    StillRunning,
+    /// Anything else.
+    Other(Fault),
+}
+
+/// The remembered answer of a key, with the fingerprint of the request it answered.
+pub(super) async fn remembered<S: Tenant>(tx: &Tx<S>, keys: &Keys, slot: &Slot<'_>) -> Result<Option<(Vec<u8>, Answer)>, Fault> {
+    let vendor = tx.scope().vendor();
+    let row: Option<RememberedRow> = tx
+        .row(
+            sql("SELECT fingerprint, status, headers, body_sealed, secret_until FROM todoku.idempotency
+                 WHERE vendor_id = {} AND caller_id = {} AND route = {} AND method = {} AND key = {}")
+            .bind::<SqlUuid, _>(vendor)
+            .bind::<SqlUuid, _>(slot.actor.caller)
+            .bind::<Text, _>(slot.route.to_owned())
+            .bind::<Text, _>(slot.method.to_owned())
+            .bind::<Text, _>(slot.key.to_owned()),
+        )
+        .await?;
+    let Some(RememberedRow { fingerprint, status: Some(status), headers, body_sealed: Some(sealed), secret_until }) = row else { return Ok(None) };
+    let plain = keys.open(Purpose::Answer, &slot.context(vendor), &sealed).ok_or_else(|| Fault::internal("the master secret does not open a stored answer"))?;
+    let stored: Stored = serde_json::from_slice(&plain).map_err(Fault::internal)?;
+    let secret_over = secret_until.is_some_and(|until| until <= tx.now());
+    let body = stored.without_secret.filter(|_| secret_over).unwrap_or(stored.body);
+    let headers = headers.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    Ok(Some((fingerprint, Answer { status: status as u16, headers, body, without_secret: None, subjects: Vec::new() })))
+}
+
+/// Remembers the answer of a claimed key.
+pub(super) async fn remember<S: Tenant>(tx: &Tx<S>, keys: &Keys, slot: &Slot<'_>, answer: &Answer) -> Result<(), Fault> {
+    let vendor = tx.scope().vendor();
+    let stored = Stored { body: answer.body.clone(), without_secret: answer.without_secret.clone() };
+    let plain = serde_json::to_vec(&stored).map_err(Fault::internal)?;
+    let sealed = keys.seal(Purpose::Answer, &slot.context(vendor), &plain)?;
+    let secret_until = answer.without_secret.is_some().then(|| tx.now() + SECRET_SHOWN);
+    tx.run(
+        sql("UPDATE todoku.idempotency SET status = {}, headers = {}, body_sealed = {}, secret_until = {}
+             WHERE vendor_id = {} AND caller_id = {} AND route = {} AND method = {} AND key = {}")
+        .bind::<Integer, _>(i32::from(answer.status))
+        .bind::<Jsonb, _>(serde_json::to_value(&answer.headers).map_err(Fault::internal)?)
+        .bind::<Binary, _>(sealed)
+        .bind::<Nullable<Timestamptz>, _>(secret_until)
+        .bind::<SqlUuid, _>(vendor)
+        .bind::<SqlUuid, _>(slot.actor.caller)
+        .bind::<Text, _>(slot.route.to_owned())
+        .bind::<Text, _>(slot.method.to_owned())
+        .bind::<Text, _>(slot.key.to_owned()),
+    )
+    .await
+    .map(drop)
+}
+
+/// Writes one audit entry per thing changed.
+pub(super) async fn audit<S: Tenant>(tx: &Tx<S>, actor: &Actor, operation: &'static str, subjects: &[Uuid]) -> Result<(), Fault> {
+    let ids: Vec<Uuid> = subjects.iter().map(|_| tx.new_id::<AuditId>().uuid()).collect();
+    tx.run(
+        sql("INSERT INTO todoku.audit_entry (vendor_id, caller_id, id, partner_id, at, actor_id, operation, subject_id, outcome, request_id)
+             SELECT {}, {}, id, {}, {}, {}, {}, subject, 'done', {} FROM unnest({}, {}) AS u(id, subject)")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(actor.caller)
+        .bind::<Nullable<SqlUuid>, _>(actor.partner)
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<SqlUuid, _>(actor.principal)
+        .bind::<Text, _>(operation)
+        .bind::<SqlUuid, _>(actor.request)
+        .bind::<Array<SqlUuid>, _>(ids)
+        .bind::<Array<SqlUuid>, _>(subjects.to_vec()),
+    )
+    .await
+    .map(drop)
+}
+
+/// Records events. `caller` is whose ledger rows they are: the acting partner, or the vendor's principal.
+pub async fn record_events<S: Tenant>(tx: &Tx<S>, caller: Uuid, events: &[Event]) -> Result<(), Fault> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let each = |f: fn(&Event) -> Uuid| events.iter().map(f).collect::<Vec<_>>();
+    let ids: Vec<Uuid> = events.iter().map(|_| tx.new_id::<EventId>().uuid()).collect();
+    tx.run(
+        sql("INSERT INTO todoku.event (vendor_id, caller_id, id, partner_id, type, subject_id, data, at)
+             SELECT {}, {}, id, partner, kind, subject, data, {} FROM unnest({}, {}, {}, {}, {}) AS u(id, partner, kind, subject, data)")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(caller)
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Array<SqlUuid>, _>(ids)
+        .bind::<Array<Nullable<SqlUuid>>, _>(events.iter().map(|e| e.partner).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(events.iter().map(|e| e.kind).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(each(|e| e.subject))
+        .bind::<Array<Jsonb>, _>(events.iter().map(|e| e.data.clone()).collect::<Vec<_>>()),
+    )
+    .await
+    .map(drop)
+}
+
+/// Enqueues jobs; a day's job that exists is left alone.
+pub async fn enqueue<S: Tenant>(tx: &Tx<S>, jobs: &[Job]) -> Result<(), Fault> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    // Lists of lists do not travel as arrays; each list goes as the text of one.
+    let subjects = |job: &Job| format!("{{{}}}", job.subjects.iter().map(Uuid::to_string).collect::<Vec<_>>().join(","));
+    tx.run(
+        sql("INSERT INTO ops.job (id, vendor_id, partner_id, kind, subjects, day, run_at, attempt)
+             SELECT id, {}, partner, kind, subjects::uuid[], day, {}, 0 FROM unnest({}, {}, {}, {}, {}) AS u(id, partner, kind, subjects, day)
+             ON CONFLICT DO NOTHING")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Array<SqlUuid>, _>(jobs.iter().map(|_| tx.new_id::<JobId>().uuid()).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(jobs.iter().map(|job| job.partner).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(jobs.iter().map(|job| job.kind.name()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(jobs.iter().map(subjects).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Date>>, _>(jobs.iter().map(|job| job.day).collect::<Vec<_>>()),
+    )
+    .await
+    .map(drop)
+}
+
+/// Notes that a vendor's day is turned; `false` when it was before.
+pub async fn turn_day_once(tx: &Tx<ScheduleScope>, day: NaiveDate) -> Result<bool, Fault> {
+    let statement = sql("INSERT INTO ops.turned_day (vendor_id, day) VALUES ({}, {}) ON CONFLICT DO NOTHING").bind::<SqlUuid, _>(tx.scope().vendor()).bind::<Date, _>(day);
+    Ok(tx.run(statement).await? == 1)
+}
+
+/// A claimed job.
+#[derive(QueryableByName, Debug, Clone)]
+pub struct Claimed {
+    /// Its id.
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    /// The vendor.
+    #[diesel(sql_type = SqlUuid)]
+    pub vendor_id: Uuid,
+    /// The partner.
+    #[diesel(sql_type = SqlUuid)]
+    pub partner_id: Uuid,
+    /// The name of its kind.
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    /// The things it works on.
+    #[diesel(sql_type = Array<SqlUuid>)]
+    pub subjects: Vec<Uuid>,
+    /// The day it is for.
+    #[diesel(sql_type = Nullable<Date>)]
+    pub day: Option<NaiveDate>,
+    /// How often it was tried before.
+    #[diesel(sql_type = Integer)]
+    pub attempt: i32,
+}
+
+/// Takes leases on due jobs: at most one per partner, oldest first, so that no partner starves another.
+pub async fn claim_jobs(tx: &Tx<SystemScope>, limit: i32, lease: Duration) -> Result<Vec<Claimed>, Fault> {
+    tx.rows(
+        sql("UPDATE ops.job j SET lease_until = {}, attempt = j.attempt + 1 FROM (
+               SELECT id FROM (
+                 SELECT id, run_at, row_number() OVER (PARTITION BY vendor_id, partner_id ORDER BY run_at, id) AS turn
+                 FROM ops.job WHERE run_at <= {} AND (lease_until IS NULL OR lease_until < {})
+                   AND NOT EXISTS (SELECT 1 FROM ops.job b WHERE b.vendor_id = job.vendor_id AND b.partner_id = job.partner_id AND b.lease_until >= {})
+               ) due JOIN LATERAL (SELECT 1 FROM ops.job l WHERE l.id = due.id FOR UPDATE SKIP LOCKED) locked ON true
+               WHERE turn = 1 ORDER BY run_at, id LIMIT {}) picked
+             WHERE j.id = picked.id RETURNING j.id, j.vendor_id, j.partner_id, j.kind, j.subjects, j.day, j.attempt - 1 AS attempt")
+        .bind::<Timestamptz, _>(tx.now() + lease)
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Integer, _>(limit),
+    )
+    .await
+}
+
+/// Takes a finished job away, in the transaction of its effect: a job whose effect is committed never runs again. Says whether
+/// the job was still ours; if not, the transaction must be undone.
+pub async fn finish_job<S: Scope>(tx: &Tx<S>, job: &Claimed) -> Result<bool, Fault> {
+    let statement = sql("DELETE FROM ops.job WHERE id = {} AND attempt = {}").bind::<SqlUuid, _>(job.id).bind::<Integer, _>(job.attempt + 1);
+    Ok(tx.run(statement).await? == 1)
+}
+
+/// Puts a failed job back, to be tried later.
+pub async fn fail_job(tx: &Tx<SystemScope>, job: &Claimed, failure: &str, again: Moment) -> Result<(), Fault> {
+    tx.run(
+        sql("UPDATE ops.job SET lease_until = NULL, run_at = {}, failure = {} WHERE id = {} AND attempt = {}")
+            .bind::<Timestamptz, _>(again)
+            .bind::<Text, _>(failure.chars().take(500).collect::<String>())
+            .bind::<SqlUuid, _>(job.id)
+            .bind::<Integer, _>(job.attempt + 1),
+    )
+    .await
+    .map(drop)
+}
+
+/// Stamps committed events with the next numbers of their vendor, dense and in order; one process at a time.
+pub async fn stamp_events(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
+    tx.run(sql("SELECT pg_advisory_xact_lock(7231004)")).await?;
+    tx.run(sql("WITH fresh AS (
+               SELECT vendor_id, caller_id, id, row_number() OVER (PARTITION BY vendor_id ORDER BY at, id) AS n
+               FROM (SELECT vendor_id, caller_id, id, at FROM todoku.event WHERE seq IS NULL ORDER BY vendor_id, at, id LIMIT 5000) f),
+             counted AS (
+               INSERT INTO todoku.event_counter AS c (vendor_id, last_seq) SELECT vendor_id, max(n) FROM fresh GROUP BY vendor_id
+               ON CONFLICT (vendor_id) DO UPDATE SET last_seq = c.last_seq + excluded.last_seq RETURNING vendor_id, last_seq)
+             UPDATE todoku.event e SET seq = c.last_seq - m.most + f.n
+             FROM fresh f JOIN counted c USING (vendor_id) JOIN (SELECT vendor_id, max(n) AS most FROM fresh GROUP BY vendor_id) m USING (vendor_id)
+             WHERE e.vendor_id = f.vendor_id AND e.caller_id = f.caller_id AND e.id = f.id"))
+        .await
+}
+
+/// Forgets answers past their time.
+pub async fn forget_expired(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
+    tx.run(sql("DELETE FROM todoku.idempotency WHERE expires_at <= {}").bind::<Timestamptz, _>(tx.now())).await
+}
