@@ -18,6 +18,9 @@ GRANT EXECUTE ON FUNCTION todoku.stamp_xid(), todoku.keep_partner_version(), tod
   todoku.keep_subscription_version(), todoku.keep_scorecard_version() TO ${role}_partner, ${role}_staff, ${role}_worker;
 GRANT EXECUTE ON FUNCTION todoku.keep_partitions(date) TO ${role}_worker;
 
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA todoku, auth, ops FROM PUBLIC, ${role}_partner, ${role}_staff, ${role}_worker, ${role}_auth;
+GRANT USAGE ON SEQUENCE todoku.observation_arrival TO ${role}_partner, ${role}_staff;
+
 DO $policies$
 DECLARE
   t record; p record; g text; col text; readable text; own text; seen text; aud text;
@@ -48,13 +51,14 @@ BEGIN
     ('todoku', 'scorecard',            'vendor-owned',  'r',     'r i u',                  'r',        ''),
     ('todoku', 'scorecard_version',    'vendor-side',   '',      'r i u',                  '',         ''),
     ('todoku', 'health_score',         'partner-owned', 'r i u', 'r i u',                  'r i u',    ''),
+    ('todoku', 'scoring_day',          'partner-owned', 'r',     'r',                      'r i u',    ''),
     ('todoku', 'cell',                 'partner-owned', 'r',     'r',                      'r i u',    ''),
     ('todoku', 'cell_delta',           'partner-owned', 'r i',   'r i',                    'r i d',    ''),
     ('todoku', 'cell_close',           'partner-owned', 'r',     'r',                      'r i',      ''),
     ('todoku', 'audit_entry',          'ledger',        'i',     'r i',                    'i',        ''),
     ('todoku', 'event',                'ledger',        'i',     'r i',                    'i r:vendor_id,caller_id,id,at,seq u:seq', ''),
     ('todoku', 'event_counter',        'vendor-side',   '',      'r',                      'r i u',    ''),
-    ('todoku', 'idempotency',          'ledger',        'r i u', 'r i u',                  'd r:expires_at', ''),
+    ('todoku', 'idempotency',          'ledger',        'r i u', 'r i u',                  'd r:vendor_id,caller_id,route,method,key,expires_at', ''),
     ('ops',    'job',                  'system',        'i',     'i r:vendor_id,partner_id,kind',  'r i u d',  ''),
     ('ops',    'turned_day',           'system',        '',      '',                       'r i',      ''),
     ('auth',   'credential',           'system',        '',      'i r:public_id,vendor_id,principal_id,kind,created_at,not_after,revoked_at,last_used_on u:not_after,revoked_at', '', 'r u:last_used_on'),

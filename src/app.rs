@@ -33,6 +33,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact(name = "Todoku", url = "https://todoku.example")
     ),
+    components(schemas(
+        crate::http::problem::Problem, crate::http::problem::ProblemField, crate::kernel::id::RequestId,
+        crate::kernel::id::PartnerId, crate::kernel::id::CustomerId, crate::kernel::id::SubscriptionId, crate::kernel::id::PrincipalId,
+        crate::kernel::id::ScorecardId, crate::kernel::id::ReportId
+    )),
     tags(
         (name = "Sign-in", description = "Access tokens and the keys that verify them."),
         (name = "Partners", description = "Those who sell or serve for the vendor, in their tree."),

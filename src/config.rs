@@ -59,7 +59,7 @@ settings! {
     Secrets { master: Secret }
     /// Rates and sizes.
     Limits {
-        read_per_second: u32, read_burst: u32, write_per_second: u32, write_burst: u32, batches_at_once: u32,
+        read_per_second: u32, read_burst: u32, write_per_second: u32, write_burst: u32, batches_at_once: u32, batches_of_all: u32,
         token_per_second: u32, token_burst: u32, address_per_second: u32, address_burst: u32,
     }
     /// The worker.
@@ -173,7 +173,18 @@ fn check(config: &Config, faults: &mut Vec<String>) {
     let master = decode_master(config.secrets.master.reveal());
     demand(config.secrets.master.is_empty() || master.is_some(), "secrets.master must be 32 bytes in base64");
     let l = &config.limits;
-    let rates = [l.read_per_second, l.read_burst, l.write_per_second, l.write_burst, l.batches_at_once, l.token_per_second, l.token_burst, l.address_per_second, l.address_burst];
+    let rates = [
+        l.read_per_second,
+        l.read_burst,
+        l.write_per_second,
+        l.write_burst,
+        l.batches_at_once,
+        l.batches_of_all,
+        l.token_per_second,
+        l.token_burst,
+        l.address_per_second,
+        l.address_burst,
+    ];
     demand(rates.iter().all(|n| *n >= 1), "limits.* must be at least 1");
     demand(config.worker.poll_ms >= 10, "worker.poll_ms must be at least 10");
     demand(["text", "json"].contains(&config.log.format.as_str()), "log.format must be text or json");

@@ -8,19 +8,21 @@
 //! - state, audit, event and job share one transaction;
 //! - "now" is a parameter; noun files have no I/O, no clock, no randomness.
 
-pub mod app;
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::todo, clippy::dbg_macro)]
+
+pub mod kernel;
+pub mod config;
+pub mod telemetry;
+pub mod db;
+pub mod state;
+pub mod http;
 pub mod auth;
+pub mod ledger;
+pub mod directory;
+pub mod intake;
+pub mod health;
+pub mod insight;
+pub mod worker;
+pub mod app;
 pub mod boot;
 pub mod command;
-pub mod config;
-pub mod db;
-pub mod directory;
-pub mod health;
-pub mod http;
-pub mod insight;
-pub mod intake;
-pub mod kernel;
-pub mod ledger;
-pub mod state;
-pub mod telemetry;
-pub mod worker;

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::db::{Clock, Db};
 use crate::kernel::error::Fault;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::{hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
@@ -88,22 +88,6 @@ pub fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(Fault::internal)?;
     Ok(bytes)
-}
-
-/// SHA-256 over several parts that cannot run into each other.
-pub fn sha256(parts: &[&[u8]]) -> Vec<u8> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        // Lengths keep the parts apart.
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    context.finish().as_ref().to_vec()
-}
-
-/// SHA-256 of one text, as standards mean it.
-pub fn sha256_plain(bytes: &[u8]) -> Vec<u8> {
-    digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
 }
 
 /// base64url without padding.

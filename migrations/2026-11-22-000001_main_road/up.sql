@@ -354,6 +354,9 @@ CREATE TABLE todoku.status_report_text (
   PRIMARY KEY (vendor_id, partner_id, report_id),
   FOREIGN KEY (vendor_id, partner_id, report_id) REFERENCES todoku.status_report (vendor_id, partner_id, id));
 
+-- The order in which observations came to be kept: drawn under the customer's lock, so that of two words about one moment
+-- the later one is in force whichever transaction began first.
+CREATE SEQUENCE todoku.observation_arrival;
 CREATE TABLE todoku.observation (
   vendor_id uuid NOT NULL,
   partner_id uuid NOT NULL,
@@ -367,6 +370,7 @@ CREATE TABLE todoku.observation (
   audience text NOT NULL CHECK (audience IN ('shared', 'vendor')),
   observed_at timestamptz NOT NULL,
   received_at timestamptz NOT NULL,
+  arrival bigint NOT NULL DEFAULT nextval('todoku.observation_arrival'),
   PRIMARY KEY (vendor_id, partner_id, customer_id, observed_at, id),
   FOREIGN KEY (vendor_id, partner_id, customer_id) REFERENCES todoku.customer (vendor_id, partner_id, id),
   FOREIGN KEY (vendor_id, partner_id, subscription_id) REFERENCES todoku.subscription (vendor_id, partner_id, id),
@@ -440,6 +444,14 @@ CREATE TABLE todoku.health_score (
   FOREIGN KEY (vendor_id, scorecard_id) REFERENCES todoku.scorecard (vendor_id, id));
 CREATE INDEX health_score_vendor_list ON todoku.health_score (vendor_id, audience, band, value_minor DESC, renews_on, customer_id) WHERE counted;
 CREATE INDEX health_score_partner_list ON todoku.health_score (vendor_id, partner_id, audience, band, value_minor DESC, renews_on, customer_id) WHERE counted;
+
+-- The day a partner's customers are scored for; only the turn of the day moves it (DECISIONS 5).
+CREATE TABLE todoku.scoring_day (
+  vendor_id uuid NOT NULL,
+  partner_id uuid NOT NULL,
+  day date NOT NULL,
+  PRIMARY KEY (vendor_id, partner_id),
+  FOREIGN KEY (vendor_id, partner_id) REFERENCES todoku.partner (vendor_id, id));
 
 -- insight -----------------------------------------------------------------------------------------------------------
 -- A cell is additive figures of one partner and audience. A read is base + unfolded deltas (DECISIONS 6).

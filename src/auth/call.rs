@@ -17,9 +17,9 @@ use crate::http::trace::Trace;
 use crate::http::{idempotency, query};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::hash::sha256_of;
 use crate::kernel::id::{CustomerId, PartnerId, PrincipalId, RequestId, ScorecardId, TypeId};
 use crate::kernel::text::Broken;
-use crate::state::sha256;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev, web};
 use deserr::Deserr;
@@ -142,7 +142,7 @@ impl<K: BatchOf> Body for Batch<K> {
             return Err(Fault::field("", Broken::WrongType));
         };
         let given = members.remove(K::MEMBER);
-        let escaped = |key: &String| format!("/{}", key.replace('~', "~0").replace('/', "~1"));
+        let escaped = |key: &String| format!("/{}", body::escape(key));
         let mut faults: Vec<FieldFault> = members.keys().take(100).map(|key| FieldFault { pointer: escaped(key), code: Broken::UnknownField }).collect();
         let wrong = match given {
             None => Some(Broken::Required),
@@ -184,7 +184,7 @@ pub struct Call<A: Action, P = (), Q = query::NoQuery, B = NoBody> {
     url_path: String,
     query_string: String,
     scope: A::Scope,
-    _place: Option<Place>,
+    _places: Option<(Place, Place)>,
 }
 
 impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
@@ -249,7 +249,7 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     let class = if rule.writes { Class::Write } else { Class::Read };
     let budget = gate.limits.request(caller.caller_id(), class)?;
     request.extensions_mut().insert(budget);
-    let place = if B::BATCH { Some(gate.limits.batch(caller.caller_id())?) } else { None };
+    let places = if B::BATCH { Some((gate.limits.batch(caller.caller_id())?, gate.limits.any_batch()?)) } else { None };
     if !B::MEDIA.is_empty() {
         B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
     }
@@ -262,18 +262,24 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     let scope = A::Scope::grant(&caller, &gate.tenancy, asked.acting())?;
     let method = request.method().as_str().to_owned();
     let media = request.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
-    let fingerprint = sha256(&[method.as_bytes(), request.path().as_bytes(), request.query_string().as_bytes(), media, &bytes]);
+    let fingerprint = sha256_of(&[method.as_bytes(), request.path().as_bytes(), request.query_string().as_bytes(), media, &bytes]);
     let body = B::read(&bytes)?;
     let request_id = request.extensions().get::<Trace>().map(|trace| trace.0).ok_or_else(|| Fault::internal("no request id"))?;
     let route = request.match_pattern().unwrap_or_default();
     let (url_path, query_string) = (request.path().to_owned(), request.query_string().to_owned());
-    Ok(Call { path, query: asked, body, gate, caller, if_match, key, fingerprint, route, method, request_id, url_path, query_string, scope, _place: place })
+    Ok(Call { path, query: asked, body, gate, caller, if_match, key, fingerprint, route, method, request_id, url_path, query_string, scope, _places: places })
 }
 
 /// The caller's address: the peer, or what the one trusted proxy says it saw.
 pub(super) fn peer(request: &HttpRequest, trust: bool) -> Option<IpAddr> {
-    let forwarded = || request.headers().get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok();
-    trust.then(forwarded).flatten().or_else(|| request.peer_addr().map(|address| address.ip()))
+    // The proxy's own entry is the last of the last line, whatever lines the client sent before it.
+    let forwarded = || request.headers().get_all("x-forwarded-for").last()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok();
+    let address: IpAddr = trust.then(forwarded).flatten().or_else(|| request.peer_addr().map(|address| address.ip()))?;
+    Some(match address {
+        // One household has a whole /64.
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none() => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        other => other.to_canonical(),
+    })
 }
 
 fn authenticate(request: &HttpRequest, gate: &Gate) -> Result<Caller, Fault> {

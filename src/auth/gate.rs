@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// How often tenants are looked at again; a revocation bites within two seconds.
 const REFRESH: Duration = Duration::from_secs(1);
-/// The signing keys are looked at every so many refreshes.
-const KEYS_EVERY: u32 = 5;
 
 /// The door.
 pub struct Gate {
@@ -45,6 +43,13 @@ impl Gate {
         &self.state.config.server.public_url
     }
 
+    /// Looks at tenants at once after a change made here. The change is committed: failing to look only means a second's wait.
+    pub async fn look_again(&self) {
+        if let Err(fault) = self.tenancy.refresh(&self.state.db).await {
+            tracing::warn!(%fault, "tenants could not be refreshed");
+        }
+    }
+
     /// Reads the signing keys again.
     pub async fn refresh_keys(&self) -> Result<(), Fault> {
         let fresh = Arc::new(Keyring::load(&self.state.db, &self.state.keys).await?);
@@ -54,19 +59,15 @@ impl Gate {
 
     /// Keeps the door's knowledge fresh for as long as it is polled.
     pub async fn keep_fresh(&self) {
-        let mut turns = 0u32;
         loop {
             tokio::time::sleep(REFRESH).await;
-            turns = turns.wrapping_add(1);
             if let Err(fault) = self.tenancy.refresh(&self.state.db).await {
                 tracing::warn!(%fault, "tenants could not be refreshed");
             }
-            if turns % KEYS_EVERY == 0 {
-                if let Err(fault) = self.refresh_keys().await {
-                    tracing::warn!(%fault, "signing keys could not be refreshed");
-                }
-                self.limits.tidy();
+            if let Err(fault) = self.refresh_keys().await {
+                tracing::warn!(%fault, "signing keys could not be refreshed");
             }
+            self.limits.tidy();
         }
     }
 }

@@ -6,8 +6,9 @@ use super::store::{self, KeyRow};
 use super::token::LIFE;
 use crate::db::Db;
 use crate::kernel::error::Fault;
+use crate::kernel::hash::sha256;
 use crate::kernel::time::Moment;
-use crate::state::{Keys, Purpose, base64url, sha256_plain};
+use crate::state::{Keys, Purpose, base64url};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use chrono::Duration;
 use jsonwebtoken::EncodingKey;
@@ -115,7 +116,7 @@ fn new_key(keys: &Keys, state: &str, now: Moment) -> Result<KeyRow, Fault> {
 
 fn thumbprint(public_key: &[u8]) -> String {
     let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url(public_key));
-    base64url(&sha256_plain(canonical.as_bytes()))
+    base64url(&sha256(canonical.as_bytes()))
 }
 
 #[cfg(test)]

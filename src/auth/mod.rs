@@ -19,6 +19,6 @@ pub use call::{Batch, BatchOf, Body, Call, Ids, Json, NoBody, Patch, Query};
 pub use gate::Gate;
 pub use keys::{Keyring, make_first_key, rotate};
 pub use principal::Caller;
-pub use scope::{ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WorkerScope};
+pub use scope::{Grant, ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WorkerScope};
 pub use secret::{Minted, mint};
 pub use tenancy::Tenancy;

@@ -114,11 +114,6 @@ impl StaffScope {
     pub fn operator(vendor: VendorId) -> Self {
         Self { vendor: vendor.uuid(), acts: None }
     }
-
-    /// The operator acting for a direct partner.
-    pub fn operator_for(vendor: VendorId, partner: PartnerId) -> Self {
-        Self { vendor: vendor.uuid(), acts: Some(partner.uuid()) }
-    }
 }
 
 impl WorkerScope {

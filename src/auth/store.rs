@@ -152,6 +152,7 @@ fn insert_key(key: KeyRow) -> crate::db::Sql {
 
 /// One step of the rotation: with a next key published, it becomes active; a new next is added.
 pub async fn rotate_signing_keys(tx: &Tx<SystemScope>, next: KeyRow, now: Moment) -> Result<(), Fault> {
+    tx.run(sql("SELECT pg_advisory_xact_lock(7231006)")).await?;
     tx.run(
         sql("UPDATE auth.signing_key SET state = 'passive', passive_from = {} WHERE state = 'active' AND EXISTS (SELECT 1 FROM auth.signing_key WHERE state = 'next')")
             .bind::<Timestamptz, _>(now),

@@ -19,7 +19,7 @@ struct Known {
     vendors: HashMap<Uuid, bool>,
     partners: HashMap<(Uuid, Uuid), PartnerRow>,
     children: HashMap<(Uuid, Uuid), Vec<Uuid>>,
-    principals: HashMap<(Uuid, Uuid), PrincipalRow>,
+    principals: HashMap<Uuid, PrincipalRow>,
     cursor: i64,
     fresh_at: Option<Instant>,
 }
@@ -28,6 +28,8 @@ struct Known {
 #[derive(Default)]
 pub struct Tenancy {
     known: RwLock<Known>,
+    // One reader at a time: of two that overlap, the one that read earlier could otherwise put an older row back for good.
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 /// What a principal is allowed right now.
@@ -44,11 +46,16 @@ pub enum Standing {
 impl Tenancy {
     /// Reads what changed.
     pub async fn refresh(&self, db: &Db) -> Result<(), Fault> {
+        let _turn = self.refreshing.lock().await;
         let begun = Instant::now();
-        let cursor = self.read(|known| known.cursor);
-        let tx = db.begin_read(SystemScope::auth()).await?;
-        let changes = store::changes(&tx, cursor).await?;
-        tx.rollback().await;
+        let changes = match self.look(db).await {
+            Ok(changes) => changes,
+            Err(fault) => {
+                // The server may come back with its transactions counted anew: then everything is read again.
+                self.known.write().unwrap_or_else(PoisonError::into_inner).cursor = 0;
+                return Err(fault);
+            }
+        };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         for vendor in changes.vendors {
             known.vendors.insert(vendor.id, vendor.state == "active");
@@ -67,12 +74,19 @@ impl Tenancy {
             known.partners.insert(key, partner);
         }
         for principal in changes.principals {
-            known.principals.insert((principal.vendor_id, principal.id), principal);
+            known.principals.insert(principal.id, principal);
         }
-        // A refresh that began earlier but ended later must not set the cursor back.
-        known.cursor = known.cursor.max(changes.cursor);
-        known.fresh_at = known.fresh_at.max(Some(begun));
+        known.cursor = changes.cursor;
+        known.fresh_at = Some(begun);
         Ok(())
+    }
+
+    async fn look(&self, db: &Db) -> Result<store::Changes, Fault> {
+        let cursor = self.read(|known| known.cursor);
+        let tx = db.begin_read(SystemScope::auth()).await?;
+        let changes = store::changes(&tx, cursor).await;
+        tx.rollback().await;
+        changes
     }
 
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
@@ -90,7 +104,7 @@ impl Tenancy {
     /// How a principal stands; `epoch` is the one its token carries, `None` when a token is being issued.
     pub fn standing(&self, vendor: Uuid, partner: Option<Uuid>, principal: Uuid, epoch: Option<i64>) -> Standing {
         self.read(|known| {
-            let Some(row) = known.principals.get(&(vendor, principal)) else { return Standing::Gone };
+            let Some(row) = known.principals.get(&principal).filter(|row| row.vendor_id == vendor) else { return Standing::Gone };
             if row.state != "active" || row.partner_id != partner || epoch.is_some_and(|epoch| epoch != row.epoch) {
                 return Standing::Gone;
             }
@@ -102,9 +116,9 @@ impl Tenancy {
         })
     }
 
-    /// The partner and epoch of a principal, for a token to be issued.
-    pub fn principal(&self, vendor: Uuid, principal: Uuid) -> Option<(Option<Uuid>, i64)> {
-        self.read(|known| known.principals.get(&(vendor, principal)).map(|row| (row.partner_id, row.epoch)))
+    /// The vendor, partner and epoch of a principal, for a token to be issued.
+    pub fn principal(&self, principal: Uuid) -> Option<(Uuid, Option<Uuid>, i64)> {
+        self.read(|known| known.principals.get(&principal).map(|row| (row.vendor_id, row.partner_id, row.epoch)))
     }
 
     /// The partners whose customers, and whose totals, a partner may see: itself, and its descendants as far as each link

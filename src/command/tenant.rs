@@ -13,10 +13,8 @@ use crate::kernel::id::{PartnerId, PrincipalId, TypeId, VendorId};
 use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, Name};
 use crate::kernel::time::Zone;
-use crate::ledger::{self, Event};
 use crate::state::State;
 use clap::{Subcommand, ValueEnum};
-use serde_json::json;
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Realm {
@@ -61,6 +59,18 @@ pub(super) enum ClientCommand {
         /// What it may do, several times; everything its kind may when left out.
         #[arg(long = "scope")]
         scopes: Vec<String>,
+    },
+    /// Revoke a client: its secrets and tokens are refused within two seconds.
+    Revoke {
+        /// The vendor's id.
+        #[arg(long)]
+        vendor: String,
+        /// The partner's id; the vendor's own client when left out.
+        #[arg(long)]
+        partner: Option<String>,
+        /// The client's id.
+        #[arg(long)]
+        client: String,
     },
 }
 
@@ -123,13 +133,34 @@ pub(super) async fn vendor(config: Config, command: VendorCommand) -> Outcome {
     Ok(())
 }
 
+fn ids(vendor: &str, partner: Option<&str>) -> Result<(VendorId, Option<PartnerId>), &'static str> {
+    let vendor = vendor.parse().map_err(|_| "--vendor is not a vendor id")?;
+    let partner = partner.map(|text| text.parse().map_err(|_| "--partner is not a partner id")).transpose()?;
+    Ok((vendor, partner))
+}
+
 pub(super) async fn client(config: Config, command: ClientCommand) -> Outcome {
-    let ClientCommand::Mint { vendor, partner, name, scopes } = command;
-    let vendor: VendorId = vendor.parse().map_err(|_| "--vendor is not a vendor id")?;
-    let partner: Option<PartnerId> = partner.map(|text| text.parse().map_err(|_| "--partner is not a partner id")).transpose()?;
-    let name = argument::<Name>("name", &name)?;
+    match command {
+        ClientCommand::Mint { vendor, partner, name, scopes } => mint(config, ids(&vendor, partner.as_deref())?, &name, &scopes).await,
+        ClientCommand::Revoke { vendor, partner, client } => revoke(config, ids(&vendor, partner.as_deref())?, &client).await,
+    }
+}
+
+async fn revoke(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), client: &str) -> Outcome {
+    let client: PrincipalId = client.parse().map_err(|_| "--client is not a client id")?;
+    let booted = boot::boot(config, Clock::Live).await?;
+    let tx = booted.state.db.begin_write(StaffScope::operator(vendor)).await?;
+    let changed = directory::revoke_client(&tx, tx.scope().vendor(), partner, client).await?;
+    tx.commit().await?;
+    println!("{client} {}", if changed { "is revoked" } else { "was revoked before" });
+    booted.state.db.close();
+    Ok(())
+}
+
+async fn mint(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), name: &str, scopes: &[String]) -> Outcome {
+    let name = argument::<Name>("name", name)?;
     let allowed = if partner.is_some() { Permission::FOR_PARTNERS } else { Permission::ALL };
-    let scopes: Vec<Permission> = match scopes.as_slice() {
+    let scopes: Vec<Permission> = match scopes {
         [] => allowed.to_vec(),
         some => some.iter().map(|text| argument::<Permission>("scope", text)).collect::<Result<_, _>>()?,
     };
@@ -141,9 +172,7 @@ pub(super) async fn client(config: Config, command: ClientCommand) -> Outcome {
     let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;
     let minted = async {
         let live = directory::calendar(&tx).await?.live;
-        let (client, minted) = directory::add_client(&tx, &state.keys, partner, name, scopes, live).await?;
-        let event = Event { kind: "client.created", subject: client.id.uuid(), partner: partner.map(TypeId::uuid), data: json!({}) };
-        ledger::record_events(&tx, tx.scope().vendor(), &[event]).await?;
+        let (client, minted) = directory::add_client(&tx, &state.keys, tx.scope().vendor(), partner, name, scopes, live).await?;
         Ok::<_, Fault>((client, minted))
     }
     .await;

@@ -57,6 +57,8 @@ UNION ALL SELECT 'server version ' || current_setting('server_version') || ' is 
     OR current_setting('server_version_num')::int BETWEEN 170006 AND 179999
     OR current_setting('server_version_num')::int BETWEEN 160010 AND 169999
     OR current_setting('server_version_num')::int BETWEEN 150014 AND 159999)
+UNION ALL SELECT 'lc_messages of ' || current_user || ' must be C or English: errors are told apart by their words'
+  WHERE current_setting('lc_messages') !~* '^(c|posix|en|$)'
 UNION ALL SELECT 'encoding must be UTF8 and ctype not C' FROM pg_catalog.pg_database
   WHERE datname = current_database() AND (pg_encoding_to_char(encoding) <> 'UTF8' OR datctype IN ('C', 'POSIX'))";
 
@@ -86,7 +88,7 @@ WITH t AS (SELECT c.oid, c.relname, substr(obj_description(c.oid), 8) AS class
 keys AS (SELECT t.relname, t.class, i.relname AS key, array(SELECT a.attname::text FROM unnest(x.indkey) WITH ORDINALITY k(n, o)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.n ORDER BY o) AS cols
   FROM t JOIN pg_catalog.pg_index x ON x.indrelid = t.oid AND x.indisunique JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid)
-SELECT 'key ' || key || ' does not begin with the key columns of class ' || class AS finding FROM keys
+SELECT 'key ' || key || ' does not begin with the key columns of class ' || coalesce(class, 'none') AS finding FROM keys
   WHERE CASE class WHEN 'partner-owned' THEN cols[1:2] <> array['vendor_id', 'partner_id']
     WHEN 'ledger' THEN cols[1:2] NOT IN (array['vendor_id', 'caller_id'], array['vendor_id', 'seq'])
     WHEN 'root' THEN cols[1] <> 'id' ELSE cols[1] <> 'vendor_id' END

@@ -10,15 +10,19 @@ use crate::kernel::error::Fault;
 use crate::kernel::id::TypeId;
 use crate::kernel::time::{Moment, to_micros};
 use diesel::pg::Pg;
+use diesel::result::DatabaseErrorKind;
 use diesel::sql_types::{Timestamptz, Untyped};
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How long a dropped transaction may take to be rolled back before its connection is thrown away.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a server may take to begin a transaction.
+const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a transaction is for; decides its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,16 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// A second more than the server gives each statement.
+    fn limit(self) -> Duration {
+        match self {
+            Kind::Read | Kind::Write => Duration::from_secs(3),
+            Kind::Batch => Duration::from_secs(31),
+        }
+    }
+}
+
 #[derive(QueryableByName)]
 struct Began {
     #[diesel(sql_type = Timestamptz)]
@@ -51,6 +65,14 @@ pub struct Tx<S: Scope> {
     now: Moment,
     // PostgreSQL answers COMMIT after a failed statement with a quiet ROLLBACK; such a transaction must not be called done.
     failed: AtomicBool,
+    made: AtomicU32,
+    limit: Duration,
+}
+
+/// A statement of a server that does not answer at all: its own time limit cannot end it.
+async fn in_time<T>(limit: Duration, statement: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
+    let silent = || diesel::result::Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new("the database does not answer".to_owned()));
+    tokio::time::timeout(limit, statement).await.unwrap_or_else(|_| Err(silent()))
 }
 
 impl Db {
@@ -76,8 +98,8 @@ impl Db {
         let mut last = None;
         for _ in 0..3 {
             let conn = self.connection(scope.login()).await?;
-            match Tx::<S>::open(conn, &prefix, self.clock().set_time()).await {
-                Ok((conn, now)) => return Ok(Tx { conn, scope, now, failed: AtomicBool::new(false) }),
+            match in_time(OPEN_LIMIT, Tx::<S>::open(conn, &prefix, self.clock().set_time())).await {
+                Ok((conn, now)) => return Ok(Tx { conn, scope, now, failed: AtomicBool::new(false), made: AtomicU32::new(0), limit: kind.limit() }),
                 Err(error) => last = Some(error),
             }
         }
@@ -117,12 +139,18 @@ impl<S: Scope> Tx<S> {
         &self.scope
     }
 
-    /// A new id: time-ordered by this transaction's moment.
+    /// A new id: ordered by this transaction's moment, and within it by the order of the calls.
     pub fn new_id<I: TypeId>(&self) -> I {
         let millis = self.now.timestamp_millis().max(0) as u64;
         let mut random = [0u8; 10];
         // A machine without randomness makes ids that collide, and a collision is refused by the primary key.
         let _ = aws_lc_rs::rand::fill(&mut random);
+        // Behind the moment a counter of 26 bits, so that ids of one transaction sort in the order they were made.
+        let n = self.made.fetch_add(1, Ordering::Relaxed);
+        random[0] = (n >> 22) as u8 & 0x0f;
+        random[1] = (n >> 14) as u8;
+        random[2] = (n >> 8) as u8 & 0x3f;
+        random[3] = n as u8;
         I::of(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
@@ -147,7 +175,7 @@ impl<S: Scope> Tx<S> {
         R: QueryableByName<Pg> + diesel::deserialize::FromSqlRow<Untyped, Pg> + Send + 'static,
     {
         let mut conn = self.conn.get()?;
-        self.watch(statement.load::<R>(&mut conn).await)
+        self.watch(in_time(self.limit, statement.load::<R>(&mut conn)).await)
     }
 
     /// Runs a statement for at most one row.
@@ -166,7 +194,7 @@ impl<S: Scope> Tx<S> {
     /// Runs a statement for its effect, leaving the error to a caller who expects a certain one.
     pub async fn try_run(&self, statement: Sql) -> QueryResult<usize> {
         let mut conn = self.conn.get()?;
-        self.watch(statement.execute(&mut conn).await)
+        self.watch(in_time(self.limit, statement.execute(&mut conn)).await)
     }
 
     /// Makes it last. Runs in a task of its own, so that a caller who goes away cannot cut it between COMMIT and the

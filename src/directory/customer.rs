@@ -74,3 +74,31 @@ pub struct Customer {
     /// When it last changed.
     pub updated_at: Moment,
 }
+
+/// How a body names a customer: by our id or by the partner's own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CustomerRef {
+    /// Our id.
+    Id(CustomerId),
+    /// The partner's own.
+    External(ExternalId),
+}
+
+impl CustomerRef {
+    /// Reads the two members, of which exactly one must be given.
+    pub fn of(id: Option<CustomerId>, external_id: Option<ExternalId>) -> Option<Self> {
+        match (id, external_id) {
+            (Some(id), None) => Some(Self::Id(id)),
+            (None, Some(external_id)) => Some(Self::External(external_id)),
+            _ => None,
+        }
+    }
+
+    /// The member that named it.
+    pub fn pointer(&self) -> &'static str {
+        match self {
+            Self::Id(_) => "/customer_id",
+            Self::External(_) => "/customer_external_id",
+        }
+    }
+}

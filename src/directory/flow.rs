@@ -1,19 +1,19 @@
 //! Deeds of the directory that have more than one door: the API, the operator's commands, the demo.
 
-use super::customer::{Customer, CustomerState, TouchModel};
+use super::customer::{Customer, CustomerRef, CustomerState, TouchModel};
 use super::partner::{Partner, PartnerKind, PartnerState, Sees};
 use super::store::client::Client;
 use super::store::{client, customer, partner, subscription, vendor};
 use super::subscription::Subscription;
 use crate::auth::{Minted, Permission, StaffScope, Tenant, mint};
 use crate::db::Tx;
-use crate::http::body::Patch;
+use crate::kernel::change::{Patch, Upserted};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, PartnerId, TypeId};
+use crate::kernel::id::{CustomerId, PartnerId, PrincipalId, TypeId};
 use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, CorporateNumber, ExternalId, Label, Name};
-use crate::kernel::time::Zone;
+use crate::kernel::time::{Moment, Zone};
 use crate::ledger::{Event, Job, JobKind, enqueue, record_events};
 use crate::state::Keys;
 use chrono::NaiveDate;
@@ -43,11 +43,12 @@ pub async fn found_vendor(tx: &Tx<StaffScope>, keys: &Keys, new: &NewVendor) -> 
         parent_sees: Sees::Nothing,
         tier: None,
     };
-    let direct = add_partner(tx, direct).await?;
+    let founder = tx.scope().vendor();
+    let created = Event { kind: "vendor.created", subject: founder, partner: None, data: json!({}) };
+    record_events(tx, founder, &[created]).await?;
+    let direct = add_partner(tx, founder, direct).await?;
     let name = "administrator".parse().map_err(|e| Fault::internal(format!("{e:?}")))?;
-    let (client, minted) = add_client(tx, keys, None, name, Permission::ALL.to_vec(), new.live).await?;
-    let created = Event { kind: "vendor.created", subject: tx.scope().vendor(), partner: None, data: json!({}) };
-    record_events(tx, client.id.uuid(), &[created]).await?;
+    let (client, minted) = add_client(tx, keys, founder, None, name, Permission::ALL.to_vec(), new.live).await?;
     Ok((direct.id, client, minted))
 }
 
@@ -64,7 +65,7 @@ pub struct PartnerDraft {
 }
 
 /// Adds a partner: 409 when its external id is taken, 422 when its parent does not exist.
-pub async fn add_partner(tx: &Tx<StaffScope>, draft: PartnerDraft) -> Result<Partner, Fault> {
+pub async fn add_partner(tx: &Tx<StaffScope>, caller: Uuid, draft: PartnerDraft) -> Result<Partner, Fault> {
     if let Some(parent) = draft.parent_id {
         partner::by_id(tx, parent).await?.ok_or_else(|| Fault::reference("/parent_id"))?;
     }
@@ -84,26 +85,42 @@ pub async fn add_partner(tx: &Tx<StaffScope>, draft: PartnerDraft) -> Result<Par
     if !partner::insert(tx, &partner).await? {
         return Err(Fault::of(Code::AlreadyExists));
     }
+    tell_partner(tx, caller, "partner.created", &partner).await?;
     Ok(partner)
 }
 
+/// News of a partner.
+pub(super) async fn tell_partner(tx: &Tx<StaffScope>, caller: Uuid, kind: &'static str, partner: &Partner) -> Result<(), Fault> {
+    let event = Event { kind, subject: partner.id.uuid(), partner: Some(partner.id.uuid()), data: json!({ "version": partner.version }) };
+    record_events(tx, caller, &[event]).await
+}
+
 /// Adds a client with its first secret. A partner's client gets only what partners may have.
-pub async fn add_client(tx: &Tx<StaffScope>, keys: &Keys, partner: Option<PartnerId>, name: Name, scopes: Vec<Permission>, live: bool) -> Result<(Client, Minted), Fault> {
+pub async fn add_client(
+    tx: &Tx<StaffScope>,
+    keys: &Keys,
+    caller: Uuid,
+    partner: Option<PartnerId>,
+    name: Name,
+    scopes: Vec<Permission>,
+    live: bool,
+) -> Result<(Client, Minted), Fault> {
     let client = Client { id: tx.new_id(), partner_id: partner, name, scopes, state: "active".into(), created_at: tx.now(), last_used_on: None };
     let minted = mint(live)?;
     client::insert(tx, &client, &minted.public_id, keys.mac(&minted.secret)).await?;
+    let event = Event { kind: "client.created", subject: client.id.uuid(), partner: partner.map(TypeId::uuid), data: json!({}) };
+    record_events(tx, caller, &[event]).await?;
     Ok((client, minted))
 }
 
-/// What an upsert did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upserted {
-    /// It was not there.
-    Created,
-    /// It was there and changed.
-    Updated,
-    /// It was there and as described.
-    Unchanged,
+/// Revokes a client of a partner, or of the vendor itself; `false` when it was revoked before.
+pub async fn revoke_client(tx: &Tx<StaffScope>, caller: Uuid, partner: Option<PartnerId>, client: PrincipalId) -> Result<bool, Fault> {
+    let changed = client::revoke(tx, partner, client).await?.ok_or(Fault::of(Code::NotFound))?;
+    if changed {
+        let event = Event { kind: "client.revoked", subject: client.uuid(), partner: partner.map(TypeId::uuid), data: json!({}) };
+        record_events(tx, caller, &[event]).await?;
+    }
+    Ok(changed)
 }
 
 /// A customer as described by an upsert; what is left out stays as it is.
@@ -167,10 +184,16 @@ pub async fn change_customer<S: Tenant>(tx: &Tx<S>, caller: Uuid, before: Custom
         return Ok((before, Upserted::Unchanged));
     }
     after.version += 1;
-    after.updated_at = tx.now();
+    after.updated_at = after_lock(tx.now(), before.updated_at);
     customer::update(tx, &after).await?;
     tell(tx, caller, "customer.updated", after.partner_id, after.id.uuid(), after.id, after.version).await?;
     Ok((after, Upserted::Updated))
+}
+
+/// The moment of a change to a locked row: later than the change before, even when the transaction that made that one began
+/// after ours. Versions need moments in the order in which they came to be.
+pub(super) fn after_lock(now: Moment, before: Moment) -> Moment {
+    now.max(before + chrono::Duration::microseconds(1))
 }
 
 /// News of a change, and the job that brings figures up to it.
@@ -178,34 +201,6 @@ async fn tell<S: Tenant>(tx: &Tx<S>, caller: Uuid, kind: &'static str, partner: 
     let event = Event { kind, subject, partner: Some(partner.uuid()), data: json!({ "version": version }) };
     record_events(tx, caller, &[event]).await?;
     enqueue(tx, &[Job { kind: JobKind::Rescore, partner: partner.uuid(), subjects: vec![customer.uuid()], day: None }]).await
-}
-
-/// How a body names a customer: by our id or by the partner's own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CustomerRef {
-    /// Our id.
-    Id(CustomerId),
-    /// The partner's own.
-    External(ExternalId),
-}
-
-impl CustomerRef {
-    /// Reads the two members, of which exactly one must be given.
-    pub fn of(id: Option<CustomerId>, external_id: Option<ExternalId>) -> Option<Self> {
-        match (id, external_id) {
-            (Some(id), None) => Some(Self::Id(id)),
-            (None, Some(external_id)) => Some(Self::External(external_id)),
-            _ => None,
-        }
-    }
-
-    /// The member that named it.
-    pub fn pointer(&self) -> &'static str {
-        match self {
-            Self::Id(_) => "/customer_id",
-            Self::External(_) => "/customer_external_id",
-        }
-    }
 }
 
 /// Locks the acting partner's customer that a body names. One that may be seen but belongs to another partner is read-only;
@@ -283,7 +278,7 @@ pub async fn upsert_subscription<S: Tenant>(tx: &Tx<S>, caller: Uuid, draft: Sub
         return Ok((before, Upserted::Unchanged));
     }
     after.version += 1;
-    after.updated_at = tx.now();
+    after.updated_at = after_lock(tx.now(), before.updated_at);
     subscription::update(tx, &after).await?;
     tell(tx, caller, "subscription.updated", after.partner_id, after.id.uuid(), after.customer_id, after.version).await?;
     Ok((after, Upserted::Updated))

@@ -9,9 +9,9 @@ mod store;
 mod subscription;
 
 pub use api::routes;
-pub use customer::{Customer, CustomerState, TouchModel};
+pub use customer::{Customer, CustomerRef, CustomerState, TouchModel};
 pub use flow::{
-    CustomerDraft, CustomerRef, NewVendor, PartnerDraft, SubscriptionDraft, Upserted, add_client, add_partner, customer_for, found_vendor, upsert_customer, upsert_subscription,
+    CustomerDraft, NewVendor, PartnerDraft, SubscriptionDraft, add_client, add_partner, customer_for, found_vendor, revoke_client, upsert_customer, upsert_subscription,
 };
 pub use partner::{Partner, PartnerKind, PartnerState, Sees};
 pub use store::customer::{by_id as customer_by_id, locate as locate_customer};

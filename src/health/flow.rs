@@ -6,12 +6,13 @@ use super::scorecard::{CardMeasure, CardState, Scorecard, Weighted, due_on};
 use super::store::{self, Card, Standing};
 use crate::auth::{StaffScope, Tenant};
 use crate::db::Tx;
-use crate::directory::{CustomerRef, Upserted, calendar};
+use crate::directory::{CustomerRef, calendar};
 use crate::intake::{self, EvidenceClass, Head, Measure, NewObservation, NewReport, PARTNER_BAND, ReportDraft, Seen, check_value, content_hash, observation_outcome};
+use crate::kernel::change::Upserted;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CustomerId, MeasureId, ObservationId, PartnerId, ReportId, SubscriptionId, TypeId};
-use crate::kernel::money::{Currency, annual_value};
+use crate::kernel::money::{Currency, MAX_AMOUNT, annual_value};
 use crate::kernel::text::{Broken, ExternalId, Key};
 use crate::kernel::time::{MAX_AHEAD, Moment};
 use crate::ledger::{Event, Job, JobKind, enqueue, record_events};
@@ -49,11 +50,13 @@ pub(super) async fn policy<S: Tenant>(tx: &Tx<S>) -> Result<(Card, Vec<CardMeasu
     Ok((card, measures, catalogue))
 }
 
-/// Scores customers of the acting partner again for today, in the given views; all of them when no list is given. Takes their
+/// Scores customers of the acting partner again for its scoring day, in the given views; all of them when no list is given. The
+/// day moves by the daily job alone: evidence of a day that has begun but not been turned counts as of the scoring day. Takes their
 /// locks first, so that evidence committed by others before is seen and theirs afterwards finds our score.
 pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audiences: &[&'static str]) -> Result<(), Fault> {
-    let vendor = calendar(tx).await?;
-    rescore_for(tx, customers, audiences, vendor.zone.day_of(tx.now())).await
+    let today = calendar(tx).await?.zone.day_of(tx.now());
+    let on = store::scoring_day(tx).await?.unwrap_or(today);
+    rescore_for(tx, customers, audiences, on).await
 }
 
 /// The same for a given day.
@@ -79,8 +82,9 @@ pub(super) async fn rescore_for<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uui
             let rate = if currency == vendor.currency { Some(1_000_000_000) } else { rates.get(&row.currency).copied() };
             annual_value(row.amount_minor, row.period_months, currency, vendor.currency, rate?)
         }) {
-            Some(value) => entry.0 += value,
-            None => entry.1 = true,
+            Some(value) if entry.0 + value <= MAX_AMOUNT => entry.0 += value,
+            // Without a rate, or beyond what a figure may hold: told, and in no figure.
+            _ => entry.1 = true,
         }
         let renews = row.renews_on.filter(|day| *day >= on);
         entry.2 = entry.2.into_iter().chain(renews).min();
@@ -91,8 +95,9 @@ pub(super) async fn rescore_for<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uui
         let all = evidence.get(id).unwrap_or(&none);
         let (value_minor, unconverted, renews_on) = worth.get(id).copied().unwrap_or_default();
         let reported_on = last.get(id).copied();
+        let due_on = due_on(reported_on, fact.touch_model);
         for audience in audiences {
-            let seen: Vec<Evidence> = all.iter().filter(|(_, shared)| *audience == VENDOR || *shared).map(|(item, _)| *item).collect();
+            let seen: Vec<Evidence> = all.iter().filter(|(_, shared)| *audience == VENDOR || *shared).map(|(item, _)| Evidence { day: item.day.min(on), ..*item }).collect();
             standings.push(Standing {
                 customer: *id,
                 audience,
@@ -101,7 +106,8 @@ pub(super) async fn rescore_for<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uui
                 value_minor,
                 unconverted,
                 reported_on,
-                due_on: due_on(reported_on, fact.touch_model),
+                due_on,
+                in_cadence: due_on.is_some_and(|due| on <= due),
                 renews_on,
             });
         }
@@ -177,7 +183,7 @@ pub async fn submit_reports<S: Tenant>(tx: &Tx<S>, caller: Uuid, principal: Uuid
     let touched: BTreeSet<Uuid> = reports.iter().map(|r| r.customer.uuid()).collect();
     let touched: Vec<Uuid> = touched.into_iter().collect();
     rescore(tx, Some(touched.clone()), &[SHARED]).await?;
-    enqueue(tx, &[Job { kind: JobKind::Rescore, partner: tx.scope().acts()?, subjects: touched, day: None }]).await?;
+    enqueue(tx, &[Job { kind: JobKind::RescoreFull, partner: tx.scope().acts()?, subjects: touched, day: None }]).await?;
     Ok(results)
 }
 
@@ -244,7 +250,7 @@ fn consider<S: Tenant>(
     let mut observe = |measure: MeasureId, value: f64, observed_at: Moment| {
         said.push(NewObservation { id: tx.new_id(), partner, customer, subscription, measure, report: Some(report), value, observed_at, evidence: EvidenceClass::PartnerDeclared });
     };
-    let mut given: BTreeSet<(&Key, Option<Moment>)> = BTreeSet::new();
+    let mut given: BTreeSet<(&str, Moment)> = draft.declared_band.iter().map(|_| (PARTNER_BAND, period_moment)).collect();
     for (i, reading) in draft.readings.iter().enumerate() {
         let observed_at = reading.observed_at.unwrap_or(period_moment);
         for (part, code) in check_value(reading.value, observed_at, context.now) {
@@ -253,7 +259,7 @@ fn consider<S: Tenant>(
                 wrong(format!("/observations/{i}{part}"), code);
             }
         }
-        if !given.insert((&reading.measure, reading.observed_at)) {
+        if !given.insert((reading.measure.as_str(), observed_at)) {
             wrong(format!("/observations/{i}/measure"), Broken::Duplicate);
         }
         match context.measures.get(&reading.measure) {
@@ -366,7 +372,9 @@ pub async fn record_observations<S: Tenant>(
             by_name = store::customers_named(tx, partner.uuid(), names).await?;
         }
     }
-    let by_ref = if refs.is_empty() { HashMap::new() } else { intake::subjects_by_vendor_ref(tx, refs).await? };
+    // A partner's references are looked for among its own; the vendor's among the partner's it names, else everywhere.
+    let among = if own { Some(tx.scope().acts()?) } else { named_by.map(TypeId::uuid) };
+    let by_ref = if refs.is_empty() { HashMap::new() } else { intake::subjects_by_vendor_ref(tx, among, refs).await? };
     let measures: HashMap<Key, MeasureId> = intake::measures(tx).await?.into_iter().map(|m| (m.key, m.id)).collect();
     let find = |draft: &ObservationDraft| -> Result<(Uuid, Uuid, Option<SubscriptionId>), Fault> {
         match &draft.subject {
@@ -380,7 +388,6 @@ pub async fn record_observations<S: Tenant>(
             }
             Subject::VendorRef(reference) => by_ref
                 .get(reference.as_str())
-                .filter(|(partner, ..)| !own || tx.scope().acts().is_ok_and(|acts| acts == partner.uuid()))
                 .map(|(partner, customer, subscription)| (partner.uuid(), customer.uuid(), Some(*subscription)))
                 .ok_or_else(|| Fault::reference("/subscription_vendor_ref")),
         }
@@ -440,7 +447,8 @@ pub async fn record_observations<S: Tenant>(
         let customers = touched.values().flatten().copied().collect();
         rescore(tx, Some(customers), &[SHARED]).await?;
     }
-    let jobs: Vec<Job> = touched.into_iter().map(|(partner, customers)| Job { kind: JobKind::Rescore, partner, subjects: customers.into_iter().collect(), day: None }).collect();
+    let jobs: Vec<Job> =
+        touched.into_iter().map(|(partner, customers)| Job { kind: JobKind::RescoreFull, partner, subjects: customers.into_iter().collect(), day: None }).collect();
     enqueue(tx, &jobs).await?;
     Ok(results)
 }

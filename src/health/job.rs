@@ -15,13 +15,20 @@ pub async fn run_rescore(tx: &Tx<WorkerScope>, customers: &[Uuid]) -> Result<(),
     rescore(tx, list, &[SHARED, VENDOR]).await
 }
 
-/// Closes yesterday's cells and scores every customer of the partner for the new day. A day that is over is scored for today.
+/// Scores customers again in the vendor's view alone: what only the vendor was told moves nothing the partner sees.
+pub async fn run_rescore_full(tx: &Tx<WorkerScope>, customers: &[Uuid]) -> Result<(), Fault> {
+    rescore(tx, Some(customers.to_vec()), &[VENDOR]).await
+}
+
+/// Keeps reports about the partner's customers out until the transaction ends, so that a close and the scores after it fit.
+pub async fn hold_customers(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
+    store::lock_customers(tx, None).await.map(drop)
+}
+
+/// Moves the partner's scoring day and scores every customer for it. A day that is over by now is passed over for today.
 pub async fn turn_day(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
     let today = calendar(tx).await?.zone.day_of(tx.now());
-    // Locking the customers first keeps reports out until the close and the new scores stand.
-    store::lock_customers(tx, None).await?;
-    if let Some(yesterday) = day.pred_opt() {
-        store::close_cells(tx, yesterday).await?;
-    }
-    rescore_for(tx, None, &[SHARED, VENDOR], today.max(day)).await
+    let on = today.max(day);
+    store::move_scoring_day(tx, on).await?;
+    rescore_for(tx, None, &[SHARED, VENDOR], on).await
 }

@@ -80,6 +80,13 @@ fn gather(measure: &CardMeasure, card: &Scorecard, evidence: &[Evidence], on: Na
     sums
 }
 
+/// How much of the evidence each class gives, in thousandths that add up to the whole.
+fn shares(s: &Sums) -> Vec<(EvidenceClass, i64)> {
+    let exact: Vec<f64> = s.by_class.iter().map(|(_, f)| f / s.f * 1000.0).collect();
+    let total = if exact.is_empty() { 0 } else { 1000 };
+    s.by_class.iter().map(|(class, _)| *class).zip(apportion(total, &exact)).collect()
+}
+
 fn milli(value: f64) -> i64 {
     round(value * 1000.0)
 }
@@ -106,7 +113,7 @@ pub fn score(card: &Scorecard, measures: &[CardMeasure], evidence: &[Evidence], 
             evidence: milli(s.f.min(1.0)),
             points: value.map(milli),
             contribution: None,
-            sources: s.by_class.iter().map(|(class, f)| (*class, milli(f / s.f))).collect(),
+            sources: shares(s),
             newest: s.newest,
         })
         .collect();
@@ -115,9 +122,9 @@ pub fn score(card: &Scorecard, measures: &[CardMeasure], evidence: &[Evidence], 
     }
     let mean = masses.iter().zip(&values).map(|(mass, value)| mass * value.unwrap_or(0.0)).sum::<f64>() / known;
     let h = mean.clamp(0.0, 100.0);
-    let variance = card.common_error.powi(2)
-        + masses.iter().zip(&sums).filter(|(_, s)| s.f > 0.0).map(|(mass, s)| mass * mass * card.measure_variance * s.f2 / (s.f * s.f)).sum::<f64>() / (known * known)
-        + ((1.0 - coverage) * card.unheard_spread).powi(2);
+    // (W_m E_m)^2 q_m / n_m with 1 / n_m = f2 / f^2, in an order that cannot underflow to 0 / 0.
+    let noise: f64 = measures.iter().zip(&sums).filter(|(_, s)| s.f > 0.0).map(|(m, s)| (m.weight * (s.f.min(1.0) / s.f)).powi(2) * card.measure_variance * s.f2).sum();
+    let variance = card.common_error.powi(2) + noise / (known * known) + ((1.0 - coverage) * card.unheard_spread).powi(2);
     let half = Z80 * variance.sqrt();
     let whole = milli(h);
     let heard: Vec<usize> = (0..parts.len()).filter(|i| values[*i].is_some()).collect();

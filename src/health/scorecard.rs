@@ -31,6 +31,8 @@ crate::word_list! {
 
 /// The most measures of a scorecard.
 pub const MAX_MEASURES: usize = 100;
+/// The smallest weight but nothing.
+const MIN_WEIGHT: f64 = 1e-6;
 /// The largest weight.
 const MAX_WEIGHT: f64 = 1e6;
 
@@ -159,7 +161,7 @@ impl Scorecard {
             if self.measures[..i].iter().any(|before| before.measure == item.measure) {
                 faults.push((format!("/measures/{i}/measure"), Broken::Duplicate));
             }
-            if !(0.0..=MAX_WEIGHT).contains(&item.weight) {
+            if item.weight != 0.0 && !(MIN_WEIGHT..=MAX_WEIGHT).contains(&item.weight) {
                 faults.push((format!("/measures/{i}/weight"), Broken::OutOfRange));
             }
         }

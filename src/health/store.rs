@@ -4,7 +4,7 @@
 use super::evidence::Evidence;
 use super::score::{Part, Score};
 use super::scorecard::{Band, CardState, Scorecard};
-use crate::auth::{StaffScope, Tenant};
+use crate::auth::{StaffScope, Tenant, WorkerScope};
 use crate::db::{Tx, sql};
 use crate::directory::{CustomerState, TouchModel, locate_customer};
 use crate::kernel::code::Code;
@@ -120,14 +120,14 @@ pub async fn insert_card(tx: &Tx<StaffScope>, card: &Card) -> Result<(), Fault> 
 /// Retires the active scorecard and activates another.
 pub async fn activate_card(tx: &Tx<StaffScope>, id: ScorecardId) -> Result<(), Fault> {
     tx.run(
-        sql("UPDATE todoku.scorecard SET state = 'retired', version = version + 1, updated_at = {} WHERE vendor_id = {} AND state = 'active'")
+        sql("UPDATE todoku.scorecard SET state = 'retired', version = version + 1, updated_at = greatest({}, updated_at + interval '1 microsecond') WHERE vendor_id = {} AND state = 'active'")
             .bind::<Timestamptz, _>(tx.now())
             .bind::<SqlUuid, _>(tx.scope().vendor()),
     )
     .await?;
     let activated = tx
         .try_run(
-            sql("UPDATE todoku.scorecard SET state = 'active', version = version + 1, updated_at = {} WHERE vendor_id = {} AND id = {}")
+            sql("UPDATE todoku.scorecard SET state = 'active', version = version + 1, updated_at = greatest({}, updated_at + interval '1 microsecond') WHERE vendor_id = {} AND id = {}")
                 .bind::<Timestamptz, _>(tx.now())
                 .bind::<SqlUuid, _>(tx.scope().vendor())
                 .bind::<SqlUuid, _>(id.uuid()),
@@ -181,7 +181,7 @@ pub async fn lock_customers<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>)
         .collect()
 }
 
-/// What the acting partner calls its customers, and their ids, locked in order of id.
+/// A customer's two ids.
 #[derive(QueryableByName)]
 pub struct Named {
     /// Our id.
@@ -257,23 +257,25 @@ struct EvidenceRow {
     audience: String,
     #[diesel(sql_type = Double)]
     value: f64,
-    #[diesel(sql_type = Timestamptz)]
-    observed_at: Moment,
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
 }
 
-/// The evidence in force about customers of the acting partner since a moment: of reports the revision in force, of one moment
-/// of one measure the latest word of each class. With each, whether its partner may see it.
+/// The evidence in force about customers of the acting partner since a moment: of reports the revision in force, of one day of
+/// one measure the last word of each class, so that saying a thing often makes it no weightier. With each, whether its partner
+/// may see it.
 pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, since: Moment) -> Result<HashMap<Uuid, Vec<(Evidence, bool)>>, Fault> {
     let (vendor, partner) = (tx.scope().vendor(), tx.scope().acts()?);
     let rows: Vec<EvidenceRow> = tx
         .rows(
-            sql("SELECT DISTINCT ON (o.customer_id, o.measure_id, o.evidence, o.audience, o.observed_at)
-                   o.customer_id, o.measure_id, o.evidence, o.audience, o.value, o.observed_at
-                 FROM todoku.observation o
-                 WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.observed_at >= {}
-                   AND (o.report_id IS NULL OR EXISTS (SELECT 1 FROM todoku.status_report_head h
-                     WHERE h.vendor_id = o.vendor_id AND h.partner_id = o.partner_id AND h.customer_id = o.customer_id AND h.report_id = o.report_id))
-                 ORDER BY o.customer_id, o.measure_id, o.evidence, o.audience, o.observed_at, o.received_at DESC, o.id DESC")
+            sql("SELECT DISTINCT ON (customer_id, measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day FROM (
+                   SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, (o.observed_at AT TIME ZONE {})::date AS day, o.observed_at, o.arrival
+                   FROM todoku.observation o
+                   WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.observed_at >= {}
+                     AND (o.report_id IS NULL OR EXISTS (SELECT 1 FROM todoku.status_report_head h
+                       WHERE h.vendor_id = o.vendor_id AND h.partner_id = o.partner_id AND h.customer_id = o.customer_id AND h.report_id = o.report_id))) said
+                 ORDER BY customer_id, measure_id, evidence, audience, day, observed_at DESC, arrival DESC")
+            .bind::<Text, _>(zone.name())
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner)
             .bind::<Array<SqlUuid>, _>(customers)
@@ -282,7 +284,7 @@ pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, s
         .await?;
     let mut found: HashMap<Uuid, Vec<(Evidence, bool)>> = HashMap::new();
     for row in rows {
-        let item = Evidence { measure: MeasureId::of(row.measure_id), class: row.evidence.parse().map_err(broken)?, value: row.value, day: zone.day_of(row.observed_at) };
+        let item = Evidence { measure: MeasureId::of(row.measure_id), class: row.evidence.parse().map_err(broken)?, value: row.value, day: row.day };
         found.entry(row.customer_id).or_default().push((item, row.audience == "shared"));
     }
     Ok(found)
@@ -376,6 +378,8 @@ pub struct Standing {
     pub reported_on: Option<NaiveDate>,
     /// When it must be heard again.
     pub due_on: Option<NaiveDate>,
+    /// Whether that day has not passed.
+    pub in_cadence: bool,
     /// The next renewal.
     pub renews_on: Option<NaiveDate>,
 }
@@ -385,7 +389,6 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, card: ScorecardId, on: NaiveD
     if list.is_empty() {
         return Ok(());
     }
-    let in_cadence = |s: &Standing| s.due_on.is_some_and(|due| on <= due);
     let parts: Vec<serde_json::Value> = list.iter().map(|s| serde_json::to_value(&s.score.parts)).collect::<Result<_, _>>().map_err(Fault::internal)?;
     tx.run(
         sql("WITH n AS (SELECT * FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
@@ -432,7 +435,7 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, card: ScorecardId, on: NaiveD
         .bind::<Array<Bool>, _>(list.iter().map(|s| s.unconverted).collect::<Vec<_>>())
         .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.reported_on).collect::<Vec<_>>())
         .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.due_on).collect::<Vec<_>>())
-        .bind::<Array<Bool>, _>(list.iter().map(in_cadence).collect::<Vec<_>>())
+        .bind::<Array<Bool>, _>(list.iter().map(|s| s.in_cadence).collect::<Vec<_>>())
         .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.renews_on).collect::<Vec<_>>())
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().acts()?)
@@ -567,29 +570,6 @@ pub async fn customers_named<S: Tenant>(tx: &Tx<S>, partner: Uuid, external_ids:
     Ok(rows.into_iter().map(|row| (row.external_id, (row.partner_id, row.id))).collect())
 }
 
-/// Publishes a partner's cells as the close of a day; a close is written once.
-pub async fn close_cells<S: Tenant>(tx: &Tx<S>, day: NaiveDate) -> Result<(), Fault> {
-    tx.run(
-        sql("INSERT INTO todoku.cell_close (vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
-               unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum, closed_on)
-             SELECT vendor_id, partner_id, audience, sum(healthy), sum(watch), sum(at_risk), sum(unknown), sum(value_healthy), sum(value_watch), sum(value_at_risk), sum(value_unknown),
-               sum(unconverted), sum(score_sum), sum(score_squares), sum(coverage_sum), sum(in_cadence), sum(value_in_cadence), sum(heard), sum(report_age_sum), {}
-             FROM (SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
-                     unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell WHERE vendor_id = {} AND partner_id = {}
-                   UNION ALL
-                   SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
-                     unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell_delta WHERE vendor_id = {} AND partner_id = {}) x
-             GROUP BY vendor_id, partner_id, audience ON CONFLICT DO NOTHING")
-        .bind::<Date, _>(day)
-        .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<SqlUuid, _>(tx.scope().acts()?)
-        .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<SqlUuid, _>(tx.scope().acts()?),
-    )
-    .await
-    .map(drop)
-}
-
 /// The scores and bands of customers of the acting partner in the shared view.
 pub async fn bands<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result<HashMap<Uuid, (Option<i32>, Band)>, Fault> {
     #[derive(QueryableByName)]
@@ -610,4 +590,30 @@ pub async fn bands<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result<HashMa
         )
         .await?;
     rows.into_iter().map(|row| Ok((row.customer_id, (row.score, row.band.parse().map_err(broken)?)))).collect()
+}
+
+/// The day the acting partner's customers are scored for; none before its first day was turned.
+pub async fn scoring_day<S: Tenant>(tx: &Tx<S>) -> Result<Option<NaiveDate>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Date)]
+        day: NaiveDate,
+    }
+    let row: Option<Row> = tx
+        .row(sql("SELECT day FROM todoku.scoring_day WHERE vendor_id = {} AND partner_id = {}").bind::<SqlUuid, _>(tx.scope().vendor()).bind::<SqlUuid, _>(tx.scope().acts()?))
+        .await?;
+    Ok(row.map(|row| row.day))
+}
+
+/// Moves the scoring day on.
+pub async fn move_scoring_day(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
+    tx.run(
+        sql("INSERT INTO todoku.scoring_day (vendor_id, partner_id, day) VALUES ({}, {}, {})
+             ON CONFLICT (vendor_id, partner_id) DO UPDATE SET day = greatest(scoring_day.day, excluded.day)")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(tx.scope().partner())
+        .bind::<Date, _>(day),
+    )
+    .await
+    .map(drop)
 }

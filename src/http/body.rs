@@ -1,6 +1,7 @@
 //! Bodies in: read within size and time, parsed strictly, then turned into typed drafts with every fault reported at once
 //! (SECURITY c.6). Duplicate keys, depth, lone surrogates and numbers out of range are syntax; the rest is schema.
 
+use crate::kernel::change::Patch;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CustomerId, NotAnId, PartnerId, ReportId, ScorecardId, SubscriptionId};
@@ -13,6 +14,7 @@ use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, Val
 use futures_util::StreamExt;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
+use std::cell::Cell;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -66,7 +68,8 @@ pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usiz
 pub fn parse(bytes: &[u8]) -> Result<Json, Fault> {
     let malformed = |cause: serde_json::Error| Fault { cause: Some(cause.to_string()), ..Fault::of(Code::MalformedRequest) };
     let mut source = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut source).map_err(malformed)?;
+    let budget = Cell::new(MAX_VALUES);
+    let value = Strict { depth: 0, budget: &budget }.deserialize(&mut source).map_err(malformed)?;
     source.end().map_err(malformed)?;
     Ok(value)
 }
@@ -76,24 +79,31 @@ pub fn decode<T: Deserr<Faults>>(value: Json) -> Result<T, Vec<FieldFault>> {
     deserr::deserialize::<T, _, Faults>(value).map_err(|faults| faults.0)
 }
 
-struct Strict {
+/// The most values of a body, so that a few bytes each cannot become a great deal of memory.
+const MAX_VALUES: u32 = 4_000_000;
+
+#[derive(Clone, Copy)]
+struct Strict<'b> {
     depth: u8,
+    budget: &'b Cell<u32>,
 }
 
-impl Strict {
-    fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH { Err(E::custom("too deep")) } else { Ok(Self { depth: self.depth + 1 }) }
+impl Strict<'_> {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth >= MAX_DEPTH { Err(E::custom("too deep")) } else { Ok(Self { depth: self.depth + 1, ..self }) }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Json;
     fn deserialize<D: serde::Deserializer<'de>>(self, source: D) -> Result<Json, D::Error> {
+        let left = self.budget.get().checked_sub(1).ok_or_else(|| serde::de::Error::custom("too many values"))?;
+        self.budget.set(left);
         source.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Json;
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("JSON")
@@ -129,12 +139,12 @@ impl<'de> Visitor<'de> for Strict {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut members = serde_json::Map::new();
-        let inner = self.deeper::<A::Error>()?.depth;
+        let inner = self.deeper::<A::Error>()?;
         while let Some(key) = map.next_key::<String>()? {
             if members.contains_key(&key) {
                 return Err(serde::de::Error::custom("duplicate key"));
             }
-            members.insert(key, map.next_value_seed(Strict { depth: inner })?);
+            members.insert(key, map.next_value_seed(inner)?);
         }
         Ok(Json::Object(members))
     }
@@ -160,11 +170,19 @@ impl Faults {
     }
 }
 
+/// The longest key that stands whole in a pointer; the rest of a longer one is not sent back.
+const MAX_KEY: usize = 64;
+
+/// A key as a part of a JSON pointer (RFC 6901).
+pub fn escape(key: &str) -> String {
+    key.chars().take(MAX_KEY).collect::<String>().replace('~', "~0").replace('/', "~1")
+}
+
 /// A JSON pointer (RFC 6901).
 fn pointer(location: ValuePointerRef) -> String {
     match location {
         ValuePointerRef::Origin => String::new(),
-        ValuePointerRef::Key { key, prev } => format!("{}/{}", pointer(*prev), key.replace('~', "~0").replace('/', "~1")),
+        ValuePointerRef::Key { key, prev } => format!("{}/{}", pointer(*prev), escape(key)),
         ValuePointerRef::Index { index, prev } => format!("{}/{index}", pointer(*prev)),
     }
 }
@@ -277,29 +295,6 @@ impl std::str::FromStr for Instant {
 }
 words!(Day, Instant);
 
-/// A member of a merge patch or an upsert: left alone, cleared by `null`, or set.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Patch<T> {
-    /// Not in the body.
-    #[default]
-    Keep,
-    /// `null`.
-    Clear,
-    /// A value.
-    Set(T),
-}
-
-impl<T> Patch<T> {
-    /// The value after the patch.
-    pub fn over(self, before: Option<T>) -> Option<T> {
-        match self {
-            Self::Keep => before,
-            Self::Clear => None,
-            Self::Set(value) => Some(value),
-        }
-    }
-}
-
 impl<T: Deserr<Faults>> Deserr<Faults> for Patch<T> {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef) -> Result<Self, Faults> {
         match value {
@@ -308,20 +303,6 @@ impl<T: Deserr<Faults>> Deserr<Faults> for Patch<T> {
         }
     }
 }
-
-/// No body.
-#[derive(Debug)]
-pub struct Nothing;
-
-impl Deserr<Faults> for Nothing {
-    fn deserialize_from_value<V: IntoValue>(_: Value<V>, at: ValuePointerRef) -> Result<Self, Faults> {
-        Err(Faults::one(at, Broken::UnknownField))
-    }
-}
-
-/// The rows of a batch, each still to be decoded on its own.
-#[derive(Debug)]
-pub struct Rows(pub Vec<Json>);
 
 #[cfg(test)]
 mod tests {

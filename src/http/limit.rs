@@ -64,6 +64,7 @@ pub struct Limits {
     read_per_second: u32,
     write_per_second: u32,
     batches: Places,
+    all_batches: Places,
     flights: Places,
 }
 
@@ -94,6 +95,7 @@ impl Limits {
             read_per_second: limits.read_per_second,
             write_per_second: limits.write_per_second,
             batches: Places::of(limits.batches_at_once),
+            all_batches: Places::of(limits.batches_of_all),
             flights: Places::of(2),
         }
     }
@@ -120,6 +122,11 @@ impl Limits {
     /// Takes one of a caller's places for a running batch; given back when dropped.
     pub fn batch(&self, caller: Uuid) -> Result<Place, Fault> {
         self.batches.take(caller).ok_or_else(|| Fault::of(Code::QuotaExceeded).after(1))
+    }
+
+    /// Takes one of the process's places for a running batch: they hold connections for long, and others need some.
+    pub fn any_batch(&self) -> Result<Place, Fault> {
+        self.all_batches.take(Uuid::nil()).ok_or_else(|| Fault::unavailable(Code::Overloaded, "too many batches run"))
     }
 
     /// Takes a place for an idempotent request: one that runs and one that waits for it. A third is told to come back, so that

@@ -29,6 +29,9 @@ const COMPARED_DAYS: i64 = 30;
 /// How many unknown customers stand beside the at-risk ones.
 const UNKNOWN_BESIDE: i64 = 20;
 
+/// Of the unknown, those are shown whose renewal is this near, in days (SCIENCE 2.6).
+const UNKNOWN_RENEWS_WITHIN: i64 = 180;
+
 fn thousandths(value: i64) -> f64 {
     value as f64 / 1000.0
 }
@@ -253,7 +256,7 @@ crate::wire_words!(Listing);
 struct AtRiskQuery {
     /// `at_risk` when left out; `unknown` pages through the others.
     #[deserr(default)]
-    #[param(value_type = Option<Listing>)]
+    #[param(inline, value_type = Option<Listing>)]
     band: Option<Param<Listing>>,
     /// How many, 1-1,000; 50 when left out.
     #[deserr(default)]
@@ -307,7 +310,7 @@ impl From<Listed> for ListedView {
 /// Customers too little is known of, beside those at risk: silence is no good news.
 #[derive(Serialize, ToSchema)]
 struct UnknownBeside {
-    /// The first of them, highest value first.
+    /// Those with a renewal within 180 days, highest value first.
     data: Vec<ListedView>,
     /// Whether there are more; page through them with `?band=unknown`.
     more: bool,
@@ -339,9 +342,12 @@ async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResp
     let audience = call.scope().audience();
     let (vendor, rows, unknown) = call
         .read(async |tx| {
-            let wanted = store::by_value(tx, audience, listing.as_str(), window.after.as_ref(), window.limit + 1);
-            let silent = async { if beside { store::by_value(tx, audience, Listing::Unknown.as_str(), None, UNKNOWN_BESIDE + 1).await } else { Ok(Vec::new()) } };
-            futures_util::try_join!(directory::calendar(tx), wanted, silent)
+            let vendor = directory::calendar(tx).await?;
+            let soon = vendor.zone.day_of(tx.now()) + Duration::days(UNKNOWN_RENEWS_WITHIN);
+            let wanted = store::by_value(tx, audience, listing.as_str(), None, window.after.as_ref(), window.limit + 1);
+            let silent = async { if beside { store::by_value(tx, audience, Listing::Unknown.as_str(), Some(soon), None, UNKNOWN_BESIDE + 1).await } else { Ok(Vec::new()) } };
+            let (rows, unknown) = futures_util::try_join!(wanted, silent)?;
+            Ok((vendor, rows, unknown))
         })
         .await?;
     let page = Page::cut(rows, &window, Listed::position);

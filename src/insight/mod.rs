@@ -9,4 +9,4 @@ mod store;
 pub use api::routes;
 pub use cell::Cell;
 pub use channel::{Channel, roll_up};
-pub use store::fold;
+pub use store::{close_cells, fold};

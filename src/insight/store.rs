@@ -99,14 +99,14 @@ pub async fn cells<S: Tenant>(tx: &Tx<S>, audience: &'static str) -> Result<Hash
     Ok(read(rows))
 }
 
-/// The last close of each visible partner on or before a day.
+/// The close of each visible partner of a day.
 pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, day: NaiveDate) -> Result<HashMap<PartnerId, Cell>, Fault> {
     let rows = tx
         .rows(
             sql("SELECT p.id AS partner_id, c.healthy, c.watch, c.at_risk, c.unknown, c.value_healthy, c.value_watch, c.value_at_risk, c.value_unknown, c.unconverted,
                    c.score_sum, c.score_squares, c.coverage_sum, c.in_cadence, c.value_in_cadence, c.heard, c.report_age_sum
                  FROM todoku.partner p JOIN LATERAL (SELECT * FROM todoku.cell_close c WHERE c.vendor_id = p.vendor_id AND c.partner_id = p.id AND c.audience = {}
-                   AND c.closed_on <= {} ORDER BY c.closed_on DESC LIMIT 1) c ON true
+                   AND c.closed_on = {}) c ON true
                  WHERE p.vendor_id = {} AND ({}::uuid[] IS NULL OR p.id = ANY ({}))")
             .bind::<Text, _>(audience)
             .bind::<Date, _>(day)
@@ -133,6 +133,29 @@ pub async fn fold(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
                value_unknown = c.value_unknown + excluded.value_unknown, unconverted = c.unconverted + excluded.unconverted, score_sum = c.score_sum + excluded.score_sum,
                score_squares = c.score_squares + excluded.score_squares, coverage_sum = c.coverage_sum + excluded.coverage_sum, in_cadence = c.in_cadence + excluded.in_cadence,
                value_in_cadence = c.value_in_cadence + excluded.value_in_cadence, heard = c.heard + excluded.heard, report_age_sum = c.report_age_sum + excluded.report_age_sum")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(tx.scope().partner()),
+    )
+    .await
+    .map(drop)
+}
+
+/// Publishes a partner's cells as the close of a day; a close is written once.
+pub async fn close_cells(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
+    tx.run(
+        sql("INSERT INTO todoku.cell_close (vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
+               unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum, closed_on)
+             SELECT vendor_id, partner_id, audience, sum(healthy), sum(watch), sum(at_risk), sum(unknown), sum(value_healthy), sum(value_watch), sum(value_at_risk), sum(value_unknown),
+               sum(unconverted), sum(score_sum), sum(score_squares), sum(coverage_sum), sum(in_cadence), sum(value_in_cadence), sum(heard), sum(report_age_sum), {}
+             FROM (SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
+                     unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell WHERE vendor_id = {} AND partner_id = {}
+                   UNION ALL
+                   SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
+                     unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell_delta WHERE vendor_id = {} AND partner_id = {}) x
+             GROUP BY vendor_id, partner_id, audience ON CONFLICT DO NOTHING")
+        .bind::<Date, _>(day)
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(tx.scope().partner())
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().partner()),
     )
@@ -188,13 +211,21 @@ impl Listed {
     }
 }
 
-/// Visible customers of a band: highest value first, then nearest renewal, then id.
-pub async fn by_value<S: Tenant>(tx: &Tx<S>, audience: &'static str, band: &'static str, after: Option<&Position>, limit: i64) -> Result<Vec<Listed>, Fault> {
+/// Visible customers of a band, of a renewal not later than a day if one is given: highest value first, then nearest renewal, then id.
+pub async fn by_value<S: Tenant>(
+    tx: &Tx<S>,
+    audience: &'static str,
+    band: &'static str,
+    renews_by: Option<NaiveDate>,
+    after: Option<&Position>,
+    limit: i64,
+) -> Result<Vec<Listed>, Fault> {
     let (value, renews, customer) = (after.map(|a| a.value), after.and_then(|a| a.renews_on), after.map(|a| a.customer));
     tx.rows(
         sql("SELECT h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.low, h.high, h.coverage, h.value_minor, h.renews_on, h.reported_on, h.scored_for
              FROM todoku.health_score h JOIN todoku.customer c ON c.vendor_id = h.vendor_id AND c.partner_id = h.partner_id AND c.id = h.customer_id
              WHERE h.vendor_id = {} AND h.audience = {} AND h.band = {} AND h.counted AND ({}::uuid[] IS NULL OR h.partner_id = ANY ({}))
+               AND ({}::date IS NULL OR h.renews_on <= {})
                AND ({}::bigint IS NULL OR h.value_minor <= {} AND (h.value_minor < {}
                  OR coalesce(h.renews_on, 'infinity') > coalesce({}, 'infinity'::date)
                  OR coalesce(h.renews_on, 'infinity') = coalesce({}, 'infinity'::date) AND h.customer_id > {}))
@@ -204,6 +235,8 @@ pub async fn by_value<S: Tenant>(tx: &Tx<S>, audience: &'static str, band: &'sta
         .bind::<Text, _>(band)
         .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
         .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
+        .bind::<Nullable<Date>, _>(renews_by)
+        .bind::<Nullable<Date>, _>(renews_by)
         .bind::<Nullable<BigInt>, _>(value)
         .bind::<Nullable<BigInt>, _>(value)
         .bind::<Nullable<BigInt>, _>(value)

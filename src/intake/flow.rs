@@ -12,8 +12,11 @@ use crate::ledger::{Event, record_events};
 use serde_json::json;
 use uuid::Uuid;
 
-/// Adds a measure: 409 when its key is taken, 422 when its curve is none.
+/// Adds a measure: 409 when its key is taken or the catalogue is full.
 pub async fn add_measure(tx: &Tx<StaffScope>, caller: Uuid, measure: &Measure) -> Result<(), Fault> {
+    if store::measures(tx).await?.len() >= store::MAX_CATALOGUE {
+        return Err(Fault::of(Code::StateConflict));
+    }
     if !store::insert_measure(tx, measure).await? {
         return Err(Fault::of(Code::AlreadyExists));
     }

@@ -1,7 +1,7 @@
 //! An observation: one dated value of one measure for one customer. Its class follows the credential it came by, never
 //! the body (DECISIONS 3).
 
-use crate::directory::Upserted;
+use crate::kernel::change::Upserted;
 use crate::kernel::id::{CustomerId, MeasureId, ObservationId, PartnerId, ReportId, SubscriptionId};
 use crate::kernel::text::Broken;
 use crate::kernel::time::{MAX_AHEAD, Moment};

@@ -2,10 +2,10 @@
 //! revision; the newest is in force.
 
 use crate::directory::CustomerRef;
+use crate::kernel::hash::sha256_of;
 use crate::kernel::id::{CustomerId, ReportId, SubscriptionId};
 use crate::kernel::text::{Comment, ExternalId, Key};
 use crate::kernel::time::Moment;
-use crate::state::sha256;
 use chrono::NaiveDate;
 
 crate::word_list! {
@@ -86,7 +86,7 @@ pub fn content_hash(draft: &ReportDraft, customer: CustomerId, subscription: Opt
         .map(|r| format!("{}={:016x}@{}", r.measure, r.value.to_bits(), r.observed_at.map_or(String::new(), |at| at.timestamp_micros().to_string())))
         .collect();
     readings.sort();
-    sha256(&[
+    sha256_of(&[
         customer.to_string().as_bytes(),
         subscription.map_or(String::new(), |id| id.to_string()).as_bytes(),
         draft.period_start.map_or(String::new(), |day| day.to_string()).as_bytes(),

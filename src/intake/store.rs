@@ -40,11 +40,14 @@ struct MeasureRow {
     created_at: Moment,
 }
 
-/// The vendor's catalogue, in order of key. It holds at most 1,000 measures.
+/// The most measures of a catalogue.
+pub const MAX_CATALOGUE: usize = 1_000;
+
+/// The vendor's catalogue, in order of key.
 pub async fn measures<S: Tenant>(tx: &Tx<S>) -> Result<Vec<Measure>, Fault> {
     let rows: Vec<MeasureRow> = tx
         .rows(
-            sql("SELECT id, key, name_en, name_ja, unit, nature, curve, half_life_days, valid_days, created_at FROM todoku.measure WHERE vendor_id = {} ORDER BY key LIMIT 1000")
+            sql("SELECT id, key, name_en, name_ja, unit, nature, curve, half_life_days, valid_days, created_at FROM todoku.measure WHERE vendor_id = {} ORDER BY key")
                 .bind::<SqlUuid, _>(tx.scope().vendor()),
         )
         .await?;
@@ -264,7 +267,7 @@ pub async fn known_observations<S: Tenant>(tx: &Tx<S>, class: super::EvidenceCla
         .rows(
             sql("SELECT DISTINCT ON (customer_id, measure_id, observed_at) customer_id, measure_id, observed_at, value FROM todoku.observation
                  WHERE vendor_id = {} AND partner_id = ANY ({}) AND customer_id = ANY ({}) AND observed_at = ANY ({}) AND evidence = {} AND report_id IS NULL
-                 ORDER BY customer_id, measure_id, observed_at, received_at DESC, id DESC")
+                 ORDER BY customer_id, measure_id, observed_at, arrival DESC")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Array<SqlUuid>, _>(partners)
             .bind::<Array<SqlUuid>, _>(seen.iter().map(|s| s.0).collect::<Vec<_>>())
@@ -288,11 +291,13 @@ struct RefRow {
 }
 
 /// The customers behind the vendor's own ids of subscriptions; one that several subscriptions bear names nobody.
-pub async fn subjects_by_vendor_ref<S: Tenant>(tx: &Tx<S>, refs: Vec<String>) -> Result<HashMap<String, (PartnerId, CustomerId, SubscriptionId)>, Fault> {
+pub async fn subjects_by_vendor_ref<S: Tenant>(tx: &Tx<S>, partner: Option<Uuid>, refs: Vec<String>) -> Result<HashMap<String, (PartnerId, CustomerId, SubscriptionId)>, Fault> {
     let rows: Vec<RefRow> = tx
         .rows(
-            sql("SELECT vendor_ref, partner_id, customer_id, id FROM todoku.subscription WHERE vendor_id = {} AND vendor_ref = ANY ({}) AND vendor_ref IS NOT NULL")
+            sql("SELECT vendor_ref, partner_id, customer_id, id FROM todoku.subscription WHERE vendor_id = {} AND ({}::uuid IS NULL OR partner_id = {}) AND vendor_ref = ANY ({}) AND vendor_ref IS NOT NULL")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<Nullable<SqlUuid>, _>(partner)
+                .bind::<Nullable<SqlUuid>, _>(partner)
                 .bind::<Array<Text>, _>(refs),
         )
         .await?;

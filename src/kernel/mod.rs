@@ -1,7 +1,9 @@
 //! Pure words every area shares: ids, time, text, numbers, money, paging, faults. No I/O, no clock, no randomness.
 
+pub mod change;
 pub mod code;
 pub mod error;
+pub mod hash;
 pub mod id;
 pub mod money;
 pub mod number;

@@ -5,7 +5,8 @@ use super::text::Broken;
 use std::fmt;
 use std::str::FromStr;
 
-/// The largest amount accepted, in minor units: sums over a million customers stay far inside 64 bits.
+/// The largest amount accepted, and the largest value a customer may have per year, in minor units: sums over millions of
+/// customers stay inside 64 bits.
 pub const MAX_AMOUNT: i64 = 1_000_000_000_000;
 
 /// An ISO 4217 code.
@@ -111,7 +112,7 @@ impl serde::Serialize for Currency {
 pub fn annual_value(amount_minor: i64, period_months: i32, from: Currency, into: Currency, rate_nano: i64) -> Option<i64> {
     let numerator = i128::from(amount_minor) * 12 * i128::from(rate_nano) * 10_i128.pow(into.digits());
     let denominator = i128::from(period_months) * 1_000_000_000 * 10_i128.pow(from.digits());
-    ratio(numerator, denominator).filter(|value| (0..=MAX_AMOUNT * 100).contains(value))
+    ratio(numerator, denominator).filter(|value| (0..=MAX_AMOUNT).contains(value))
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ pub struct Answer {
     /// Headers of its own (`ETag`, `Location`).
     pub headers: Vec<(String, String)>,
     /// The body, as it goes over the wire.
-    pub body: Vec<u8>,
+    pub body: String,
     /// The body without a one-time secret, when the first one holds one.
-    pub without_secret: Option<Vec<u8>>,
+    pub without_secret: Option<String>,
     /// What was changed, for the audit: one entry each. Empty means nothing was.
     pub subjects: Vec<Uuid>,
 }
@@ -22,20 +22,20 @@ pub struct Answer {
 /// How an answer lies in the database, sealed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Stored {
-    pub body: Vec<u8>,
-    pub without_secret: Option<Vec<u8>>,
+    pub body: String,
+    pub without_secret: Option<String>,
 }
 
 impl Answer {
     /// An answer with a JSON body.
     pub fn json(status: u16, view: &impl Serialize) -> Result<Self, Fault> {
-        let body = serde_json::to_vec(view).map_err(Fault::internal)?;
+        let body = serde_json::to_string(view).map_err(Fault::internal)?;
         Ok(Self { status, headers: Vec::new(), body, without_secret: None, subjects: Vec::new() })
     }
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), without_secret: None, subjects: Vec::new() }
+        Self { status, headers: Vec::new(), body: String::new(), without_secret: None, subjects: Vec::new() }
     }
 
     /// With a header.
@@ -52,7 +52,7 @@ impl Answer {
 
     /// With the body to be replayed once its secret may no longer be shown.
     pub fn secret(mut self, without: &impl Serialize) -> Result<Self, Fault> {
-        self.without_secret = Some(serde_json::to_vec(without).map_err(Fault::internal)?);
+        self.without_secret = Some(serde_json::to_string(without).map_err(Fault::internal)?);
         Ok(self)
     }
 }

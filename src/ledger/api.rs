@@ -7,8 +7,8 @@ use crate::auth::{Action, Body, Call, Query, Tenant};
 use crate::db::Tx;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
+use crate::kernel::hash::sha256;
 use crate::kernel::id::TypeId;
-use crate::state::sha256_plain;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use std::time::Duration;
@@ -16,12 +16,9 @@ use uuid::Uuid;
 
 /// How long to look for the outcome of a commit whose connection was lost.
 const TRUTH_TRIES: u32 = 8;
+/// A write transaction is cut after this long: what is older than a minute is settled (DECISIONS 5).
+const LIMIT: Duration = Duration::from_secs(30);
 const TRUTH_PAUSE: Duration = Duration::from_millis(250);
-
-/// Whether a call only asks what would happen.
-pub fn dry_run_of<A: Action, P, Q: Query, B>(call: &Call<A, P, Q, B>) -> bool {
-    call.query.dry_run()
-}
 
 /// Runs `deed` in one transaction with its audit entries and its remembered answer.
 pub async fn write<A, P, Q, B>(call: &Call<A, P, Q, B>, deed: impl AsyncFnOnce(&Tx<A::Scope>) -> Result<Answer, Fault>) -> Result<HttpResponse, Fault>
@@ -40,7 +37,8 @@ where
         None => None,
     };
     let tx = if B::BATCH { state.db.begin_batch(call.scope()).await? } else { state.db.begin_write(call.scope()).await? };
-    let done = perform(call, &tx, &actor, slot.as_ref(), deed).await;
+    let done = tokio::time::timeout(LIMIT, perform(call, &tx, &actor, slot.as_ref(), deed)).await;
+    let done = done.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the transaction took too long")));
     let (answer, replayed) = match done {
         Ok(done) => done,
         Err(fault) => {
@@ -121,7 +119,7 @@ where
 fn flight_key(vendor: Uuid, slot: &Slot<'_>) -> Uuid {
     let text = format!("{vendor}|{}|{}|{}|{}", slot.actor.caller, slot.method, slot.route, slot.key);
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&sha256_plain(text.as_bytes())[..16]);
+    bytes.copy_from_slice(&sha256(text.as_bytes())[..16]);
     Uuid::from_bytes(bytes)
 }
 

@@ -8,18 +8,21 @@ use uuid::Uuid;
 pub enum JobKind {
     /// Score the given customers of a partner again, both views; all of them when none is given.
     Rescore,
+    /// Score the given customers again in the vendor's view alone.
+    RescoreFull,
     /// Close a partner's cells of yesterday and score its customers for the new day.
     Daily,
 }
 
 impl JobKind {
     /// Every kind there is.
-    pub const ALL: [JobKind; 2] = [JobKind::Rescore, JobKind::Daily];
+    pub const ALL: [JobKind; 3] = [JobKind::Rescore, JobKind::RescoreFull, JobKind::Daily];
 
     /// The stable name.
     pub fn name(self) -> &'static str {
         match self {
             JobKind::Rescore => "health.rescore",
+            JobKind::RescoreFull => "health.rescore_full",
             JobKind::Daily => "health.daily",
         }
     }

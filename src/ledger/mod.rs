@@ -8,7 +8,7 @@ mod job;
 mod store;
 
 pub use answer::Answer;
-pub use api::{dry_run_of, write};
+pub use api::write;
 pub use event::Event;
 pub use job::{Job, JobKind};
 pub use store::{Claimed, claim_jobs, enqueue, fail_job, finish_job, forget_expired, record_events, stamp_events, turn_day_once};

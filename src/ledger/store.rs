@@ -5,6 +5,7 @@ use super::event::Event;
 use super::job::Job;
 use crate::auth::{ScheduleScope, SystemScope, Tenant};
 use crate::db::{Scope, Tx, sql};
+use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{AuditId, EventId, JobId, TypeId};
 use crate::kernel::time::Moment;
@@ -93,10 +94,11 @@ pub(super) async fn claim<S: Tenant>(tx: &Tx<S>, keys: &Keys, slot: &Slot<'_>, f
             .bind::<Timestamptz, _>(tx.now()),
         )
         .await
-        .map_err(|error| match &error {
-            // The wait for the other request timed out; nothing else is unknown here.
-            diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::Unknown, _) => ClaimFault::StillRunning,
-            _ => ClaimFault::Other(crate::db::fault::fault(error)),
+        .map_err(crate::db::fault::fault)
+        .map_err(|fault| match &fault {
+            // The wait for the other request timed out.
+            Fault { code: Code::Overloaded, .. } => ClaimFault::StillRunning,
+            _ => ClaimFault::Other(fault),
         })?;
     if !claimed.is_empty() {
         return Ok(Claim::First);
@@ -268,10 +270,11 @@ pub async fn claim_jobs(tx: &Tx<SystemScope>, limit: i32, lease: Duration) -> Re
                  SELECT id, run_at, row_number() OVER (PARTITION BY vendor_id, partner_id ORDER BY run_at, id) AS turn
                  FROM ops.job WHERE run_at <= {} AND (lease_until IS NULL OR lease_until < {})
                    AND NOT EXISTS (SELECT 1 FROM ops.job b WHERE b.vendor_id = job.vendor_id AND b.partner_id = job.partner_id AND b.lease_until >= {})
-               ) due JOIN LATERAL (SELECT 1 FROM ops.job l WHERE l.id = due.id FOR UPDATE SKIP LOCKED) locked ON true
+               ) due JOIN LATERAL (SELECT 1 FROM ops.job l WHERE l.id = due.id AND (l.lease_until IS NULL OR l.lease_until < {}) FOR UPDATE SKIP LOCKED) locked ON true
                WHERE turn = 1 ORDER BY run_at, id LIMIT {}) picked
              WHERE j.id = picked.id RETURNING j.id, j.vendor_id, j.partner_id, j.kind, j.subjects, j.day, j.attempt - 1 AS attempt")
         .bind::<Timestamptz, _>(tx.now() + lease)
+        .bind::<Timestamptz, _>(tx.now())
         .bind::<Timestamptz, _>(tx.now())
         .bind::<Timestamptz, _>(tx.now())
         .bind::<Timestamptz, _>(tx.now())
@@ -315,7 +318,12 @@ pub async fn stamp_events(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
         .await
 }
 
-/// Forgets answers past their time.
+/// Forgets answers past their time, some thousands at a time.
 pub async fn forget_expired(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
-    tx.run(sql("DELETE FROM todoku.idempotency WHERE expires_at <= {}").bind::<Timestamptz, _>(tx.now())).await
+    tx.run(
+        sql("DELETE FROM todoku.idempotency WHERE (vendor_id, caller_id, route, method, key) IN
+             (SELECT vendor_id, caller_id, route, method, key FROM todoku.idempotency WHERE expires_at <= {} LIMIT 5000)")
+        .bind::<Timestamptz, _>(tx.now()),
+    )
+    .await
 }

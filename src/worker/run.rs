@@ -5,6 +5,7 @@ use crate::auth::{SystemScope, WorkerScope};
 use crate::db::Tx;
 use crate::health;
 use crate::insight;
+use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::ledger::{self, Claimed, JobKind};
 use crate::state::State;
@@ -14,8 +15,8 @@ use std::time::Instant;
 
 /// A lease outlives the 30 s a statement may take; a job whose lease has run out is claimed again.
 const LEASE: Duration = Duration::seconds(60);
-/// Jobs claimed at once; the pool decides how many run side by side.
-const AT_ONCE: i32 = 8;
+/// A job's transaction is cut after this long, well within its lease.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 /// The schedule is looked at this often.
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -55,18 +56,17 @@ pub async fn run_due(state: &State) -> Result<usize, Fault> {
 }
 
 async fn claim_and_run(state: &State) -> Result<usize, Fault> {
+    // As many as can run side by side, so that no lease runs while its job waits.
+    let places = state.config.database.pool_worker.saturating_sub(1).max(1);
     let tx = state.db.begin_write(SystemScope::worker()).await?;
-    let claimed = ledger::claim_jobs(&tx, AT_ONCE, LEASE).await?;
+    let claimed = ledger::claim_jobs(&tx, i32::try_from(places).unwrap_or(1), LEASE).await?;
     if claimed.is_empty() {
         tx.rollback().await;
         return Ok(0);
     }
     tx.commit().await?;
     // One per partner, so they do not wait for each other's locks.
-    let places = state.config.database.pool_worker.saturating_sub(1).max(1);
-    for some in claimed.chunks(places) {
-        futures_util::future::join_all(some.iter().map(|job| settle(state, job))).await;
-    }
+    futures_util::future::join_all(claimed.iter().map(|job| settle(state, job))).await;
     Ok(claimed.len())
 }
 
@@ -96,7 +96,8 @@ async fn settle(state: &State, job: &Claimed) {
 
 async fn run(state: &State, job: &Claimed) -> Result<(), Fault> {
     let tx = state.db.begin_batch(WorkerScope::for_job(job.vendor_id, job.partner_id)).await?;
-    match perform(&tx, job).await {
+    let performed = tokio::time::timeout(LIMIT, perform(&tx, job)).await;
+    match performed.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the job took too long"))) {
         Ok(true) => tx.commit().await,
         Ok(false) => {
             tx.rollback().await;
@@ -113,7 +114,14 @@ async fn run(state: &State, job: &Claimed) -> Result<(), Fault> {
 async fn perform(tx: &Tx<WorkerScope>, job: &Claimed) -> Result<bool, Fault> {
     match (JobKind::of(&job.kind), job.day) {
         (Some(JobKind::Rescore), _) => health::run_rescore(tx, &job.subjects).await?,
-        (Some(JobKind::Daily), Some(day)) => health::turn_day(tx, day).await?,
+        (Some(JobKind::RescoreFull), _) => health::run_rescore_full(tx, &job.subjects).await?,
+        (Some(JobKind::Daily), Some(day)) => {
+            health::hold_customers(tx).await?;
+            if let Some(yesterday) = day.pred_opt() {
+                insight::close_cells(tx, yesterday).await?;
+            }
+            health::turn_day(tx, day).await?;
+        }
         _ => return Err(Fault::internal(format!("a job of unknown kind {}", job.kind))),
     }
     insight::fold(tx).await?;

@@ -1,1 +1,10 @@
-//! t
+//! The suite that runs on a real PostgreSQL, as the real login roles, through HTTP, with a clock that stands where it is put.
+
+mod catalogue;
+mod harness;
+mod idempotency;
+mod input;
+mod matrix;
+mod migrations;
+mod road;
+mod world;

@@ -1,1 +1,4 @@
-//! t
+//! The shape of the house, without a database: import order, what each kind of file may use, the document and its routes.
+
+mod document;
+mod house;

@@ -2,7 +2,7 @@
 
 use super::partner::WriteQuery;
 use crate::auth::{Call, Json, Permission, op};
-use crate::directory::flow::add_client;
+use crate::directory::flow::{add_client, revoke_client};
 use crate::directory::store::client::{self as store, Client};
 use crate::directory::store::{partner, vendor};
 use crate::http::body::Faults;
@@ -11,12 +11,11 @@ use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{PartnerId, PrincipalId, TypeId};
 use crate::kernel::text::{Broken, Name};
 use crate::kernel::time::Moment;
-use crate::ledger::{self, Answer, Event};
+use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::NaiveDate;
 use deserr::Deserr;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -122,16 +121,14 @@ async fn create(call: Call<op::CreateClient, PartnerId, WriteQuery, Json<NewClie
     let response = ledger::write(&call, async |tx| {
         partner::by_id(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
         let live = vendor::calendar(tx).await?.live;
-        let (client, minted) = add_client(tx, &call.gate.state.keys, Some(call.path), new.name.clone(), scopes, live).await?;
+        let (client, minted) = add_client(tx, &call.gate.state.keys, call.caller.caller_id(), Some(call.path), new.name.clone(), scopes, live).await?;
         let id = client.id.uuid();
-        let event = Event { kind: "client.created", subject: id, partner: Some(call.path.uuid()), data: json!({}) };
-        ledger::record_events(tx, call.caller.caller_id(), &[event]).await?;
         let plain = ClientView::of(client);
         let shown = ClientView { client_secret: Some(minted.secret), ..plain.clone() };
         Answer::json(201, &shown)?.about([id]).secret(&plain)
     })
     .await?;
-    call.gate.tenancy.refresh(&call.gate.state.db).await?;
+    call.gate.look_again().await;
     Ok(response)
 }
 
@@ -144,15 +141,10 @@ async fn create(call: Call<op::CreateClient, PartnerId, WriteQuery, Json<NewClie
 async fn revoke(call: Call<op::RevokeClient, (PartnerId, PrincipalId), WriteQuery>) -> Result<HttpResponse, Fault> {
     let (partner, client) = call.path;
     let response = ledger::write(&call, async |tx| {
-        let changed = store::revoke(tx, partner, client).await?.ok_or(Fault::of(Code::NotFound))?;
-        if !changed {
-            return Ok(Answer::empty(204));
-        }
-        let event = Event { kind: "client.revoked", subject: client.uuid(), partner: Some(partner.uuid()), data: json!({}) };
-        ledger::record_events(tx, call.caller.caller_id(), &[event]).await?;
-        Ok(Answer::empty(204).about([client.uuid()]))
+        let changed = revoke_client(tx, call.caller.caller_id(), Some(partner), client).await?;
+        Ok(if changed { Answer::empty(204).about([client.uuid()]) } else { Answer::empty(204) })
     })
     .await?;
-    call.gate.tenancy.refresh(&call.gate.state.db).await?;
+    call.gate.look_again().await;
     Ok(response)
 }

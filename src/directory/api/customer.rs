@@ -1,13 +1,16 @@
 //! `/v1/customers`.
 
 use crate::auth::{Call, Json, Patch, Query, op};
+use crate::directory::customer::CustomerRef;
 use crate::directory::customer::{Customer, CustomerState, TouchModel};
-use crate::directory::flow::{CustomerDraft, CustomerRef, Upserted, change_customer, upsert_customer};
+use crate::directory::flow::{CustomerDraft, change_customer, upsert_customer};
 use crate::directory::store::customer as store;
-use crate::http::body::{self, Faults, Instant};
+use crate::http::body::{Faults, Instant};
 use crate::http::etag::etag;
 use crate::http::page::PageView;
 use crate::http::query::{Limit, Param};
+use crate::kernel::change;
+use crate::kernel::change::Upserted;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, TypeId};
@@ -160,13 +163,13 @@ struct CustomerBody {
     touch_model: Option<TouchModel>,
     #[deserr(default)]
     #[schema(value_type = Option<CorporateNumber>)]
-    corporate_number: body::Patch<CorporateNumber>,
+    corporate_number: change::Patch<CorporateNumber>,
     #[deserr(default)]
     #[schema(value_type = Option<Label>)]
-    segment: body::Patch<Label>,
+    segment: change::Patch<Label>,
     #[deserr(default)]
     #[schema(value_type = Option<Label>)]
-    region: body::Patch<Label>,
+    region: change::Patch<Label>,
 }
 
 /// Create or change a customer by your own id
@@ -217,13 +220,13 @@ struct CustomerPatch {
     touch_model: Option<TouchModel>,
     #[deserr(default)]
     #[schema(value_type = Option<CorporateNumber>)]
-    corporate_number: body::Patch<CorporateNumber>,
+    corporate_number: change::Patch<CorporateNumber>,
     #[deserr(default)]
     #[schema(value_type = Option<Label>)]
-    segment: body::Patch<Label>,
+    segment: change::Patch<Label>,
     #[deserr(default)]
     #[schema(value_type = Option<Label>)]
-    region: body::Patch<Label>,
+    region: change::Patch<Label>,
 }
 
 /// Change a customer

@@ -1,13 +1,14 @@
 //! `/v1/partners` and `/v1/currency-rates`.
 
 use crate::auth::{Call, Json, Patch, Query, op};
-use crate::directory::flow::{PartnerDraft, add_partner};
+use crate::directory::flow::{PartnerDraft, add_partner, after_lock, tell_partner};
 use crate::directory::partner::{Partner, PartnerKind, PartnerState, Sees};
 use crate::directory::store::{partner as store, vendor};
-use crate::http::body::{self, Day, Faults};
+use crate::http::body::{Day, Faults};
 use crate::http::etag::etag;
 use crate::http::page::PageView;
 use crate::http::query::{Limit, Param};
+use crate::kernel::change;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
@@ -157,20 +158,14 @@ async fn create(call: Call<op::CreatePartner, (), WriteQuery, Json<NewPartner>>)
         tier: new.tier.clone(),
     };
     let response = ledger::write(&call, async |tx| {
-        let partner = add_partner(tx, draft).await?;
-        tell(tx, call.caller.caller_id(), "partner.created", &partner).await?;
+        let partner = add_partner(tx, call.caller.caller_id(), draft).await?;
         let location = format!("{}/v1/partners/{}", call.gate.issuer(), partner.id);
         let id = partner.id.uuid();
         Ok(Answer::json(201, &PartnerView::of(partner, None))?.header("Location", location).header("ETag", etag(1)).about([id]))
     })
     .await?;
-    call.gate.tenancy.refresh(&call.gate.state.db).await?;
+    call.gate.look_again().await;
     Ok(response)
-}
-
-async fn tell(tx: &crate::db::Tx<crate::auth::StaffScope>, caller: uuid::Uuid, kind: &'static str, partner: &Partner) -> Result<(), Fault> {
-    let event = Event { kind, subject: partner.id.uuid(), partner: Some(partner.id.uuid()), data: json!({ "version": partner.version }) };
-    ledger::record_events(tx, caller, &[event]).await
 }
 
 /// Changes to a partner; what is left out stays.
@@ -182,14 +177,14 @@ struct PartnerPatch {
     /// `null` makes it tier 1.
     #[deserr(default)]
     #[schema(value_type = Option<PartnerId>)]
-    parent_id: body::Patch<PartnerId>,
+    parent_id: change::Patch<PartnerId>,
     #[deserr(default)]
     parent_sees: Option<Sees>,
     #[deserr(default)]
     state: Option<PartnerState>,
     #[deserr(default)]
     #[schema(value_type = Option<Label>)]
-    tier: body::Patch<Label>,
+    tier: change::Patch<Label>,
 }
 
 /// Change a partner
@@ -202,7 +197,7 @@ async fn update(call: Call<op::UpdatePartner, PartnerId, WriteQuery, Patch<Partn
     let response = ledger::write(&call, async |tx| {
         let mut partner = store::lock(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
         call.if_match.check(partner.version)?;
-        if let body::Patch::Set(parent) = change.parent_id {
+        if let change::Patch::Set(parent) = change.parent_id {
             store::by_id(tx, parent).await?.ok_or_else(|| Fault::reference("/parent_id"))?;
             if store::stands_under(tx, parent, partner.id).await? {
                 return Err(Fault::field("/parent_id", Broken::Contradiction));
@@ -214,14 +209,14 @@ async fn update(call: Call<op::UpdatePartner, PartnerId, WriteQuery, Patch<Partn
         partner.state = change.state.unwrap_or(partner.state);
         partner.tier = change.tier.clone().over(partner.tier);
         partner.version += 1;
-        partner.updated_at = tx.now();
+        partner.updated_at = after_lock(tx.now(), partner.updated_at);
         store::update(tx, &partner).await?;
-        tell(tx, call.caller.caller_id(), "partner.updated", &partner).await?;
+        tell_partner(tx, call.caller.caller_id(), "partner.updated", &partner).await?;
         let (id, version) = (partner.id.uuid(), partner.version);
         Ok(Answer::json(200, &PartnerView::of(partner, None))?.header("ETag", etag(version)).about([id]))
     })
     .await?;
-    call.gate.tenancy.refresh(&call.gate.state.db).await?;
+    call.gate.look_again().await;
     Ok(response)
 }
 

@@ -2,13 +2,16 @@
 
 use super::customer::ActingQuery;
 use crate::auth::{Call, Json, Query, op};
-use crate::directory::flow::{CustomerRef, SubscriptionDraft, Upserted, upsert_subscription};
+use crate::directory::customer::CustomerRef;
+use crate::directory::flow::{SubscriptionDraft, upsert_subscription};
 use crate::directory::store::subscription as store;
 use crate::directory::subscription::Subscription;
-use crate::http::body::{self, Day, Faults};
+use crate::http::body::{Day, Faults};
 use crate::http::etag::etag;
 use crate::http::page::PageView;
 use crate::http::query::{Limit, Param};
+use crate::kernel::change;
+use crate::kernel::change::Upserted;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CustomerId, PartnerId, SubscriptionId, TypeId};
 use crate::kernel::money::{Currency, MAX_AMOUNT};
@@ -130,7 +133,7 @@ struct SubscriptionBody {
     product: Option<Label>,
     #[deserr(default)]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 10000000)]
-    seats: body::Patch<i64>,
+    seats: change::Patch<i64>,
     /// The amount of one period, in minor units; required for a new one.
     #[deserr(default)]
     #[schema(minimum = 0, maximum = 1000000000000i64, example = 1200000)]
@@ -148,21 +151,13 @@ struct SubscriptionBody {
     starts_on: Option<Day>,
     #[deserr(default)]
     #[schema(value_type = Option<String>, format = Date, example = "2027-04-01")]
-    renews_on: body::Patch<Day>,
+    renews_on: change::Patch<Day>,
     #[deserr(default)]
     #[schema(value_type = Option<String>, format = Date)]
-    ends_on: body::Patch<Day>,
+    ends_on: change::Patch<Day>,
     #[deserr(default)]
     #[schema(value_type = Option<ExternalId>)]
-    vendor_ref: body::Patch<ExternalId>,
-}
-
-fn days(patch: &body::Patch<Day>) -> body::Patch<NaiveDate> {
-    match patch {
-        body::Patch::Keep => body::Patch::Keep,
-        body::Patch::Clear => body::Patch::Clear,
-        body::Patch::Set(day) => body::Patch::Set(day.0),
-    }
+    vendor_ref: change::Patch<ExternalId>,
 }
 
 fn draft(b: &SubscriptionBody) -> Result<SubscriptionDraft, Fault> {
@@ -172,7 +167,7 @@ fn draft(b: &SubscriptionBody) -> Result<SubscriptionDraft, Fault> {
             faults.push(FieldFault { pointer: pointer.to_owned(), code });
         }
     };
-    demand(!matches!(b.seats, body::Patch::Set(n) if !(1..=10_000_000).contains(&n)), "/seats", Broken::OutOfRange);
+    demand(!matches!(b.seats, change::Patch::Set(n) if !(1..=10_000_000).contains(&n)), "/seats", Broken::OutOfRange);
     demand(b.amount_minor.is_none_or(|n| (0..=MAX_AMOUNT).contains(&n)), "/amount_minor", Broken::OutOfRange);
     demand(b.period_months.is_none_or(|n| (1..=120).contains(&n)), "/period_months", Broken::OutOfRange);
     demand(b.customer_id.is_none() || b.customer_external_id.is_none(), "/customer_external_id", Broken::OneOf);
@@ -188,8 +183,8 @@ fn draft(b: &SubscriptionBody) -> Result<SubscriptionDraft, Fault> {
         currency: b.currency,
         period_months: b.period_months,
         starts_on: b.starts_on.map(|day| day.0),
-        renews_on: days(&b.renews_on),
-        ends_on: days(&b.ends_on),
+        renews_on: b.renews_on.clone().map(|day| day.0),
+        ends_on: b.ends_on.clone().map(|day| day.0),
         vendor_ref: b.vendor_ref.clone(),
     })
 }

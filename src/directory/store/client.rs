@@ -104,8 +104,8 @@ pub async fn insert(tx: &Tx<StaffScope>, client: &Client, public_id: &str, mac: 
     .map(drop)
 }
 
-/// Revokes a client of a partner and all its credentials; `None` when there is no such client, `false` when it was revoked before.
-pub async fn revoke(tx: &Tx<StaffScope>, partner: PartnerId, client: PrincipalId) -> Result<Option<bool>, Fault> {
+/// Revokes a client of a partner, or of the vendor itself, and all its credentials; `None` when there is no such client, `false` when it was revoked before.
+pub async fn revoke(tx: &Tx<StaffScope>, partner: Option<PartnerId>, client: PrincipalId) -> Result<Option<bool>, Fault> {
     #[derive(QueryableByName)]
     struct State {
         #[diesel(sql_type = Text)]
@@ -113,10 +113,10 @@ pub async fn revoke(tx: &Tx<StaffScope>, partner: PartnerId, client: PrincipalId
     }
     let found: Option<State> = tx
         .row(
-            sql("SELECT state FROM todoku.principal WHERE vendor_id = {} AND id = {} AND partner_id = {} AND kind = 'client' FOR UPDATE")
+            sql("SELECT state FROM todoku.principal WHERE vendor_id = {} AND id = {} AND partner_id IS NOT DISTINCT FROM {} AND kind = 'client' FOR UPDATE")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
                 .bind::<SqlUuid, _>(client.uuid())
-                .bind::<SqlUuid, _>(partner.uuid()),
+                .bind::<Nullable<SqlUuid>, _>(partner.map(TypeId::uuid)),
         )
         .await?;
     match found {

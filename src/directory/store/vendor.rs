@@ -72,7 +72,7 @@ pub async fn insert(tx: &Tx<StaffScope>, name: &Name, zone: Zone, currency: Curr
     .map(drop)
 }
 
-/// Sets the rate of a currency from a day on. Says whether it is new.
+/// Sets the rate of a currency from a day on, or corrects it.
 pub async fn set_rate(tx: &Tx<StaffScope>, currency: Currency, from: NaiveDate, rate_nano: i64) -> Result<(), Fault> {
     tx.run(
         sql("INSERT INTO todoku.currency_rate (vendor_id, currency, valid_from, rate_nano, created_at) VALUES ({}, {}, {}, {}, {})

@@ -3,6 +3,7 @@
 
 use crate::auth::{Call, Query, Tenant, op};
 use crate::health::flow::{SHARED, VENDOR, policy};
+use crate::health::score::Part;
 use crate::health::scorecard::{Band, CardMeasure};
 use crate::health::store::{self, Health};
 use crate::http::body::Faults;
@@ -73,7 +74,7 @@ pub(super) struct HealthView {
     contributions: Vec<Contribution>,
     /// Measures nothing is known of.
     missing: Vec<Key>,
-    /// Measures whose evidence has faded below half.
+    /// Measures whose newest evidence has faded below half.
     stale: Vec<Key>,
     /// The last day it was reported on.
     #[schema(value_type = Option<String>, format = Date)]
@@ -88,8 +89,11 @@ impl HealthView {
     pub(super) fn of(customer_id: CustomerId, audience: &'static str, health: Option<&Health>, measures: &[CardMeasure]) -> Self {
         let key = |id: &str| measures.iter().find(|m| m.id.to_string() == id).map(|m| m.key.clone());
         let parts = health.map(|h| h.parts.as_slice()).unwrap_or_default();
-        let named = |keep: fn(i64) -> bool| parts.iter().filter(|p| keep(p.evidence)).filter_map(|p| key(&p.measure)).collect::<Vec<_>>();
-        let missing = if health.is_some() { named(|e| e == 0) } else { measures.iter().map(|m| m.key.clone()).collect() };
+        let unheard = parts.iter().filter(|p| p.points.is_none()).filter_map(|p| key(&p.measure)).collect();
+        let missing = if health.is_some() { unheard } else { measures.iter().map(|m| m.key.clone()).collect() };
+        let half_life = |id: &str| measures.iter().find(|m| m.id.to_string() == id).and_then(|m| m.half_life_days);
+        let faded = |p: &Part| Some((health?.scored_for - p.newest?).num_days() > i64::from(half_life(&p.measure)?));
+        let stale = parts.iter().filter(|p| faded(p) == Some(true)).filter_map(|p| key(&p.measure)).collect();
         Self {
             customer_id,
             view: if audience == VENDOR { View::Full } else { View::Shared },
@@ -101,7 +105,7 @@ impl HealthView {
             interval: health.and_then(|h| h.interval).map(|(low, high)| Interval { low: thousandths(low.into()), high: thousandths(high.into()) }),
             contributions: parts.iter().filter_map(|p| Some(Contribution { measure: key(&p.measure)?, contribution: thousandths(p.contribution?) })).collect(),
             missing,
-            stale: named(|e| e > 0 && e < 500),
+            stale,
             reported_on: health.and_then(|h| h.reported_on),
             next_report_due_on: health.and_then(|h| h.due_on),
         }
@@ -180,7 +184,7 @@ struct ExplainedMeasure {
 struct Explanation {
     #[serde(flatten)]
     health: HealthView,
-    /// The score a customer of whom nothing good or bad is known would have: 50.
+    /// What contributions count from: 50.
     base: f64,
     /// 50 and all contributions: the score.
     sum: Option<f64>,

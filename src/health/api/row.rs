@@ -1,9 +1,9 @@
 //! What batches share: the answer of one row, and the answer of the whole.
 
-use crate::directory::Upserted;
 use crate::http::body::Faults;
 use crate::http::problem::ProblemField;
 use crate::http::query::Param;
+use crate::kernel::change::Upserted;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::text::Broken;
@@ -48,9 +48,21 @@ pub(super) struct Rejection {
 
 impl Rejection {
     pub(super) fn of(fault: &Fault, member: &str, index: usize) -> Self {
-        let errors = fault.fields.iter().map(|field| ProblemField::new(format!("/{member}/{index}{}", field.pointer), field.code)).collect();
+        let errors = faults_of_row(fault, member, index).into_iter().map(|field| ProblemField::new(field.pointer, field.code)).collect();
         Self { code: fault.code.slug(), errors }
     }
+}
+
+/// The most faults told of one row; the batch's answer stays of the size of its rows.
+const MAX_ROW_FAULTS: usize = 10;
+
+/// What is wrong with a row, with pointers from the root of the body; the row itself where no member is to blame.
+fn faults_of_row(fault: &Fault, member: &str, index: usize) -> Vec<FieldFault> {
+    let row = format!("/{member}/{index}");
+    if fault.fields.is_empty() {
+        return vec![FieldFault { pointer: row, code: Broken::Contradiction }];
+    }
+    fault.fields.iter().take(MAX_ROW_FAULTS).map(|field| FieldFault { pointer: format!("{row}{}", field.pointer), code: field.code }).collect()
 }
 
 /// How many rows came to what.
@@ -81,18 +93,8 @@ const MAX_SHOWN: usize = 100;
 
 /// The fault of an atomic batch with refused rows, a pointer each.
 pub(super) fn batch_rejected<'a>(member: &str, refused: impl Iterator<Item = (usize, &'a Fault)>) -> Option<Fault> {
-    let mut fields = Vec::new();
-    let mut any = false;
-    for (index, fault) in refused {
-        any = true;
-        if fault.fields.is_empty() && fields.len() < MAX_SHOWN {
-            let code = if fault.code == Code::ReferenceNotFound { Broken::ReferenceNotFound } else { Broken::Contradiction };
-            fields.push(FieldFault { pointer: format!("/{member}/{index}"), code });
-        }
-        let left = MAX_SHOWN.saturating_sub(fields.len());
-        fields.extend(fault.fields.iter().take(left).map(|field| FieldFault { pointer: format!("/{member}/{index}{}", field.pointer), code: field.code }));
-    }
-    any.then(|| Fault { fields, ..Fault::of(Code::BatchRejected) })
+    let fields: Vec<FieldFault> = refused.flat_map(|(index, fault)| faults_of_row(fault, member, index)).take(MAX_SHOWN).collect();
+    (!fields.is_empty()).then(|| Fault { fields, ..Fault::of(Code::BatchRejected) })
 }
 
 /// Decodes the rows of a batch, each for itself.

@@ -1,0 +1,449 @@
+//! The isolation matrix, generated from the API document: every operation x every kind of caller x own, foreign and random
+//! ids in every path, query and body slot. Foreign and random must be answered alike, to the byte; what only the vendor knows
+//! must change nothing a partner sees. An operation without a recipe here, or a slot nobody fills, fails the run.
+
+use crate::harness::Reply;
+use crate::world::{Someone, World};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An id that no world has.
+fn random_id(kind: &str) -> String {
+    let prefix = match kind {
+        "partner" => "par",
+        "customer" => "cus",
+        "subscription" => "sub",
+        "client" => "prn",
+        "status_report" => "rep",
+        "scorecard" => "sco",
+        other => panic!("no prefix for {other}"),
+    };
+    format!("{prefix}_01m7zzzzzzf8x8x8x8x8x8x8x8")
+}
+
+/// A place in a request where an id stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Slot {
+    Path(String),
+    Query(String),
+    /// A JSON pointer into the body.
+    Body(String),
+}
+
+/// An operation as the document describes it.
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    vendor_only: bool,
+    public: bool,
+    slots: Vec<(Slot, String)>,
+}
+
+fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema.get("$ref").and_then(Value::as_str) {
+        Some(reference) => resolve(document, document.pointer(reference.trim_start_matches('#')).unwrap()),
+        None => schema,
+    }
+}
+
+/// Every property of a body that bears the mark of a reference, with its pointer.
+fn marked(document: &Value, schema: &Value, at: &str, found: &mut Vec<(Slot, String)>) {
+    let schema = resolve(document, schema);
+    if let Some(kind) = schema.get("x-ref").and_then(Value::as_str) {
+        found.push((Slot::Body(at.to_owned()), kind.to_owned()));
+    }
+    for variant in ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema.get(*name)?.as_array()).flatten() {
+        marked(document, variant, at, found);
+    }
+    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        marked(document, property, &format!("{at}/{name}"), found);
+    }
+    if let Some(items) = schema.get("items") {
+        marked(document, items, &format!("{at}/0"), found);
+    }
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| ["get", "post", "put", "patch", "delete"].contains(&name.as_str())) {
+            let mut slots = Vec::new();
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let mut inner = Vec::new();
+                marked(document, &parameter["schema"], "", &mut inner);
+                let name = parameter["name"].as_str().unwrap().to_owned();
+                for (_, kind) in inner {
+                    slots.push((if parameter["in"] == "path" { Slot::Path(name.clone()) } else { Slot::Query(name.clone()) }, kind));
+                }
+            }
+            for content in operation.pointer("/requestBody/content").and_then(Value::as_object).into_iter().flatten() {
+                marked(document, &content.1["schema"], "", &mut slots);
+            }
+            all.push(Operation {
+                id: operation["operationId"].as_str().unwrap().to_owned(),
+                method: method.to_uppercase(),
+                path: path.clone(),
+                vendor_only: operation["x-who"] == "vendor",
+                public: operation["x-who"] == "public",
+                slots,
+            });
+        }
+    }
+    all
+}
+
+/// A request that is right for the caller in hand.
+struct Recipe {
+    body: Option<Value>,
+    if_match: bool,
+}
+
+/// How to call each operation. `n` makes what must be new, new.
+fn recipe(id: &str, n: usize) -> Option<Recipe> {
+    let with = |body| Some(Recipe { body: Some(body), if_match: false });
+    let plain = Some(Recipe { body: None, if_match: false });
+    match id {
+        "list_partners"
+        | "get_partner"
+        | "list_clients"
+        | "list_customers"
+        | "get_customer"
+        | "list_subscriptions"
+        | "list_measures"
+        | "list_scorecards"
+        | "list_status_reports"
+        | "get_customer_health"
+        | "explain_customer_health"
+        | "list_channels"
+        | "list_at_risk"
+        | "revoke_client" => plain,
+        "create_partner" => with(json!({ "external_id": format!("m{n}"), "name": "新しい代理店", "kind": "reseller" })),
+        "update_partner" => Some(Recipe { body: Some(json!({ "tier": format!("t{n}") })), if_match: true }),
+        "create_client" => with(json!({ "name": "portal" })),
+        "set_currency_rate" => with(json!({ "currency": "USD", "valid_from": "2026-01-01", "rate": "150.25" })),
+        "upsert_customer" => with(json!({ "external_id": format!("m{n}"), "name": "お客様" })),
+        "update_customer" => Some(Recipe { body: Some(json!({ "region": format!("r{n}") })), if_match: true }),
+        "upsert_subscription" => {
+            with(json!({ "external_id": format!("m{n}"), "customer_external_id": "K-1", "product": "p", "amount_minor": 1, "currency": "JPY", "starts_on": "2026-01-01" }))
+        }
+        "create_measure" => with(json!({ "key": format!("m{n}"), "name_en": "x", "name_ja": "x", "unit": "x", "nature": "figure" })),
+        "submit_observation" => with(json!({ "customer_external_id": "K-1", "measure": "csat", "value": n })),
+        "submit_observation_batch" => with(json!({ "observations": [{ "customer_external_id": "K-1", "measure": "csat", "value": n }] })),
+        "create_scorecard" => with(json!({ "name": "n", "measures": [{ "measure": "csat", "weight": 1 }] })),
+        "activate_scorecard" => Some(Recipe { body: None, if_match: true }),
+        "submit_status_report" => {
+            with(json!({ "customer_external_id": "K-1", "period_end": "2026-11-01", "external_id": format!("m{n}"), "observations": [{ "measure": "csat", "value": n % 100 }] }))
+        }
+        "submit_status_report_batch" => with(json!({ "reports": [{ "customer_external_id": "K-1", "period_end": "2026-11-01", "external_id": format!("m{n}") }] })),
+        _ => None,
+    }
+}
+
+/// The ids of one person's things, by kind.
+fn things(someone: &Someone, scorecard: &str) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("partner", someone.partner.clone()),
+        ("customer", someone.customer.clone()),
+        ("subscription", someone.subscription.clone()),
+        ("client", someone.client.clone()),
+        ("status_report", someone.report.clone()),
+        ("scorecard", scorecard.to_owned()),
+    ])
+}
+
+/// Puts `id` where the slot is; in a body the other ways of naming the same thing make room.
+fn place(slot: &Slot, id: &str, body: &mut Option<Value>, path: &mut BTreeMap<String, String>, query: &mut Vec<(String, String)>) {
+    match slot {
+        Slot::Path(name) => drop(path.insert(name.clone(), id.to_owned())),
+        Slot::Query(name) => query.push((name.clone(), id.to_owned())),
+        Slot::Body(pointer) => {
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            let Some(Value::Object(members)) = body.as_mut().and_then(|body| body.pointer_mut(parent)) else { panic!("no place for {pointer}") };
+            if name == "customer_id" {
+                members.remove("customer_external_id");
+            }
+            members.insert(name.to_owned(), json!(id));
+        }
+    }
+}
+
+struct Prepared<'a> {
+    world: &'a World,
+    operation: &'a Operation,
+    own: &'a BTreeMap<&'static str, String>,
+}
+
+impl Prepared<'_> {
+    /// Calls the operation with its own ids, but `id` in `slot`.
+    async fn call(&self, token: Option<&str>, slot: Option<(&Slot, &str)>, n: usize) -> Reply {
+        let Recipe { mut body, if_match } = recipe(&self.operation.id, n).unwrap_or_else(|| panic!("no recipe for {}", self.operation.id));
+        let (mut path, mut query) = (BTreeMap::new(), Vec::new());
+        for (s, kind) in self.operation.slots.iter().filter(|(s, _)| matches!(s, Slot::Path(_))) {
+            place(s, &self.own[kind.as_str()], &mut body, &mut path, &mut query);
+        }
+        if let Some((slot, id)) = slot {
+            place(slot, id, &mut body, &mut path, &mut query);
+        }
+        let mut url = self.operation.path.clone();
+        for (name, id) in path {
+            url = url.replace(&format!("{{{name}}}"), &id);
+        }
+        let query: Vec<String> = query.into_iter().map(|(name, id)| format!("{name}={id}")).collect();
+        if !query.is_empty() {
+            url = format!("{url}?{}", query.join("&"));
+        }
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("content-type", "application/json")];
+        if let Some(bearer) = &bearer {
+            headers.push(("authorization", bearer));
+        }
+        if if_match {
+            headers.push(("if-match", "*"));
+        }
+        self.world.app.send(&self.operation.method, &url, &headers, body.map(|body| serde_json::to_vec(&body).unwrap())).await
+    }
+}
+
+/// What each caller must not see, and may see only.
+const HIDDEN_FROM: &[(&str, &[&str])] = &[
+    ("distributor", &["hidden", "stranger", "abroad"]),
+    ("near", &["distributor", "far", "hidden", "stranger", "abroad"]),
+    ("far", &["distributor", "near", "deep", "stranger", "abroad"]),
+    ("hidden", &["distributor", "near", "stranger", "abroad"]),
+    ("deep", &["distributor", "near", "far", "stranger", "abroad"]),
+    ("stranger", &["distributor", "near", "deep", "abroad"]),
+    ("abroad", &["distributor", "stranger"]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_and_random_ids_are_answered_alike() {
+    let world = World::make().await;
+    let document: Value = world.app.send("GET", "/openapi.json", &[], None).await.json();
+    let operations = operations(&document);
+    let revoked = {
+        let (id, token) = crate::world::client(&world.app, &world.staff, &world.of("near").partner, &[]).await;
+        let path = format!("/v1/partners/{}/clients/{id}", world.of("near").partner);
+        world.app.send("DELETE", &path, &[("authorization", &format!("Bearer {}", world.staff))], None).await;
+        token
+    };
+    let expired = {
+        let token = world.of("near").token.clone();
+        let parts: Vec<&str> = token.split('.').collect();
+        format!("{}.{}.{}", parts[0], parts[1], parts[2].chars().rev().collect::<String>())
+    };
+    let mut cases = 0;
+    let mut covered = BTreeSet::new();
+    let mut n = 0;
+    for operation in operations.iter().filter(|operation| !operation.public) {
+        let near = things(world.of("near"), &world.scorecard);
+        let prepared = Prepared { world: &world, operation, own: &near };
+        // Those who are nobody learn nothing, whatever they ask for.
+        let mut answers = BTreeSet::new();
+        for token in [None, Some("garbage"), Some(expired.as_str()), Some(revoked.as_str())] {
+            for slot in std::iter::once(None).chain(operation.slots.iter().map(Some)) {
+                let random = slot.map(|(_, kind)| random_id(kind));
+                let reply = prepared.call(token, slot.zip(random.as_ref()).map(|((slot, _), id)| (slot, id.as_str())), n).await;
+                assert_eq!(reply.problem().0, 401, "{} {token:?}", operation.id);
+                answers.insert(reply.problem().1);
+                cases += 1;
+            }
+        }
+        assert_eq!(answers.len(), 1);
+        // A token without the scope is refused before anything is looked up.
+        let writes = !matches!(operation.method.as_str(), "GET");
+        for (caller, hidden) in HIDDEN_FROM {
+            let someone = world.of(caller);
+            let own = things(someone, &world.scorecard);
+            let prepared = Prepared { world: &world, operation, own: &own };
+            if writes || operation.vendor_only {
+                let reply = prepared.call(Some(&someone.read_only), None, n).await;
+                assert_eq!(reply.problem().1, "insufficient-scope", "{} {caller}", operation.id);
+            }
+            if operation.vendor_only {
+                for slot in &operation.slots {
+                    for id in hidden.iter().map(|name| things(world.of(name), &world.scorecard)[slot.1.as_str()].clone()).chain([random_id(&slot.1)]) {
+                        assert_eq!(prepared.call(Some(&someone.token), Some((&slot.0, &id)), n).await.problem().1, "insufficient-scope");
+                        cases += 1;
+                    }
+                }
+                covered.insert(operation.id.clone());
+                continue;
+            }
+            n += 1;
+            let own_reply = prepared.call(Some(&someone.token), None, n).await;
+            assert!(own_reply.status.is_success(), "{} as {caller} with its own: {}", operation.id, own_reply.masked());
+            covered.insert(operation.id.clone());
+            for (slot, kind) in &operation.slots {
+                n += 1;
+                let random = prepared.call(Some(&someone.token), Some((slot, &random_id(kind))), n).await;
+                for name in *hidden {
+                    let foreign_id = &things(world.of(name), &world.scorecard)[kind.as_str()];
+                    let foreign = prepared.call(Some(&someone.token), Some((slot, foreign_id)), n).await;
+                    let (a, b) = (foreign.masked().replace(foreign_id, "ID"), random.masked().replace(&random_id(kind), "ID"));
+                    assert_eq!(a, b, "{} as {caller}, {slot:?} = {name}'s", operation.id);
+                    assert!(foreign.status.as_u16() < 500);
+                    cases += 1;
+                }
+            }
+        }
+        // The vendor's own people, against another vendor's things.
+        n += 1;
+        let own = things(world.of("near"), &world.scorecard);
+        let prepared = Prepared { world: &world, operation, own: &own };
+        if operation.id == "activate_scorecard" {
+            let draft = world.app.post(&world.staff, "/v1/scorecards", &json!({ "name": "d", "measures": [{ "measure": "csat", "weight": 1 }] })).await.expect(201);
+            let path = format!("/v1/scorecards/{}/activate", draft["id"].as_str().unwrap());
+            let bearer = format!("Bearer {}", world.staff);
+            let reply = world.app.send("POST", &path, &[("authorization", bearer.as_str()), ("if-match", "*")], None).await;
+            assert_eq!(reply.status, 200);
+        } else if !matches!(
+            operation.id.as_str(),
+            "update_customer" | "upsert_subscription" | "submit_status_report" | "submit_status_report_batch" | "submit_observation" | "submit_observation_batch" | "revoke_client"
+        ) {
+            let reply = prepared.call(Some(&world.staff), None, n).await;
+            assert!(reply.status.is_success(), "{} as staff: {}", operation.id, reply.masked());
+        }
+        for (slot, kind) in &operation.slots {
+            n += 1;
+            let random = prepared.call(Some(&world.staff), Some((slot, &random_id(kind))), n).await;
+            let abroad = things(world.of("abroad"), &random_id("scorecard"));
+            let foreign = prepared.call(Some(&world.staff), Some((slot, &abroad[kind.as_str()])), n).await;
+            assert_eq!(foreign.masked().replace(&abroad[kind.as_str()], "ID"), random.masked().replace(&random_id(kind), "ID"), "{} as staff, {slot:?}", operation.id);
+            let own_elsewhere = prepared.call(Some(&world.other_staff), Some((slot, &own[kind.as_str()])), n).await;
+            let random_elsewhere = prepared.call(Some(&world.other_staff), Some((slot, &random_id(kind))), n).await;
+            assert_eq!(
+                own_elsewhere.masked().replace(&own[kind.as_str()], "ID"),
+                random_elsewhere.masked().replace(&random_id(kind), "ID"),
+                "{} as other staff, {slot:?}",
+                operation.id
+            );
+            cases += 2;
+        }
+    }
+    let documented: BTreeSet<String> = operations.iter().filter(|o| !o.public).map(|o| o.id.clone()).collect();
+    let table: BTreeSet<String> = todoku::auth::TABLE.iter().map(|rule| rule.id.to_owned()).collect();
+    assert_eq!(covered, documented, "every documented operation is covered");
+    assert_eq!(table, documented, "every row of the table of authority is documented");
+    assert!(cases > 800, "only {cases} cases");
+    // Nobody's things were touched by anybody else: every row still belongs to who made it.
+    let strays =
+        "SELECT count(*) FROM todoku.audit_entry a JOIN todoku.principal p ON p.id = a.actor_id WHERE p.partner_id IS NOT NULL AND a.partner_id IS DISTINCT FROM p.partner_id";
+    assert_eq!(world.app.count(strays).await, 0);
+    let foreign_writes = "SELECT count(*) FROM todoku.status_report r JOIN todoku.principal p ON p.id = r.reported_by WHERE p.partner_id <> r.partner_id";
+    assert_eq!(world.app.count(foreign_writes).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_belong_to_their_caller_and_their_list() {
+    let world = World::make().await;
+    let app = &world.app;
+    let near = world.of("near");
+    for i in 0..3 {
+        app.post(&near.token, "/v1/customers", &json!({ "external_id": format!("p{i}"), "name": "x" })).await.expect(201);
+    }
+    let page = app.get(&near.token, "/v1/customers?limit=2").await;
+    assert!(page.header("link").contains("rel=\"next\""));
+    let cursor = page.json()["next_cursor"].as_str().unwrap().to_owned();
+    let rest = app.get(&near.token, &format!("/v1/customers?limit=100&cursor={cursor}")).await.expect(200);
+    assert_eq!(rest["data"].as_array().unwrap().len(), 3, "two of its own and deep's one");
+    for (token, path) in
+        [(&world.of("stranger").token, "/v1/customers"), (&near.token, "/v1/subscriptions"), (&near.token, "/v1/customers?state=active"), (&world.staff, "/v1/customers")]
+    {
+        let glue = if path.contains('?') { '&' } else { '?' };
+        assert_eq!(app.get(token, &format!("{path}{glue}cursor={cursor}")).await.problem().1, "invalid-cursor", "{path}");
+    }
+    let mut bent = cursor.into_bytes();
+    bent[5] = if bent[5] == b'A' { b'B' } else { b'A' };
+    assert_eq!(app.get(&near.token, &format!("/v1/customers?cursor={}", String::from_utf8(bent).unwrap())).await.problem().1, "invalid-cursor");
+}
+
+/// Every list a partner may read and every single thing, as bytes.
+async fn everything(world: &World, someone: &Someone) -> Vec<String> {
+    let mut seen = Vec::new();
+    let customer = &someone.customer;
+    for path in [
+        "/v1/partners".to_owned(),
+        format!("/v1/partners/{}", someone.partner),
+        "/v1/customers?limit=1000".into(),
+        format!("/v1/customers/{customer}"),
+        "/v1/subscriptions".into(),
+        "/v1/measures".into(),
+        "/v1/scorecards".into(),
+        "/v1/status-reports".into(),
+        format!("/v1/customers/{customer}/health"),
+        format!("/v1/customers/{customer}/health/explanation"),
+        "/v1/insights/channels".into(),
+        "/v1/insights/at-risk".into(),
+        "/v1/insights/at-risk?band=unknown".into(),
+    ] {
+        let reply = world.app.get(&someone.token, &path).await;
+        assert_eq!(reply.status, 200, "{path}");
+        seen.push(reply.masked());
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_vendor_knows_changes_no_byte_a_partner_sees() {
+    let world = World::make().await;
+    let mut before = BTreeMap::new();
+    for (name, someone) in &world.people {
+        before.insert(*name, everything(&world, someone).await);
+    }
+    for someone in world.people.values().filter(|someone| someone.partner != world.of("abroad").partner) {
+        for (measure, value) in [("adoption", 1), ("seats_used", 0), ("csat", 3), ("support_load", 5)] {
+            let fact = json!({ "customer_id": someone.customer, "measure": measure, "value": value });
+            world.app.post(&world.staff, "/v1/observations", &fact).await.expect(201);
+        }
+    }
+    world.app.settle().await;
+    assert!(world.app.count("SELECT count(*) FROM todoku.observation WHERE audience = 'vendor'").await >= 24);
+    let lowered = "SELECT count(*) FROM todoku.health_score v JOIN todoku.health_score s USING (vendor_id, partner_id, customer_id) WHERE v.audience = 'vendor' AND s.audience = 'shared' AND v.score < s.score";
+    assert!(world.app.count(lowered).await >= 6 || world.app.count("SELECT count(*) FROM todoku.health_score WHERE audience = 'vendor' AND band = 'at_risk'").await >= 6);
+    for (name, someone) in &world.people {
+        assert_eq!(everything(&world, someone).await, before[name], "{name}");
+    }
+    // The tables of what only the vendor may see are closed to a partner, not just filtered.
+    let shared = crate::harness::shared().await;
+    let mut parameters = shared.cluster.parameters(&world.app.database);
+    parameters.user("todoku_partner");
+    let (client, connection) = parameters.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for table in ["customer_locator", "principal", "agreement", "partner_version", "event", "audit_entry"] {
+        let error = client.simple_query(&format!("SELECT 1 FROM todoku.{table}")).await.unwrap_err();
+        assert_eq!(error.code().unwrap().code(), "42501", "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_sees_exactly_its_tree() {
+    let world = World::make().await;
+    let app = &world.app;
+    for (name, customers, totals) in [
+        ("distributor", vec!["deep", "distributor", "near"], 4),
+        ("near", vec!["deep", "near"], 2),
+        ("far", vec!["far"], 1),
+        ("hidden", vec!["hidden"], 1),
+        ("deep", vec!["deep"], 1),
+        ("stranger", vec!["stranger"], 1),
+        ("abroad", vec!["abroad"], 1),
+    ] {
+        let someone = world.of(name);
+        let listed = app.get(&someone.token, "/v1/customers").await.expect(200);
+        let mut seen: Vec<&str> = listed["data"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap().trim_end_matches("のお客様")).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, customers, "{name}");
+        let channels = app.get(&someone.token, "/v1/insights/channels").await.expect(200);
+        assert_eq!(channels["data"].as_array().unwrap().len(), totals, "{name}");
+        assert_eq!(channels["total"]["customers"], totals, "{name}");
+    }
+    let all = app.get(&world.staff, "/v1/customers").await.expect(200);
+    assert_eq!(all["data"].as_array().unwrap().len(), 6);
+    let parent = app.get(&world.of("near").token, &format!("/v1/partners/{}", world.of("near").partner)).await.expect(200);
+    assert_eq!(parent["parent_id"], json!(null), "the partner above is not visible from below");
+    let direct = json!({ "external_id": "D-1", "name": "直販のお客様" });
+    assert_eq!(app.post(&world.staff, "/v1/customers", &direct).await.expect(201)["partner_id"], world.direct);
+    let elsewhere = app.post(&world.staff, &format!("/v1/customers?partner={}", world.of("near").partner), &direct).await;
+    assert_eq!(elsewhere.problem().1, "read-only-here");
+}

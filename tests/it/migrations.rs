@@ -1,0 +1,31 @@
+//! Migrations run, are reverted, run again, and come to the same.
+
+use crate::harness::{noon, shared, sql};
+use todoku::db::{Place, migrate};
+
+async fn shape(database: &str) -> Vec<Vec<Option<String>>> {
+    let mut all = sql(database, "SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns WHERE table_schema IN ('todoku', 'auth', 'ops') ORDER BY 1, 2, ordinal_position").await;
+    all.extend(sql(database, "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace::regnamespace::text IN ('todoku', 'auth', 'ops') ORDER BY 1, 2").await);
+    all.extend(sql(database, "SELECT indexdef FROM pg_indexes WHERE schemaname IN ('todoku', 'auth', 'ops') ORDER BY 1").await);
+    all.extend(sql(database, "SELECT schemaname, tablename, policyname, roles::text, cmd, qual, with_check FROM pg_policies ORDER BY 1, 2, 3").await);
+    all.extend(sql(database, "SELECT proname, prosrc, proacl::text FROM pg_proc WHERE pronamespace::regnamespace::text IN ('todoku', 'auth', 'ops') ORDER BY 1").await);
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_down_up_is_up() {
+    let shared = shared().await;
+    sql("postgres", "CREATE DATABASE updown TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'").await;
+    let place = Place { base: shared.cluster.parameters("updown"), ..shared.place.clone() };
+    let admin = shared.cluster.superuser("updown");
+    assert!(migrate::known() >= 1);
+    migrate::migrate(&admin, &place, noon()).await.unwrap();
+    let first = shape("updown").await;
+    assert!(first.len() > 300, "{} facts", first.len());
+    migrate::migrate(&admin, &place, noon()).await.unwrap();
+    assert_eq!(shape("updown").await, first, "running again changes nothing");
+    migrate::revert_all(&admin, &place).await.unwrap();
+    assert!(shape("updown").await.is_empty(), "nothing is left behind");
+    migrate::migrate(&admin, &place, noon()).await.unwrap();
+    assert_eq!(shape("updown").await, first);
+}
