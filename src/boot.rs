@@ -64,6 +64,16 @@ pub async fn migrate_outside(config: &Config) -> Result<(), Box<dyn std::error::
     Ok(())
 }
 
+/// The master secret of a booted process.
+pub fn master_of(booted: &Booted) -> Option<[u8; 32]> {
+    let configured = booted.state.config.secrets.master.reveal();
+    let text = match booted.cluster.as_ref().filter(|_| configured.is_empty()) {
+        Some(cluster) => kept_master(cluster.dir()).ok()?,
+        None => configured.to_owned(),
+    };
+    decode_master(&text)
+}
+
 /// The master secret of a private cluster: made once, kept beside the data, readable by us alone.
 fn kept_master(dir: &Path) -> Result<String, Fault> {
     let path = dir.join("master.key");

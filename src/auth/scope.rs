@@ -116,6 +116,13 @@ impl StaffScope {
     }
 }
 
+impl StaffScope {
+    /// The operator acting for a partner of the vendor: how the demo's partners come to their past.
+    pub fn operator_for(vendor: VendorId, partner: PartnerId) -> Self {
+        Self { vendor: vendor.uuid(), acts: Some(partner.uuid()) }
+    }
+}
+
 impl WorkerScope {
     /// The scope of a job the worker has claimed.
     pub fn for_job(vendor: Uuid, partner: Uuid) -> Self {

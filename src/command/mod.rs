@@ -1,5 +1,7 @@
 //! The commands of the binary: one file each where it takes more than a few lines.
 
+mod demo;
+pub mod import;
 mod keys;
 mod serve;
 mod tenant;
@@ -29,6 +31,8 @@ struct Cli {
 enum Command {
     /// Serve the API, and run the worker beside it.
     Serve,
+    /// Load a year of a believable vendor, if it is not there yet, and serve it.
+    Demo,
     /// Run the worker alone, on an outside PostgreSQL or beside a running `serve`.
     Work,
     /// Bring the database to the newest schema and apply the policies.
@@ -42,6 +46,8 @@ enum Command {
     /// Look at and rotate the signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Send the rows of a file through the public API.
+    Import(import::Import),
     /// Print the API document (OpenAPI 3.1).
     Openapi,
     /// Check the settings and print them, without secrets.
@@ -64,7 +70,7 @@ pub async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Outcome {
     let config = config::load(cli.config.as_deref(), std::env::vars())?;
-    match cli.command {
+    match &cli.command {
         Command::Openapi => {
             println!("{}", app::document(&config.server.public_url).json);
             return Ok(());
@@ -73,17 +79,19 @@ async fn run(cli: Cli) -> Outcome {
             println!("{config:#?}");
             return Ok(());
         }
+        Command::Import(import) => return import::import(import.clone()).await,
         _ => telemetry::start(&config.log),
     }
     match cli.command {
         Command::Serve => serve::serve(config).await,
+        Command::Demo => demo::demo(config).await,
         Command::Work => work(config).await,
         Command::Migrate if config.database.url.is_empty() => boot::boot(config, Clock::Live).await.map(drop),
         Command::Migrate => boot::migrate_outside(&config).await,
         Command::Vendor(command) => tenant::vendor(config, command).await,
         Command::Client(command) => tenant::client(config, command).await,
         Command::Keys(command) => keys::keys(config, command).await,
-        Command::Openapi | Command::CheckConfig => Ok(()),
+        Command::Openapi | Command::CheckConfig | Command::Import(_) => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::auth::Gate;
-use crate::boot;
+use crate::boot::{self, Booted};
 use crate::config::Config;
 use crate::db::Clock;
 use crate::{app, worker};
@@ -10,16 +10,33 @@ use actix_web::web;
 use std::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// The two addresses of a process, bound before anything is started, so that one in use is told at once.
+pub struct Listeners {
+    api: TcpListener,
+    ops: TcpListener,
+}
+
+impl Listeners {
+    /// Binds them.
+    pub fn bind(config: &Config) -> Result<Self, String> {
+        Ok(Self { api: bind(config.server.listen)?, ops: bind(config.server.ops_listen)? })
+    }
+}
+
 /// Serves until a signal, then finishes what runs and stops cleanly.
 pub async fn serve(config: Config) -> Outcome {
-    // Bound first: an address in use is told before anything is started.
-    let listener = bind(config.server.listen)?;
-    let ops_listener = bind(config.server.ops_listen)?;
+    let listeners = Listeners::bind(&config)?;
     let booted = boot::boot(config, Clock::Live).await?;
+    let greeting = format!("todoku serves {}", booted.state.config.server.public_url);
+    serve_booted(booted, listeners, &greeting).await
+}
+
+/// The same for a process that has booted; `greeting` is printed when it is ready.
+pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) -> Outcome {
     let state = booted.state.clone();
     let gate = web::Data::new(Gate::open(state.clone()).await?);
-    let server = app::serve(gate.clone(), listener)?;
-    let ops = app::serve_ops(gate.clone(), ops_listener)?;
+    let server = app::serve(gate.clone(), listeners.api)?;
+    let ops = app::serve_ops(gate.clone(), listeners.ops)?;
     let (handle, ops_handle) = (server.handle(), ops.handle());
     let (server, ops) = (tokio::spawn(server), tokio::spawn(ops));
     let fresh = tokio::spawn({
@@ -31,7 +48,7 @@ pub async fn serve(config: Config) -> Outcome {
         tokio::spawn(async move { worker::work(&state).await })
     });
     tracing::info!(api = %state.config.server.listen, ops = %state.config.server.ops_listen, "ready");
-    println!("todoku serves {}", state.config.server.public_url);
+    println!("{greeting}");
     stop_signal().await;
     tracing::info!("stopping");
     // New connections are refused, running requests finish; then the worker, whose job in hand is undone and its lease runs out.

@@ -85,7 +85,7 @@ pub struct App {
     pub gate: web::Data<Gate>,
     pub clock: Clock,
     pub database: String,
-    base: String,
+    pub base: String,
     client: reqwest::Client,
 }
 

@@ -6,5 +6,7 @@ mod idempotency;
 mod input;
 mod matrix;
 mod migrations;
+mod readme;
 mod road;
+mod saas;
 mod world;

@@ -1,0 +1,206 @@
+//! What we conclude: scores in both views, kept together with what they change in the cells.
+
+use super::broken;
+use crate::auth::Tenant;
+use crate::db::{Tx, sql};
+use crate::directory::locate_customer;
+use crate::health::score::{Part, Score};
+use crate::health::scorecard::Band;
+use crate::kernel::error::Fault;
+use crate::kernel::id::{CustomerId, ScorecardId, TypeId};
+use chrono::NaiveDate;
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// A conclusion to be kept.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// About whom.
+    pub customer: Uuid,
+    /// For whose eyes: `shared` or `vendor`.
+    pub audience: &'static str,
+    /// The score.
+    pub score: Score,
+    /// Whether the customer stands in figures.
+    pub counted: bool,
+    /// Its value per year, in minor units of the reporting currency.
+    pub value_minor: i64,
+    /// Whether a part of its value could not be converted.
+    pub unconverted: bool,
+    /// The last day it was reported on.
+    pub reported_on: Option<NaiveDate>,
+    /// When it must be heard again.
+    pub due_on: Option<NaiveDate>,
+    /// Whether that day has not passed.
+    pub in_cadence: bool,
+    /// The next renewal.
+    pub renews_on: Option<NaiveDate>,
+}
+
+/// Keeps conclusions about customers of the acting partner, whose rows are locked, and adds what changed to the cells.
+pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, card: ScorecardId, on: NaiveDate, list: &[Standing]) -> Result<(), Fault> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    let parts: Vec<serde_json::Value> = list.iter().map(|s| serde_json::to_value(&s.score.parts)).collect::<Result<_, _>>().map_err(Fault::internal)?;
+    tx.run(
+        sql("WITH n AS (SELECT * FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
+               AS u(customer_id, audience, score, low, high, band, coverage, parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on)),
+             w AS (SELECT {} AS vendor_id, {} AS partner_id, {} AS scorecard_id, {} AS scored_for, {} AS scored_at),
+             o AS (SELECT h.* FROM todoku.health_score h, n, w
+                   WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience),
+             put AS (INSERT INTO todoku.health_score AS t (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage,
+                       parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on)
+                     SELECT w.vendor_id, w.partner_id, n.customer_id, n.audience, w.scorecard_id, w.scored_for, w.scored_at, n.score, n.low, n.high, n.band, n.coverage,
+                       n.parts, n.counted, n.value_minor, n.unconverted, n.reported_on, n.due_on, n.in_cadence, n.renews_on FROM n, w
+                     ON CONFLICT (vendor_id, partner_id, customer_id, audience) DO UPDATE SET scorecard_id = excluded.scorecard_id, scored_for = excluded.scored_for,
+                       scored_at = excluded.scored_at, score = excluded.score, low = excluded.low, high = excluded.high, band = excluded.band, coverage = excluded.coverage,
+                       parts = excluded.parts, counted = excluded.counted, value_minor = excluded.value_minor, unconverted = excluded.unconverted,
+                       reported_on = excluded.reported_on, due_on = excluded.due_on, in_cadence = excluded.in_cadence, renews_on = excluded.renews_on),
+             x AS (SELECT 1 AS s, n.audience, n.score, n.band, n.coverage, n.value_minor, n.unconverted, n.in_cadence, w.scored_for - n.reported_on AS age FROM n, w WHERE n.counted
+                   UNION ALL SELECT -1, o.audience, o.score, o.band, o.coverage, o.value_minor, o.unconverted, o.in_cadence, o.scored_for - o.reported_on FROM o WHERE o.counted),
+             d AS (SELECT audience,
+                     coalesce(sum(s) FILTER (WHERE band = 'healthy'), 0) AS healthy, coalesce(sum(s) FILTER (WHERE band = 'watch'), 0) AS watch,
+                     coalesce(sum(s) FILTER (WHERE band = 'at_risk'), 0) AS at_risk, coalesce(sum(s) FILTER (WHERE band = 'unknown'), 0) AS unknown,
+                     coalesce(sum(s * value_minor) FILTER (WHERE band = 'healthy'), 0)::bigint AS value_healthy, coalesce(sum(s * value_minor) FILTER (WHERE band = 'watch'), 0)::bigint AS value_watch,
+                     coalesce(sum(s * value_minor) FILTER (WHERE band = 'at_risk'), 0)::bigint AS value_at_risk, coalesce(sum(s * value_minor) FILTER (WHERE band = 'unknown'), 0)::bigint AS value_unknown,
+                     coalesce(sum(s) FILTER (WHERE unconverted), 0) AS unconverted,
+                     coalesce(sum(s * score::bigint), 0)::bigint AS score_sum, coalesce(sum(s * score::bigint * score), 0)::bigint AS score_squares, sum(s * coverage) AS coverage_sum,
+                     coalesce(sum(s) FILTER (WHERE in_cadence), 0) AS in_cadence, coalesce(sum(s * value_minor) FILTER (WHERE in_cadence), 0)::bigint AS value_in_cadence,
+                     coalesce(sum(s) FILTER (WHERE age IS NOT NULL), 0) AS heard, coalesce(sum(s * age), 0) AS report_age_sum
+                   FROM x GROUP BY audience)
+             INSERT INTO todoku.cell_delta (vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
+               unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum, id)
+             SELECT w.vendor_id, w.partner_id, d.audience, d.healthy, d.watch, d.at_risk, d.unknown, d.value_healthy, d.value_watch, d.value_at_risk, d.value_unknown,
+               d.unconverted, d.score_sum, d.score_squares, d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum, {} FROM d, w
+             WHERE (d.healthy, d.watch, d.at_risk, d.unknown, d.value_healthy, d.value_watch, d.value_at_risk, d.value_unknown, d.unconverted, d.score_sum, d.score_squares,
+               d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
+        .bind::<Array<SqlUuid>, _>(list.iter().map(|s| s.customer).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(list.iter().map(|s| s.audience).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.score).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.interval.map(|i| i.0)).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.interval.map(|i| i.1)).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(list.iter().map(|s| s.score.band.as_str()).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(list.iter().map(|s| s.score.coverage).collect::<Vec<_>>())
+        .bind::<Array<Jsonb>, _>(parts)
+        .bind::<Array<Bool>, _>(list.iter().map(|s| s.counted).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(list.iter().map(|s| s.value_minor).collect::<Vec<_>>())
+        .bind::<Array<Bool>, _>(list.iter().map(|s| s.unconverted).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.reported_on).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.due_on).collect::<Vec<_>>())
+        .bind::<Array<Bool>, _>(list.iter().map(|s| s.in_cadence).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.renews_on).collect::<Vec<_>>())
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(tx.scope().acts()?)
+        .bind::<SqlUuid, _>(card.uuid())
+        .bind::<Date, _>(on)
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<SqlUuid, _>(tx.new_id::<crate::kernel::id::JobId>().uuid()),
+    )
+    .await
+    .map(drop)
+}
+
+/// A kept conclusion.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the columns of health_score")]
+pub struct Health {
+    pub scorecard: ScorecardId,
+    pub scored_for: NaiveDate,
+    pub score: Option<i32>,
+    pub interval: Option<(i32, i32)>,
+    pub band: Band,
+    pub coverage: i32,
+    pub parts: Vec<Part>,
+    pub reported_on: Option<NaiveDate>,
+    pub due_on: Option<NaiveDate>,
+}
+
+#[derive(QueryableByName)]
+struct HealthRow {
+    #[diesel(sql_type = SqlUuid)]
+    customer_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    scorecard_id: Uuid,
+    #[diesel(sql_type = Date)]
+    scored_for: NaiveDate,
+    #[diesel(sql_type = Nullable<Integer>)]
+    score: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    low: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    high: Option<i32>,
+    #[diesel(sql_type = Text)]
+    band: String,
+    #[diesel(sql_type = Integer)]
+    coverage: i32,
+    #[diesel(sql_type = Jsonb)]
+    parts: serde_json::Value,
+    #[diesel(sql_type = Nullable<Date>)]
+    reported_on: Option<NaiveDate>,
+    #[diesel(sql_type = Nullable<Date>)]
+    due_on: Option<NaiveDate>,
+}
+
+/// The kept conclusions about visible customers, in one view. A customer of whom none is kept is absent.
+pub async fn healths<S: Tenant>(tx: &Tx<S>, partner: Uuid, customers: Vec<Uuid>, audience: &'static str) -> Result<HashMap<Uuid, Health>, Fault> {
+    let rows: Vec<HealthRow> = tx
+        .rows(
+            sql("SELECT customer_id, scorecard_id, scored_for, score, low, high, band, coverage, parts, reported_on, due_on
+                 FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = {}")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner)
+            .bind::<Array<SqlUuid>, _>(customers)
+            .bind::<Text, _>(audience),
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                row.customer_id,
+                Health {
+                    scorecard: ScorecardId::of(row.scorecard_id),
+                    scored_for: row.scored_for,
+                    score: row.score,
+                    interval: row.low.zip(row.high),
+                    band: row.band.parse().map_err(broken)?,
+                    coverage: row.coverage,
+                    parts: serde_json::from_value(row.parts).map_err(Fault::internal)?,
+                    reported_on: row.reported_on,
+                    due_on: row.due_on,
+                },
+            ))
+        })
+        .collect()
+}
+
+/// One visible customer's conclusion in one view, with its partner; `None` when there is no such customer.
+pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str) -> Result<Option<(Uuid, Option<Health>)>, Fault> {
+    let Some(partner) = locate_customer(tx, id).await? else { return Ok(None) };
+    let mut found = healths(tx, partner.uuid(), vec![id.uuid()], audience).await?;
+    Ok(Some((partner.uuid(), found.remove(&id.uuid()))))
+}
+
+/// The scores and bands of customers of the acting partner in the shared view.
+pub async fn bands<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result<HashMap<Uuid, (Option<i32>, Band)>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        customer_id: Uuid,
+        #[diesel(sql_type = Nullable<Integer>)]
+        score: Option<i32>,
+        #[diesel(sql_type = Text)]
+        band: String,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT customer_id, score, band FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = 'shared'")
+                .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<SqlUuid, _>(tx.scope().acts()?)
+                .bind::<Array<SqlUuid>, _>(customers),
+        )
+        .await?;
+    rows.into_iter().map(|row| Ok((row.customer_id, (row.score, row.band.parse().map_err(broken)?)))).collect()
+}
