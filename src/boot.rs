@@ -1,7 +1,7 @@
 //! From settings to a state that can serve: the cluster, the schema, the catalogue rules, the keys.
 
 use crate::config::{Config, decode_master};
-use crate::db::private::{self, Cluster, Options};
+use crate::db::private::{self, Cluster, ClusterFault, Options};
 use crate::db::{Clock, Db, Place, catalogue, migrate};
 use crate::kernel::error::Fault;
 use crate::state::{Keys, State, new_master};
@@ -45,11 +45,20 @@ async fn database(config: &Config) -> Result<(Place, Option<Cluster>), Box<dyn s
         let base = settings.url.reveal().parse::<tokio_postgres::Config>().map_err(|_| "database.url is not a PostgreSQL URL")?;
         return Ok((Place { base, role_prefix: settings.role_prefix.clone(), password: Some(settings.password.clone()) }, None));
     }
-    let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
-    let options = Options { dir: given(&settings.data_dir), bin: given(&settings.bin_dir), settings: Vec::new() };
+    let options = cluster_options(config);
     let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await??;
     let place = Place { base: cluster.parameters(private::DATABASE), role_prefix: settings.role_prefix.clone(), password: None };
     Ok((place, Some(cluster)))
+}
+
+fn cluster_options(config: &Config) -> Options {
+    let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
+    Options { dir: given(&config.database.data_dir), bin: given(&config.database.bin_dir), settings: Vec::new() }
+}
+
+/// Removes the private cluster with all its data.
+pub fn remove_cluster(config: &Config) -> Result<(), ClusterFault> {
+    Cluster::remove(&cluster_options(config))
 }
 
 /// Brings an outside database to the newest schema, as its administrator.

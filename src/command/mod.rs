@@ -32,7 +32,11 @@ enum Command {
     /// Serve the API, and run the worker beside it.
     Serve,
     /// Load a year of a believable vendor, if it is not there yet, and serve it.
-    Demo,
+    Demo {
+        /// Remove the demo's data first.
+        #[arg(long)]
+        reset: bool,
+    },
     /// Run the worker alone, on an outside PostgreSQL or beside a running `serve`.
     Work,
     /// Bring the database to the newest schema and apply the policies.
@@ -84,7 +88,7 @@ async fn run(cli: Cli) -> Outcome {
     }
     match cli.command {
         Command::Serve => serve::serve(config).await,
-        Command::Demo => demo::demo(config).await,
+        Command::Demo { reset } => demo::demo(config, reset).await,
         Command::Work => work(config).await,
         Command::Migrate if config.database.url.is_empty() => boot::boot(config, Clock::Live).await.map(drop),
         Command::Migrate => boot::migrate_outside(&config).await,

@@ -67,6 +67,9 @@ pub enum ClusterFault {
         /// What the system said.
         cause: io::Error,
     },
+    /// Another process runs it.
+    #[error("the private cluster in {0} is running; stop the process that owns it first")]
+    InUse(PathBuf),
     /// No home for the data.
     #[error("no folder for the data: set database.data_dir or HOME")]
     NoHome,
@@ -122,6 +125,23 @@ impl Cluster {
         }
         cluster.wait_until_ready()?;
         Ok(cluster)
+    }
+
+    /// Stops a cluster nobody owns any more and removes all its data; refused while another process owns it.
+    pub fn remove(options: &Options) -> Result<(), ClusterFault> {
+        let dir = match &options.dir {
+            Some(dir) => dir.clone(),
+            None => default_dir()?,
+        };
+        if !dir.exists() {
+            return Ok(());
+        }
+        let lock_path = dir.join("owner.lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(at(&lock_path))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| ClusterFault::InUse(dir.clone()))?;
+        let mut cluster = Self { dir, socket_dir: PathBuf::new(), lock: Some(lock), child: None };
+        cluster.shut_down();
+        fs::remove_dir_all(&cluster.dir).map_err(at(&cluster.dir))
     }
 
     /// Whether this process owns it, and so migrates and stops it.

@@ -305,7 +305,7 @@ pub fn fortune(key: &str, number: usize, day: i64) -> f64 {
     let n = number.to_string();
     let roll = |part: &str| dice(&["fortune", key, &n, part]);
     let level = 45.0 + 45.0 * roll("level");
-    let season = 7.0 * ((day as f64 / 58.0) + 6.28 * roll("phase")).sin();
+    let season = 7.0 * ((day as f64 / 58.0) + std::f64::consts::TAU * roll("phase")).sin();
     let falls_from = 60.0 + 420.0 * roll("fall");
     let fall = if roll("falls") < 0.22 { ((day as f64 - falls_from) * 0.45).clamp(0.0, 60.0) } else { 0.0 };
     let noise = 6.0 * (dice(&["noise", key, &n, &day.to_string()]) - 0.5);

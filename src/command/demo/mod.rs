@@ -5,7 +5,7 @@ mod cast;
 mod year;
 
 use super::Outcome;
-use super::serve::{Listeners, serve_booted};
+use super::serve::{Listeners, serve_booted, stop_signal};
 use crate::boot::{self, Booted};
 use crate::config::Config;
 use crate::db::{Clock, Db};
@@ -36,18 +36,25 @@ struct Guide {
 const GUIDE: &str = "demo.json";
 
 /// Loads the demo if it is not there, and serves.
-pub async fn demo(config: Config) -> Outcome {
+pub async fn demo(config: Config, reset: bool) -> Outcome {
     if !config.database.url.is_empty() {
         return Err("the demo runs on the private cluster; leave database.url empty".into());
     }
     let listeners = Listeners::bind(&config)?;
+    if reset {
+        boot::remove_cluster(&config)?;
+    }
     let booted = boot::boot(config, Clock::Live).await?;
     let guide = match kept(&booted) {
         Some(guide) => guide,
         None => {
-            let guide = load(&booted).await?;
-            keep(&booted, &guide)?;
-            guide
+            let loaded = tokio::select! {
+                loaded = load(&booted) => loaded?,
+                // The cluster stops with what has booted; the next run begins the load anew.
+                () = stop_signal() => return Err("stopped while loading".into()),
+            };
+            keep(&booted, &loaded)?;
+            loaded
         }
     };
     let greeting = greet(&booted, &guide);
@@ -78,7 +85,10 @@ async fn load(booted: &Booted) -> Result<Guide, Fault> {
     let today = chrono::Utc::now();
     let clock = Clock::at(today - chrono::Duration::days(year::DAYS));
     let config = booted.state.config.clone();
-    let db = Db::new(&booted.place, &config.database, clock)?;
+    // A load that is cut short is begun anew, so nothing in it needs to wait for the disk.
+    let mut place = booted.place.clone();
+    place.base.options("-c synchronous_commit=off");
+    let db = Db::new(&place, &config.database, clock)?;
     let master = boot::master_of(booted).ok_or_else(|| Fault::internal("no master secret"))?;
     let past = Arc::new(State { keys: Keys::derive(&master)?, db, config, wake: tokio::sync::Notify::new() });
     let guide = year::live(&past, today).await?;

@@ -34,6 +34,8 @@ struct Stage<'a> {
     state: &'a State,
     founded: Founded,
     partners: HashMap<&'static str, PartnerId>,
+    /// The days on which each partner's customers come and leave.
+    lives: HashMap<&'static str, Vec<(i64, Option<i64>)>>,
     zone: Zone,
 }
 
@@ -42,7 +44,8 @@ pub async fn live(state: &State, today: Moment) -> Result<Guide, Fault> {
     let zone: Zone = word("Asia/Tokyo")?;
     let new = NewVendor { name: word("株式会社カンリ")?, zone, currency: word("JPY")?, live: true };
     let founded = found(state, &new).await?;
-    let mut stage = Stage { state, partners: HashMap::from([("direct", founded.direct)]), founded, zone };
+    let lives = CAST.iter().map(|role| (role.key, (0..role.customers).map(|n| (arrival(role, n), leaves(role, n))).collect())).collect();
+    let mut stage = Stage { state, partners: HashMap::from([("direct", founded.direct)]), founded, lives, zone };
     stage.partners().await?;
     let begun = std::time::Instant::now();
     for day in 0..=DAYS {
@@ -104,8 +107,8 @@ impl Stage<'_> {
     async fn partner_day(&self, role: &Role, day: i64) -> Result<(), Fault> {
         let today = self.zone.day_of(self.state.clock().now());
         let (mut arriving, mut leaving, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-        for n in 0..role.customers {
-            match (day - arrival(role, n), leaves(role, n)) {
+        for (n, (come, end)) in self.lives[role.key].iter().enumerate() {
+            match (day - come, *end) {
                 (0, _) => arriving.push(n),
                 (_, Some(end)) if end == day => leaving.push(n),
                 (since, end) if since > 0 && end.is_none_or(|end| day < end) && self.reports_on(role, n, day) => reports.push(self.report(role, n, day, today)?),
@@ -177,9 +180,9 @@ impl Stage<'_> {
     async fn telemetry(&self, day: i64) -> Result<(), Fault> {
         let mut facts = Vec::new();
         for role in CAST.iter() {
-            for n in 0..role.customers {
+            for (n, (come, end)) in self.lives[role.key].iter().enumerate() {
                 let id = n.to_string();
-                let lives = day > arrival(role, n) && leaves(role, n).is_none_or(|end| day < end);
+                let lives = day > *come && end.is_none_or(|end| day < end);
                 let turn = (dice(&["telemetry turn", role.key, &id]) * 10.0) as i64;
                 if lives && day % 10 == turn && dice(&["telemetry", role.key, &id]) < 0.6 {
                     let subject = Subject::VendorRef(word(&vendor_ref(role, n))?);
