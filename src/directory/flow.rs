@@ -1,7 +1,7 @@
 //! Deeds of the directory that have more than one door: the API, the operator's commands, the demo.
 
 use super::customer::{Customer, CustomerRef, CustomerState, TouchModel};
-use super::partner::{Partner, PartnerKind, PartnerState, Sees};
+use super::partner::{Partner, PartnerKind, PartnerState, Sees, look_alike};
 use super::store::client::Client;
 use super::store::{client, customer, partner, subscription, vendor};
 use super::subscription::Subscription;
@@ -9,7 +9,7 @@ use crate::auth::{Minted, Permission, StaffScope, Tenant, mint};
 use crate::db::Tx;
 use crate::kernel::change::{Patch, Upserted};
 use crate::kernel::code::Code;
-use crate::kernel::error::Fault;
+use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CustomerId, PartnerId, PrincipalId, TypeId};
 use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, CorporateNumber, ExternalId, Label, Name};
@@ -82,11 +82,22 @@ pub async fn add_partner(tx: &Tx<StaffScope>, caller: Uuid, draft: PartnerDraft)
         created_at: tx.now(),
         updated_at: tx.now(),
     };
+    check_name(tx, &partner).await?;
     if !partner::insert(tx, &partner).await? {
         return Err(Fault::of(Code::AlreadyExists));
     }
     tell_partner(tx, caller, "partner.created", &partner).await?;
     Ok(partner)
+}
+
+/// Refuses a name that cannot be told from another partner's.
+pub(super) async fn check_name(tx: &Tx<StaffScope>, partner: &Partner) -> Result<(), Fault> {
+    let others = partner::other_names(tx, partner.id).await?;
+    if others.iter().any(|other| look_alike(partner.name.as_str(), other)) {
+        let fields = vec![FieldFault { pointer: "/name".into(), code: Broken::Confusable }];
+        return Err(Fault { fields, ..Fault::of(Code::ConfusableName) });
+    }
+    Ok(())
 }
 
 /// News of a partner.
@@ -288,7 +299,7 @@ fn new_subscription<S: Tenant>(tx: &Tx<S>, draft: &SubscriptionDraft, customer: 
     let mut missing = Vec::new();
     let mut need = |given: bool, pointer: &str| {
         if !given {
-            missing.push(crate::kernel::error::FieldFault { pointer: pointer.to_owned(), code: Broken::Required });
+            missing.push(FieldFault { pointer: pointer.to_owned(), code: Broken::Required });
         }
     };
     need(customer.is_some(), "/customer_external_id");

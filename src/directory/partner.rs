@@ -41,6 +41,12 @@ crate::word_list! {
     }
 }
 
+/// Whether two different names look alike (UTS 39): `раypal` and `paypal`, 口 and ロ.
+pub fn look_alike(a: &str, b: &str) -> bool {
+    let skeleton = |text: &str| unicode_security::skeleton(&text.to_lowercase()).collect::<String>();
+    a != b && skeleton(a) == skeleton(b)
+}
+
 /// A partner as it stands.
 #[derive(Debug, Clone)]
 pub struct Partner {
@@ -66,4 +72,17 @@ pub struct Partner {
     pub created_at: Moment,
     /// When it last changed.
     pub updated_at: Moment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::look_alike;
+
+    #[test]
+    fn names_that_look_alike() {
+        assert!(look_alike("раypal", "paypal"), "Cyrillic а and р");
+        assert!(look_alike("ニッポン口ケット", "ニッポンロケット"), "a mouth for a kana");
+        assert!(!look_alike("株式会社ひかり販売", "株式会社ひかり商事"));
+        assert!(!look_alike("Hikari", "Hikari"), "two may bear the very same name");
+    }
 }

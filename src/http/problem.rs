@@ -71,7 +71,7 @@ pub fn status(code: Code) -> StatusCode {
         PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ValidationFailed | ReferenceNotFound | IdempotencyKeyReused | BatchRejected => StatusCode::UNPROCESSABLE_ENTITY,
+        ValidationFailed | ReferenceNotFound | ConfusableName | IdempotencyKeyReused | BatchRejected => StatusCode::UNPROCESSABLE_ENTITY,
         PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
         InternalError => StatusCode::INTERNAL_SERVER_ERROR,

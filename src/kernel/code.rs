@@ -62,6 +62,8 @@ codes! {
     ValidationFailed, "validation-failed", "Some fields are not valid", "入力内容に誤りがあります";
     /// A field names something that does not exist for this caller.
     ReferenceNotFound, "reference-not-found", "A referenced record does not exist", "参照先の記録が見つかりません";
+    /// A name that cannot be told from another's.
+    ConfusableName, "confusable-name", "The name looks like the name of another partner", "名称が別のパートナーの名称と見分けがつきません";
     /// The same key came with another request.
     IdempotencyKeyReused, "idempotency-key-reused", "The Idempotency-Key was used for a different request", "Idempotency-Key が別のリクエストで使用されています";
     /// An atomic batch had rejected rows; nothing was applied.
@@ -100,6 +102,7 @@ impl Broken {
         Broken::ReferenceNotFound,
         Broken::Duplicate,
         Broken::BadCheckDigit,
+        Broken::Confusable,
         Broken::OneOf,
         Broken::Contradiction,
         Broken::Immutable,
@@ -135,6 +138,7 @@ impl Broken {
             Broken::ReferenceNotFound => ("reference-not-found", "does not name an existing record", "該当する記録がありません"),
             Broken::Duplicate => ("duplicate", "is given twice", "重複しています"),
             Broken::BadCheckDigit => ("bad-check-digit", "has a wrong check digit", "チェックデジットが一致しません"),
+            Broken::Confusable => ("confusable", "cannot be told from the name of another partner", "別のパートナーの名称と見分けがつきません"),
             Broken::OneOf => ("one-of", "exactly one of the alternatives must be given", "いずれか一つだけを指定してください"),
             Broken::Contradiction => ("contradiction", "does not fit together with another field", "他の項目と矛盾しています"),
             Broken::Immutable => ("immutable", "cannot be changed", "変更できません"),

@@ -34,6 +34,8 @@ pub enum Broken {
     Duplicate,
     /// The check digit does not fit.
     BadCheckDigit,
+    /// Looks like something else that exists.
+    Confusable,
     /// Exactly one of several members must be given.
     OneOf,
     /// Does not fit together with another member.

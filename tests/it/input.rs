@@ -142,6 +142,17 @@ async fn bad_values_name_their_places() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partners_name_must_not_deceive() {
+    let world = World::make().await;
+    let new = |key: &str, name: &str| json!({ "external_id": key, "name": name, "kind": "reseller" });
+    world.app.post(&world.staff, "/v1/partners", &new("p1", "paypal")).await.expect(201);
+    let (status, code, fields) = world.app.post(&world.staff, "/v1/partners", &new("p2", "раypal")).await.problem();
+    assert_eq!((status, code.as_str(), fields), (422, "confusable-name", vec![("/name".into(), "confusable".into())]));
+    // Another vendor's names are its own affair.
+    world.app.post(&world.other_staff, "/v1/partners", &new("p2", "раypal")).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_http_layer_refuses_smuggling_with_an_empty_body() {
     let world = World::make().await;
     for bytes in [

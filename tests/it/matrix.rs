@@ -227,7 +227,7 @@ async fn foreign_and_random_ids_are_answered_alike() {
         world.app.send("DELETE", &path, &[("authorization", &format!("Bearer {}", world.staff))], None).await;
         token
     };
-    let expired = {
+    let forged = {
         let token = world.of("near").token.clone();
         let parts: Vec<&str> = token.split('.').collect();
         format!("{}.{}.{}", parts[0], parts[1], parts[2].chars().rev().collect::<String>())
@@ -240,7 +240,7 @@ async fn foreign_and_random_ids_are_answered_alike() {
         let prepared = Prepared { world: &world, operation, own: &near };
         // Those who are nobody learn nothing, whatever they ask for.
         let mut answers = BTreeSet::new();
-        for token in [None, Some("garbage"), Some(expired.as_str()), Some(revoked.as_str())] {
+        for token in [None, Some("garbage"), Some(forged.as_str()), Some(revoked.as_str())] {
             for slot in std::iter::once(None).chain(operation.slots.iter().map(Some)) {
                 let random = slot.map(|(_, kind)| random_id(kind));
                 let reply = prepared.call(token, slot.zip(random.as_ref()).map(|((slot, _), id)| (slot, id.as_str())), n).await;

@@ -157,9 +157,6 @@ async fn days_turn_evidence_fades_and_closes_are_kept() {
     let app = App::start().await;
     let (_, staff) = app.found("Vendor").await;
     let partner = text(&app.post(&staff, "/v1/partners", &json!({ "external_id": "R1", "name": "R", "kind": "reseller" })).await.expect(201)["id"]);
-    let (client_id, _) = client(&app, &staff, &partner, &[]).await;
-    let secret = text(&app.post(&staff, &format!("/v1/partners/{partner}/clients"), &json!({ "name": "second" })).await.expect(201)["client_secret"]);
-    let _ = (client_id, secret);
     let (_, portal) = client(&app, &staff, &partner, &[]).await;
     let id = text(&app.post(&portal, "/v1/customers", &json!({ "external_id": "K", "name": "K" })).await.expect(201)["id"]);
     app.post(&portal, "/v1/status-reports", &json!({ "customer_id": id, "period_end": "2026-11-22", "declared_band": "at_risk" })).await.expect(201);
@@ -179,6 +176,19 @@ async fn days_turn_evidence_fades_and_closes_are_kept() {
     assert_eq!(coverage(31).await, ("62".into(), "31".into(), "unknown".into()));
     assert_eq!(app.count("SELECT count(DISTINCT closed_on) FROM todoku.cell_close WHERE audience = 'vendor'").await, 31, "each day closed once");
     assert_eq!(app.count("SELECT count(*) FROM ops.job").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_lives_three_hundred_seconds_and_five_more() {
+    let app = App::start().await;
+    let (_, staff) = app.found("Vendor").await;
+    for (seconds, status) in [(304, 200), (306, 401), (-4, 200), (-6, 401)] {
+        app.clock.turn_to(crate::harness::noon() + Duration::seconds(seconds));
+        let reply = app.get(&staff, "/v1/customers").await;
+        assert_eq!(reply.status.as_u16(), status, "{seconds} s after it was made");
+        assert_eq!(reply.header("www-authenticate").contains("invalid_token"), status == 401);
+    }
+    assert_eq!(app.send("GET", "/v1/customers", &[], None).await.header("www-authenticate"), "Bearer");
 }
 
 #[tokio::test(flavor = "multi_thread")]

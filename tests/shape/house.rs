@@ -111,7 +111,7 @@ fn a_files_name_is_its_permission() {
         match name.as_str() {
             _ if name == "store.rs" || inside("store") => forbid(&["actix_web", "reqwest", "utoipa"]),
             _ if name == "api.rs" || inside("api") => forbid(&["diesel", "diesel_async", "reqwest"]),
-            "flow.rs" => forbid(&["actix_web", "diesel", "diesel_async", "reqwest", "utoipa"]),
+            _ if name == "flow.rs" || inside("flow") => forbid(&["actix_web", "diesel", "diesel_async", "reqwest", "utoipa"]),
             "job.rs" => forbid(&["actix_web", "utoipa", "diesel"]),
             "mod.rs" => {}
             _ => {

@@ -1,7 +1,7 @@
 //! `/v1/partners` and `/v1/currency-rates`.
 
 use crate::auth::{Call, Json, Patch, Query, op};
-use crate::directory::flow::{PartnerDraft, add_partner, after_lock, tell_partner};
+use crate::directory::flow::{PartnerDraft, add_partner, after_lock, check_name, tell_partner};
 use crate::directory::partner::{Partner, PartnerKind, PartnerState, Sees};
 use crate::directory::store::{partner as store, vendor};
 use crate::http::body::{Day, Faults};
@@ -210,6 +210,9 @@ async fn update(call: Call<op::UpdatePartner, PartnerId, WriteQuery, Patch<Partn
         partner.tier = change.tier.clone().over(partner.tier);
         partner.version += 1;
         partner.updated_at = after_lock(tx.now(), partner.updated_at);
+        if change.name.is_some() {
+            check_name(tx, &partner).await?;
+        }
         store::update(tx, &partner).await?;
         tell_partner(tx, call.caller.caller_id(), "partner.updated", &partner).await?;
         let (id, version) = (partner.id.uuid(), partner.version);

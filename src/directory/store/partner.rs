@@ -107,6 +107,17 @@ pub async fn all_visible<S: Tenant>(tx: &Tx<S>) -> Result<Vec<Partner>, Fault> {
     list(tx, &Window { limit: i64::MAX - 1, after: None }).await.map(|page| page.rows)
 }
 
+/// The names of the vendor's other partners.
+pub async fn other_names(tx: &Tx<StaffScope>, than: PartnerId) -> Result<Vec<String>, Fault> {
+    #[derive(QueryableByName)]
+    struct NameRow {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+    let statement = sql("SELECT name FROM todoku.partner WHERE vendor_id = {} AND id <> {}").bind::<SqlUuid, _>(tx.scope().vendor()).bind::<SqlUuid, _>(than.uuid());
+    Ok(tx.rows::<NameRow>(statement).await?.into_iter().map(|row| row.name).collect())
+}
+
 #[derive(QueryableByName)]
 struct IdRow {
     #[diesel(sql_type = SqlUuid)]

@@ -1,0 +1,38 @@
+//! Adding scorecards and making one the active one.
+
+use crate::auth::StaffScope;
+use crate::db::Tx;
+use crate::health::scorecard::{CardState, Scorecard, Weighted};
+use crate::health::store::{self, Card};
+use crate::intake::Measure;
+use crate::kernel::error::Fault;
+use crate::kernel::id::TypeId;
+use crate::ledger::{Event, Job, JobKind, enqueue, record_events};
+use serde_json::json;
+use uuid::Uuid;
+
+/// Adds a draft scorecard.
+pub async fn add_scorecard(tx: &Tx<StaffScope>, caller: Uuid, name: String, policy: Scorecard) -> Result<Card, Fault> {
+    let card = Card { id: tx.new_id(), name, state: CardState::Draft, policy, version: 1, created_at: tx.now() };
+    store::insert_card(tx, &card).await?;
+    let event = Event { kind: "scorecard.created", subject: card.id.uuid(), partner: None, data: json!({}) };
+    record_events(tx, caller, &[event]).await?;
+    Ok(card)
+}
+
+/// Makes a scorecard the active one and has every customer scored again by it.
+pub async fn activate(tx: &Tx<StaffScope>, caller: Uuid, card: &Card) -> Result<(), Fault> {
+    store::activate_card(tx, card.id).await?;
+    let event = Event { kind: "scorecard.activated", subject: card.id.uuid(), partner: None, data: json!({}) };
+    record_events(tx, caller, &[event]).await?;
+    let partners = crate::directory::all_partner_ids(tx).await?;
+    let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Rescore, partner, subjects: Vec::new(), day: None }).collect();
+    enqueue(tx, &jobs).await
+}
+
+/// The scorecard a new vendor starts with: equal weights over the starter measures, already active.
+pub async fn starter_scorecard(tx: &Tx<StaffScope>, caller: Uuid, measures: &[Measure]) -> Result<(), Fault> {
+    let weighted = measures.iter().map(|m| Weighted { measure: m.key.clone(), weight: 1.0 }).collect();
+    let card = add_scorecard(tx, caller, "starter".into(), Scorecard::with(weighted, None, None, None)).await?;
+    activate(tx, caller, &card).await
+}

@@ -1,0 +1,162 @@
+//! Recording observations: a partner's declarations, the vendor's facts.
+
+use super::{SHARED, rescore};
+use crate::auth::Tenant;
+use crate::db::Tx;
+use crate::directory::CustomerRef;
+use crate::health::store::{self};
+use crate::intake::{self, EvidenceClass, NewObservation, Seen, check_value, observation_outcome};
+use crate::kernel::change::Upserted;
+use crate::kernel::code::Code;
+use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::id::{CustomerId, MeasureId, ObservationId, PartnerId, SubscriptionId, TypeId};
+use crate::kernel::text::{Broken, ExternalId, Key};
+use crate::kernel::time::Moment;
+use crate::ledger::{Event, Job, JobKind, enqueue, record_events};
+use serde_json::json;
+use std::collections::{BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// Whom an observation is about.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A customer by our id or by its partner's own.
+    Customer(CustomerRef),
+    /// The customer of the subscription with the vendor's own id.
+    VendorRef(ExternalId),
+}
+
+/// An observation as it came in.
+#[derive(Debug, Clone)]
+pub struct ObservationDraft {
+    /// About whom.
+    pub subject: Subject,
+    /// The measure's key.
+    pub measure: Key,
+    /// The value, in its unit.
+    pub value: f64,
+    /// When it was so; now when left out.
+    pub observed_at: Option<Moment>,
+}
+
+/// What became of an observation: its id, unless it was known, and what it did.
+pub type Recorded = (Option<ObservationId>, Upserted);
+
+/// Records observations, one answer each, in order. A partner's are its declarations about its own customers and are scored here;
+/// the vendor's are facts about anybody's, kept from the partner, and are scored by a job. `named_by` is the partner whose
+/// external ids the vendor uses.
+pub async fn record_observations<S: Tenant>(
+    tx: &Tx<S>,
+    caller: Uuid,
+    class: EvidenceClass,
+    named_by: Option<PartnerId>,
+    drafts: Vec<Result<ObservationDraft, Fault>>,
+) -> Result<Vec<Result<Recorded, Fault>>, Fault> {
+    let own = class == EvidenceClass::PartnerDeclared;
+    let (mut ids, mut names, mut refs) = (Vec::new(), Vec::new(), Vec::new());
+    for draft in drafts.iter().flatten() {
+        match &draft.subject {
+            Subject::Customer(CustomerRef::Id(id)) => ids.push(id.uuid()),
+            Subject::Customer(CustomerRef::External(name)) => names.push(name.to_string()),
+            Subject::VendorRef(reference) => refs.push(reference.to_string()),
+        }
+    }
+    let mut by_id: HashMap<Uuid, Uuid> = HashMap::new();
+    let mut by_name: HashMap<String, (Uuid, Uuid)> = HashMap::new();
+    let mut read_only = Vec::new();
+    if own {
+        let partner = tx.scope().acts()?;
+        for found in store::lock_named(tx, ids.clone(), names).await? {
+            by_id.insert(found.id, partner);
+            by_name.insert(found.external_id, (partner, found.id));
+        }
+        ids.retain(|id| !by_id.contains_key(id));
+        if !ids.is_empty() {
+            read_only = store::seen_elsewhere(tx, &ids).await?;
+        }
+    } else {
+        by_id = store::partners_of(tx, ids).await?;
+        if let Some(partner) = named_by {
+            by_name = store::customers_named(tx, partner.uuid(), names).await?;
+        }
+    }
+    // A partner's references are looked for among its own; the vendor's among the partner's it names, else everywhere.
+    let among = if own { Some(tx.scope().acts()?) } else { named_by.map(TypeId::uuid) };
+    let by_ref = if refs.is_empty() { HashMap::new() } else { intake::subjects_by_vendor_ref(tx, among, refs).await? };
+    let measures: HashMap<Key, MeasureId> = intake::measures(tx).await?.into_iter().map(|m| (m.key, m.id)).collect();
+    let find = |draft: &ObservationDraft| -> Result<(Uuid, Uuid, Option<SubscriptionId>), Fault> {
+        match &draft.subject {
+            Subject::Customer(reference) => {
+                let found = match reference {
+                    CustomerRef::Id(id) if read_only.contains(&id.uuid()) => return Err(Fault::of(Code::ReadOnlyHere)),
+                    CustomerRef::Id(id) => by_id.get(&id.uuid()).map(|partner| (*partner, id.uuid())),
+                    CustomerRef::External(name) => by_name.get(name.as_str()).copied(),
+                };
+                found.map(|(partner, customer)| (partner, customer, None)).ok_or_else(|| Fault::reference(reference.pointer()))
+            }
+            Subject::VendorRef(reference) => by_ref
+                .get(reference.as_str())
+                .map(|(partner, customer, subscription)| (partner.uuid(), customer.uuid(), Some(*subscription)))
+                .ok_or_else(|| Fault::reference("/subscription_vendor_ref")),
+        }
+    };
+    // What each one says, or why it cannot be said.
+    let said: Vec<Result<NewObservation, Fault>> = drafts
+        .into_iter()
+        .map(|draft| {
+            let draft = draft?;
+            let (partner, customer, subscription) = find(&draft)?;
+            let observed_at = draft.observed_at.unwrap_or(tx.now());
+            let mut faults: Vec<FieldFault> =
+                check_value(draft.value, observed_at, tx.now()).into_iter().map(|(pointer, code)| FieldFault { pointer: pointer.to_owned(), code }).collect();
+            if !faults.is_empty() {
+                return Err(Fault::invalid(faults));
+            }
+            let Some(measure) = measures.get(&draft.measure) else {
+                faults.push(FieldFault { pointer: "/measure".into(), code: Broken::ReferenceNotFound });
+                return Err(Fault { fields: faults, ..Fault::of(Code::ReferenceNotFound) });
+            };
+            let (partner, customer) = (PartnerId::of(partner), CustomerId::of(customer));
+            Ok(NewObservation { id: tx.new_id(), partner, customer, subscription, measure: *measure, report: None, value: draft.value, observed_at, evidence: class })
+        })
+        .collect();
+    let seen: Vec<Seen> = said.iter().flatten().map(|o| (o.customer.uuid(), o.measure.uuid(), o.observed_at)).collect();
+    let partners: BTreeSet<Uuid> = said.iter().flatten().map(|o| o.partner.uuid()).collect();
+    let mut known = intake::known_observations(tx, class, partners.into_iter().collect(), &seen).await?;
+    let mut fresh = Vec::new();
+    let results: Vec<Result<Recorded, Fault>> = said
+        .into_iter()
+        .map(|item| {
+            let item = item?;
+            let moment = (item.customer.uuid(), item.measure.uuid(), item.observed_at);
+            let outcome = observation_outcome(known.insert(moment, item.value), item.value);
+            if outcome == Upserted::Unchanged {
+                return Ok((None, outcome));
+            }
+            let id = item.id;
+            fresh.push(item);
+            Ok((Some(id), outcome))
+        })
+        .collect();
+    if fresh.is_empty() {
+        return Ok(results);
+    }
+    intake::insert_observations(tx, &fresh).await?;
+    let mut touched: HashMap<Uuid, BTreeSet<Uuid>> = HashMap::new();
+    for item in &fresh {
+        touched.entry(item.partner.uuid()).or_default().insert(item.customer.uuid());
+    }
+    let events: Vec<Event> = fresh
+        .iter()
+        .map(|item| Event { kind: "observation.recorded", subject: item.id.uuid(), partner: Some(item.partner.uuid()), data: json!({ "customer_id": item.customer }) })
+        .collect();
+    record_events(tx, caller, &events).await?;
+    if own {
+        let customers = touched.values().flatten().copied().collect();
+        rescore(tx, Some(customers), &[SHARED]).await?;
+    }
+    let jobs: Vec<Job> =
+        touched.into_iter().map(|(partner, customers)| Job { kind: JobKind::RescoreFull, partner, subjects: customers.into_iter().collect(), day: None }).collect();
+    enqueue(tx, &jobs).await?;
+    Ok(results)
+}
