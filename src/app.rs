@@ -87,7 +87,8 @@ pub fn document(base: &str) -> Document {
     components.add_security_scheme("client_basic", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Basic).build()));
     spec::finish(&mut document, mark);
     let routes = templates(&document);
-    let json = document.to_pretty_json().unwrap_or_default();
+    // Through a value, whose members are sorted: extensions are kept in a hash map, and the same code must give the same bytes.
+    let json = serde_json::to_value(&document).and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_default();
     Document { json: json.into(), routes: Arc::new(routes) }
 }
 
