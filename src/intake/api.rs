@@ -5,9 +5,8 @@ use super::flow::add_measure;
 use super::measure::{Measure, Nature};
 use super::report::DeclaredBand;
 use super::store;
-use crate::auth::{Call, Json, Query, op};
+use crate::auth::{Call, Json, WriteQuery, op};
 use crate::http::body::Faults;
-use crate::http::query::Param;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{MeasureId, TypeId};
 use crate::kernel::text::{Broken, Key, Label, Name};
@@ -16,7 +15,7 @@ use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
 use deserr::Deserr;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 crate::wire_words!(Nature, DeclaredBand);
@@ -135,22 +134,6 @@ struct MeasureList {
 async fn list(call: Call<op::ListMeasures>) -> Result<HttpResponse, Fault> {
     let found = call.read(async |tx| store::measures(tx).await).await?;
     Ok(HttpResponse::Ok().json(MeasureList { data: found.iter().map(MeasureView::from).collect() }))
-}
-
-/// How to write.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct WriteQuery {
-    /// Do everything and undo it at the end.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    dry_run: Option<Param<bool>>,
-}
-impl Query for WriteQuery {
-    fn dry_run(&self) -> bool {
-        self.dry_run == Some(Param(true))
-    }
 }
 
 /// A measure to be; it cannot be changed afterwards.

@@ -1,7 +1,6 @@
 //! `/v1/partners/{partner_id}/clients`: credentials of a partner's systems. A secret is shown once.
 
-use super::partner::WriteQuery;
-use crate::auth::{Call, Json, Permission, op};
+use crate::auth::{Call, Json, Permission, WriteQuery, op};
 use crate::directory::flow::{add_client, revoke_client};
 use crate::directory::store::client::{self as store, Client};
 use crate::directory::store::{partner, vendor};

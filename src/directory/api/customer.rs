@@ -1,6 +1,6 @@
 //! `/v1/customers`.
 
-use crate::auth::{Call, Json, Patch, Query, op};
+use crate::auth::{ActingQuery, Call, Json, Patch, Query, op};
 use crate::directory::customer::CustomerRef;
 use crate::directory::customer::{Customer, CustomerState, TouchModel};
 use crate::directory::flow::{CustomerDraft, change_customer, upsert_customer};
@@ -97,29 +97,6 @@ struct ListQuery {
     cursor: Option<String>,
 }
 impl Query for ListQuery {}
-
-/// How to write.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ActingQuery {
-    /// For the vendor's staff: the direct partner to act for; its first one when left out.
-    #[deserr(default)]
-    #[param(value_type = Option<PartnerId>)]
-    partner: Option<Param<PartnerId>>,
-    /// Do everything and undo it at the end.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    dry_run: Option<Param<bool>>,
-}
-impl Query for ActingQuery {
-    fn acting(&self) -> Option<PartnerId> {
-        self.partner.as_ref().map(|partner| partner.0)
-    }
-    fn dry_run(&self) -> bool {
-        self.dry_run == Some(Param(true))
-    }
-}
 
 /// List the customers you may see
 #[utoipa::path(operation_id = "list_customers", tag = "Customers", params(ListQuery), responses((status = 200, description = "A page", body = PageView<CustomerView>)))]

@@ -1,6 +1,6 @@
 //! `/v1/partners` and `/v1/currency-rates`.
 
-use crate::auth::{Call, Json, Patch, Query, op};
+use crate::auth::{Call, Json, Patch, Query, WriteQuery, op};
 use crate::directory::flow::{PartnerDraft, add_partner, after_lock, check_name, tell_partner};
 use crate::directory::partner::{Partner, PartnerKind, PartnerState, Sees};
 use crate::directory::store::{partner as store, vendor};
@@ -84,22 +84,6 @@ struct PageQuery {
     cursor: Option<String>,
 }
 impl Query for PageQuery {}
-
-/// How to write.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct WriteQuery {
-    /// Do everything and undo it at the end.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    dry_run: Option<Param<bool>>,
-}
-impl Query for WriteQuery {
-    fn dry_run(&self) -> bool {
-        self.dry_run == Some(Param(true))
-    }
-}
 
 /// List the partners you may see
 #[utoipa::path(operation_id = "list_partners", tag = "Partners", params(PageQuery), responses((status = 200, description = "A page", body = PageView<PartnerView>)))]

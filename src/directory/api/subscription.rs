@@ -1,7 +1,6 @@
 //! `/v1/subscriptions`.
 
-use super::customer::ActingQuery;
-use crate::auth::{Call, Json, Query, op};
+use crate::auth::{ActingQuery, Call, Json, Query, op};
 use crate::directory::customer::CustomerRef;
 use crate::directory::flow::{SubscriptionDraft, upsert_subscription};
 use crate::directory::store::subscription as store;

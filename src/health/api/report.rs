@@ -2,7 +2,7 @@
 
 use super::health::{HealthView, thousandths};
 use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, yes};
-use crate::auth::{Batch, Call, Json, Query, Tenant, op};
+use crate::auth::{ActingQuery, Batch, Call, Json, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::CustomerRef;
 use crate::health::flow::{Accepted, SHARED, policy, submit_reports};
@@ -106,29 +106,6 @@ fn draft(body: ReportBody) -> Result<ReportDraft, Fault> {
     })
 }
 
-/// How to write.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct SubmitQuery {
-    /// For the vendor's staff: the direct partner to act for; its first one when left out.
-    #[deserr(default)]
-    #[param(value_type = Option<PartnerId>)]
-    partner: Option<Param<PartnerId>>,
-    /// Do everything and undo it at the end.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    dry_run: Option<Param<bool>>,
-}
-impl Query for SubmitQuery {
-    fn acting(&self) -> Option<PartnerId> {
-        self.partner.as_ref().map(|partner| partner.0)
-    }
-    fn dry_run(&self) -> bool {
-        yes(&self.dry_run)
-    }
-}
-
 /// How to write many.
 #[derive(Deserr, IntoParams)]
 #[deserr(error = Faults, deny_unknown_fields)]
@@ -173,13 +150,13 @@ struct SubmittedReport {
 ///
 /// Answers with the customer's new health: score, coverage, interval, contributions, what is missing or stale, and when
 /// the next report is due. The same report again changes nothing; another content under the same id is its next revision.
-#[utoipa::path(operation_id = "submit_status_report", tag = "Status reports", params(SubmitQuery), request_body = ReportBody,
+#[utoipa::path(operation_id = "submit_status_report", tag = "Status reports", params(ActingQuery), request_body = ReportBody,
     responses((status = 201, description = "Accepted, a first revision or a new one", body = SubmittedReport,
             links(("health" = (operation_id = "get_customer_health", parameters(("customer_id" = "$response.body#/health/customer_id")))),
                   ("explanation" = (operation_id = "explain_customer_health", parameters(("customer_id" = "$response.body#/health/customer_id")))))),
         (status = 200, description = "Unchanged", body = SubmittedReport)))]
 #[post("/v1/status-reports")]
-async fn submit(mut call: Call<op::SubmitStatusReport, (), SubmitQuery, Json<Option<ReportBody>>>) -> Result<HttpResponse, Fault> {
+async fn submit(mut call: Call<op::SubmitStatusReport, (), ActingQuery, Json<Option<ReportBody>>>) -> Result<HttpResponse, Fault> {
     let body = call.body.0.take().ok_or_else(|| Fault::field("", Broken::WrongType))?;
     let draft = draft(body)?;
     ledger::write(&call, async |tx| {

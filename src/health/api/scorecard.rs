@@ -1,12 +1,11 @@
 //! `/v1/scorecards`.
 
-use crate::auth::{Call, Json, NoBody, Query, op};
+use crate::auth::{Call, Json, NoBody, WriteQuery, op};
 use crate::health::flow::{activate, add_scorecard};
 use crate::health::scorecard::{Band, Bands, CardState, MAX_MEASURES, Scorecard, SourceWeights, Weighted};
 use crate::health::store::{self, Card};
 use crate::http::body::Faults;
 use crate::http::etag::etag;
-use crate::http::query::Param;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{ScorecardId, TypeId};
@@ -16,7 +15,7 @@ use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
 use deserr::Deserr;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 crate::wire_words!(CardState, Band);
@@ -117,22 +116,6 @@ struct ScorecardList {
 async fn list(call: Call<op::ListScorecards>) -> Result<HttpResponse, Fault> {
     let found = call.read(async |tx| store::cards(tx).await).await?;
     Ok(HttpResponse::Ok().json(ScorecardList { data: found.iter().map(ScorecardView::from).collect() }))
-}
-
-/// How to write.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct WriteQuery {
-    /// Do everything and undo it at the end.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    dry_run: Option<Param<bool>>,
-}
-impl Query for WriteQuery {
-    fn dry_run(&self) -> bool {
-        self.dry_run == Some(Param(true))
-    }
 }
 
 /// A scorecard to be: a draft until it is activated.
