@@ -14,7 +14,7 @@ pub use flow::{
     CustomerDraft, NewVendor, PartnerDraft, SubscriptionDraft, add_client, add_partner, customer_for, found_vendor, revoke_client, upsert_customer, upsert_subscription,
 };
 pub use partner::{Partner, PartnerKind, PartnerState, Sees};
-pub use store::customer::{by_id as customer_by_id, locate as locate_customer};
+pub use store::customer::locate as locate_customer;
 pub use store::partner::{all_ids as all_partner_ids, all_visible as all_visible_partners};
 pub use store::vendor::{Vendor, all as all_vendors, calendar};
 pub use subscription::Subscription;

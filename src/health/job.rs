@@ -1,6 +1,6 @@
 //! Jobs of health: scoring in both views, and the turn of a day.
 
-use super::flow::{SHARED, VENDOR, rescore, rescore_for};
+use super::flow::{SHARED, VENDOR, rescore};
 use super::store;
 use crate::auth::WorkerScope;
 use crate::db::Tx;
@@ -28,7 +28,6 @@ pub async fn hold_customers(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
 /// Moves the partner's scoring day and scores every customer for it. A day that is over by now is passed over for today.
 pub async fn turn_day(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
     let today = calendar(tx).await?.zone.day_of(tx.now());
-    let on = today.max(day);
-    store::move_scoring_day(tx, on).await?;
-    rescore_for(tx, None, &[SHARED, VENDOR], on).await
+    store::move_scoring_day(tx, today.max(day)).await?;
+    rescore(tx, None, &[SHARED, VENDOR]).await
 }

@@ -163,11 +163,6 @@ impl Faults {
     pub fn one(location: ValuePointerRef, code: Broken) -> Self {
         Self(vec![Self::at(location, code)])
     }
-
-    /// The faults.
-    pub fn into_fields(self) -> Vec<FieldFault> {
-        self.0
-    }
 }
 
 /// The longest key that stands whole in a pointer; the rest of a longer one is not sent back.

@@ -8,7 +8,7 @@ mod scoring;
 pub use card::{activate, add_scorecard, starter_scorecard};
 pub use observation::{ObservationDraft, Recorded, Subject, record_observations};
 pub use report::{Accepted, submit_reports};
-pub use scoring::{policy, rescore, rescore_for};
+pub use scoring::{policy, rescore};
 
 /// The view of health from what its partner may see (DECISIONS 2).
 pub const SHARED: &str = "shared";

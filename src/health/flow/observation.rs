@@ -77,7 +77,8 @@ pub async fn record_observations<S: Tenant>(
     } else {
         by_id = store::partners_of(tx, ids).await?;
         if let Some(partner) = named_by {
-            by_name = store::customers_named(tx, partner.uuid(), names).await?;
+            let found = store::customers_named(tx, partner.uuid(), names).await?;
+            by_name = found.into_iter().map(|c| (c.external_id, (partner.uuid(), c.id))).collect();
         }
     }
     // A partner's references are looked for among its own; the vendor's among the partner's it names, else everywhere.

@@ -44,19 +44,14 @@ pub async fn policy<S: Tenant>(tx: &Tx<S>) -> Result<(Card, Vec<CardMeasure>, Ve
 /// day moves by the daily job alone: evidence of a day that has begun but not been turned counts as of the scoring day. Takes their
 /// locks first, so that evidence committed by others before is seen and theirs afterwards finds our score.
 pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audiences: &[&'static str]) -> Result<(), Fault> {
-    let today = calendar(tx).await?.zone.day_of(tx.now());
-    let on = store::scoring_day(tx).await?.unwrap_or(today);
-    rescore_for(tx, customers, audiences, on).await
-}
-
-/// The same for a given day.
-pub async fn rescore_for<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audiences: &[&'static str], on: NaiveDate) -> Result<(), Fault> {
     let facts = store::lock_customers(tx, customers).await?;
     if facts.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = facts.keys().copied().collect();
-    let (vendor, (card, measures, _)) = futures_util::try_join!(calendar(tx), policy(tx))?;
+    // Read behind the locks: a day that turned while we waited for them is the day to score for.
+    let (vendor, turned, (card, measures, _)) = futures_util::try_join!(calendar(tx), store::scoring_day(tx), policy(tx))?;
+    let on = turned.unwrap_or(vendor.zone.day_of(tx.now()));
     let valid = measures.iter().map(|m| i64::from(m.valid_days)).max().unwrap_or(0);
     let since = vendor.zone.start_of(on - Duration::days(valid));
     let (evidence, priced, rates, last) = futures_util::try_join!(

@@ -72,16 +72,6 @@ pub async fn subscriptions_named<S: Tenant>(tx: &Tx<S>, external_ids: Vec<String
     Ok(rows.into_iter().map(|row| ((row.external_id, row.customer_id), row.id)).collect())
 }
 
-#[derive(QueryableByName)]
-struct OwnedRow {
-    #[diesel(sql_type = SqlUuid)]
-    partner_id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-    #[diesel(sql_type = Text)]
-    external_id: String,
-}
-
 /// The partners of customers, for the vendor.
 pub async fn partners_of<S: Tenant>(tx: &Tx<S>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Uuid>, Fault> {
     #[derive(QueryableByName)]
@@ -101,15 +91,13 @@ pub async fn partners_of<S: Tenant>(tx: &Tx<S>, ids: Vec<Uuid>) -> Result<HashMa
     Ok(rows.into_iter().map(|row| (row.customer_id, row.partner_id)).collect())
 }
 
-/// The customers of a partner by its own ids, for the vendor: `external id -> (partner, customer)`.
-pub async fn customers_named<S: Tenant>(tx: &Tx<S>, partner: Uuid, external_ids: Vec<String>) -> Result<HashMap<String, (Uuid, Uuid)>, Fault> {
-    let rows: Vec<OwnedRow> = tx
-        .rows(
-            sql("SELECT partner_id, id, external_id FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND external_id = ANY ({})")
-                .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<SqlUuid, _>(partner)
-                .bind::<Array<Text>, _>(external_ids),
-        )
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.external_id, (row.partner_id, row.id))).collect())
+/// The customers of a partner by its own ids, for the vendor.
+pub async fn customers_named<S: Tenant>(tx: &Tx<S>, partner: Uuid, external_ids: Vec<String>) -> Result<Vec<Named>, Fault> {
+    tx.rows(
+        sql("SELECT id, external_id FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND external_id = ANY ({})")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner)
+            .bind::<Array<Text>, _>(external_ids),
+    )
+    .await
 }
