@@ -12,7 +12,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA todoku FROM PUBLIC, ${role}_partner, ${rol
 GRANT USAGE ON SCHEMA todoku TO ${role}_partner, ${role}_staff, ${role}_worker, ${role}_auth;
 GRANT USAGE ON SCHEMA auth TO ${role}_staff, ${role}_auth;
 GRANT USAGE ON SCHEMA ops TO ${role}_partner, ${role}_staff, ${role}_worker;
-GRANT EXECUTE ON FUNCTION todoku.scope_text(text), todoku.scope_vendor(), todoku.scope_partner(), todoku.scope_partners(),
+GRANT EXECUTE ON FUNCTION todoku.scope_vendor(), todoku.scope_partner(), todoku.scope_partners(),
   todoku.scope_totals(), todoku.scope_system(), todoku.scope_acting() TO ${role}_partner, ${role}_staff, ${role}_worker, ${role}_auth;
 GRANT EXECUTE ON FUNCTION todoku.stamp_xid(), todoku.keep_partner_version(), todoku.keep_customer_version(), todoku.keep_customer_locator(),
   todoku.keep_subscription_version(), todoku.keep_scorecard_version() TO ${role}_partner, ${role}_staff, ${role}_worker;
@@ -95,7 +95,7 @@ BEGIN
               WHEN t.table_ = 'partner' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND id = ANY ((SELECT todoku.scope_totals())::uuid[])'
               WHEN t.class = 'vendor-owned' THEN 'vendor_id = (SELECT todoku.scope_vendor())'
               WHEN t.class = 'ledger' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND caller_id = (SELECT todoku.scope_partner())'
-              WHEN t.table_ IN ('cell', 'cell_delta', 'cell_close') THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])' || aud
+              WHEN t.table_ IN ('cell', 'cell_delta', 'cell_close', 'scoring_day') THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])' || aud
               ELSE 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_partners())::uuid[])' || aud END;
             own := own || aud;
             IF t.class = 'ledger' THEN own := own || ' AND caller_id = (SELECT todoku.scope_partner())'; END IF;

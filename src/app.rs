@@ -6,6 +6,7 @@ use crate::http::spec::{self, Mark};
 use crate::http::trace::{Base, trace};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
+use crate::ledger::{Denials, watch};
 use crate::telemetry;
 use crate::{directory, health, insight, intake};
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse, fn_service};
@@ -142,14 +143,14 @@ async fn to_docs() -> HttpResponse {
 }
 
 /// Serves the API on a bound listener until the server is stopped.
-pub fn serve(gate: web::Data<Gate>, listener: TcpListener) -> std::io::Result<Server> {
+pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, listener: TcpListener) -> std::io::Result<Server> {
     let settings = gate.state.config.server.clone();
     let document = web::Data::new(document(&settings.public_url));
     let base = web::Data::new(Base(settings.public_url.clone()));
     let threads = if settings.threads == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { settings.threads };
     let server = HttpServer::new(move || {
         let viewer = utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json"));
-        let app = App::new().wrap(from_fn(trace)).app_data(gate.clone()).app_data(document.clone()).app_data(base.clone());
+        let app = App::new().wrap(from_fn(watch)).wrap(from_fn(trace)).app_data(gate.clone()).app_data(denials.clone()).app_data(document.clone()).app_data(base.clone());
         let (app, _) = app.into_utoipa_app().configure(routes).split_for_parts();
         app.service(web::resource("/docs").to(to_docs)).service(viewer).default_service(fn_service(no_route))
     })

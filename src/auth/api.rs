@@ -60,7 +60,7 @@ struct TokenAnswer {
 /// An error in the words of RFC 6749, section 5.2.
 #[derive(Debug, Serialize, ToSchema)]
 struct TokenError {
-    /// `invalid_client`, `invalid_request`, `invalid_scope`, `unsupported_grant_type`, or a problem's code.
+    /// `invalid_client`, `invalid_request`, `invalid_scope`, `unauthorized_client` or `unsupported_grant_type`.
     #[schema(example = "invalid_client")]
     error: &'static str,
     /// What to do about it.
@@ -83,7 +83,7 @@ fn refuse(status: u16, error: &'static str, error_description: &'static str) -> 
     security(("client_basic" = [])),
     responses(
         (status = 200, description = "A token", body = TokenAnswer),
-        (status = 400, description = "invalid_request, invalid_scope, unsupported_grant_type", body = TokenError),
+        (status = 400, description = "invalid_request, invalid_scope, unauthorized_client, unsupported_grant_type", body = TokenError),
         (status = 401, description = "invalid_client", body = TokenError),
         (status = 408, description = "request-timeout", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "payload-too-large", body = Problem, content_type = "application/problem+json"),
@@ -130,7 +130,7 @@ async fn issue_token(request: HttpRequest, payload: web::Payload, gate: web::Dat
     let vendor = VendorId::of(vendor);
     let granted = match gate.tenancy.standing(vendor.uuid(), partner, client.uuid(), None) {
         Standing::Gone => return Ok(invalid_client()),
-        Standing::Suspended => return Err(Fault::of(Code::TenantSuspended)),
+        Standing::Suspended => return Ok(refuse(400, "unauthorized_client", "The partner or vendor is suspended.")),
         Standing::Good(granted) => granted,
     };
     let wanted: Vec<&str> = match &scope {

@@ -157,6 +157,15 @@ impl<K: BatchOf> Body for Batch<K> {
     }
 }
 
+/// Who calls what, for those who watch over requests; in the extensions as soon as the caller is known.
+#[derive(Debug, Clone)]
+pub struct Called {
+    /// Who.
+    pub caller: Caller,
+    /// The operation's id.
+    pub operation: &'static str,
+}
+
 /// A request that has passed the guard and whose parts have been read.
 pub struct Call<A: Action, P = (), Q = query::NoQuery, B = NoBody> {
     /// The ids in the path.
@@ -241,8 +250,12 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     if let Some(address) = peer(request, gate.state.config.server.trust_forwarded_for) {
         gate.limits.address(address)?;
     }
-    let caller = authenticate(request, &gate)?;
     let rule = A::RULE;
+    let (caller, suspended) = authenticate(request, &gate)?;
+    request.extensions_mut().insert(Called { caller: caller.clone(), operation: rule.id });
+    if suspended {
+        return Err(Fault::of(Code::TenantSuspended));
+    }
     if !caller.may(rule.permission) || rule.who == Who::Vendor && caller.partner().is_some() {
         return Err(Fault::of(Code::InsufficientScope));
     }
@@ -282,7 +295,8 @@ pub(super) fn peer(request: &HttpRequest, trust: bool) -> Option<IpAddr> {
     })
 }
 
-fn authenticate(request: &HttpRequest, gate: &Gate) -> Result<Caller, Fault> {
+/// The caller behind the token, and whether it is suspended.
+fn authenticate(request: &HttpRequest, gate: &Gate) -> Result<(Caller, bool), Fault> {
     let mut given = request.headers().get_all(header::AUTHORIZATION);
     let refused = |cause: &str| Fault { cause: Some(cause.to_owned()), ..Fault::of(Code::Unauthenticated) };
     let Some(value) = given.next() else { return Err(Fault::of(Code::Unauthenticated)) };
@@ -294,14 +308,14 @@ fn authenticate(request: &HttpRequest, gate: &Gate) -> Result<Caller, Fault> {
     let claims = token::verify(&gate.keyring(), gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
     gate.tenancy.check_fresh()?;
     let standing = gate.tenancy.standing(claims.ven.uuid(), claims.par.map(TypeId::uuid), claims.sub.uuid(), Some(claims.cep));
-    let granted = match standing {
+    let (granted, suspended) = match standing {
         Standing::Gone => return Err(refused("the principal is gone or of another epoch")),
-        Standing::Suspended => return Err(Fault::of(Code::TenantSuspended)),
-        Standing::Good(granted) => granted,
+        Standing::Suspended => (Default::default(), true),
+        Standing::Good(granted) => (granted, false),
     };
     // A scope taken away from the client takes effect at once, whatever the token says.
     let permissions = claims.scope.split(' ').filter(|scope| granted.iter().any(|g| g == scope)).filter_map(|scope| scope.parse().ok()).collect();
-    Ok(Caller { vendor: claims.ven, partner: claims.par, principal: claims.sub, permissions })
+    Ok((Caller { vendor: claims.ven, partner: claims.par, principal: claims.sub, permissions }, suspended))
 }
 
 fn check_accept(request: &HttpRequest) -> Result<(), Fault> {

@@ -16,11 +16,11 @@ mod token;
 
 pub use action::{Action, Permission, Rule, TABLE, Who, op, rule};
 pub use api::{public_routes, routes};
-pub use call::{Batch, BatchOf, Body, Call, Ids, Json, NoBody, Patch, Query};
+pub use call::{Batch, BatchOf, Body, Call, Called, Ids, Json, NoBody, Patch, Query};
 pub use gate::Gate;
 pub use keys::{Keyring, make_first_key, rotate};
 pub use params::{ActingQuery, WriteQuery};
 pub use principal::Caller;
-pub use scope::{Grant, ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WorkerScope};
+pub use scope::{Grant, ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WitnessScope, WorkerScope};
 pub use secret::{Minted, mint};
 pub use tenancy::Tenancy;

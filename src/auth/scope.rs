@@ -58,6 +58,13 @@ pub struct ScheduleScope {
     vendor: Uuid,
 }
 
+/// What a caller was refused is written down in its name; it sees nothing.
+#[derive(Debug, Clone)]
+pub struct WitnessScope {
+    vendor: Uuid,
+    partner: Option<Uuid>,
+}
+
 /// Work across tenants with ids alone: claiming jobs, looking up credentials.
 #[derive(Debug, Clone)]
 pub struct SystemScope {
@@ -281,6 +288,32 @@ impl Tenant for WorkerScope {
     }
     fn audience(&self) -> &'static str {
         "vendor"
+    }
+}
+
+impl WitnessScope {
+    /// Of a verified caller.
+    pub fn of(caller: &Caller) -> Self {
+        Self { vendor: caller.vendor().uuid(), partner: caller.partner().map(TypeId::uuid) }
+    }
+
+    /// The vendor.
+    pub fn vendor(&self) -> Uuid {
+        self.vendor
+    }
+
+    /// The partner; none for the vendor's own.
+    pub fn partner(&self) -> Option<Uuid> {
+        self.partner
+    }
+}
+
+impl Scope for WitnessScope {
+    fn login(&self) -> Login {
+        if self.partner.is_some() { Login::Partner } else { Login::Staff }
+    }
+    fn settings(&self) -> Settings {
+        Settings { vendor: Some(self.vendor), partner: self.partner, ..Settings::default() }
     }
 }
 

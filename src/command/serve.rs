@@ -5,6 +5,7 @@ use crate::auth::Gate;
 use crate::boot::{self, Booted};
 use crate::config::Config;
 use crate::db::Clock;
+use crate::ledger::{self, Denials};
 use crate::{app, worker};
 use actix_web::web;
 use std::net::TcpListener;
@@ -35,13 +36,23 @@ pub async fn serve(config: Config) -> Outcome {
 pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) -> Outcome {
     let state = booted.state.clone();
     let gate = web::Data::new(Gate::open(state.clone()).await?);
-    let server = app::serve(gate.clone(), listeners.api)?;
+    let denials = web::Data::new(Denials::default());
+    let server = app::serve(gate.clone(), denials.clone(), listeners.api)?;
     let ops = app::serve_ops(gate.clone(), listeners.ops)?;
     let (handle, ops_handle) = (server.handle(), ops.handle());
     let (server, ops) = (tokio::spawn(server), tokio::spawn(ops));
     let fresh = tokio::spawn({
         let gate = gate.clone();
         async move { gate.keep_fresh().await }
+    });
+    let witness = tokio::spawn({
+        let (state, denials) = (state.clone(), denials.clone());
+        async move {
+            loop {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                ledger::write_denials(&state.db, &denials).await;
+            }
+        }
     });
     let working = state.config.worker.enabled.then(|| {
         let state = state.clone();
@@ -59,6 +70,8 @@ pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) 
         let _ = working.await;
     }
     fresh.abort();
+    witness.abort();
+    ledger::write_denials(&state.db, &denials).await;
     let _ = (server.await, ops.await);
     state.db.close();
     let cluster = booted.cluster;

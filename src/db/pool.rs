@@ -9,9 +9,11 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Where "now" comes from: the database in life, a hand on the dial in tests and in the demo's past.
 #[derive(Clone, Default)]
@@ -73,10 +75,34 @@ impl Place {
     }
 }
 
-/// Connects with the given parameters. The connection task ends when the connection is dropped.
+/// The authorities of the machine (and of `SSL_CERT_FILE`), read once.
+static AUTHORITIES: LazyLock<Result<MakeRustlsConnect, String>> = LazyLock::new(|| {
+    let (tls, faults) = MakeRustlsConnect::with_native_certs().map_err(|faults| format!("no certificate authorities: {faults:?}"))?;
+    for fault in faults {
+        tracing::warn!(%fault, "a certificate authority was passed over");
+    }
+    Ok(tls)
+});
+
+/// Connects with the given parameters. The connection task ends when the connection is dropped. `sslmode=require` encrypts and,
+/// unlike libpq's, always verifies the server's certificate; otherwise the connection is plain.
 pub(super) async fn connect(parameters: &tokio_postgres::Config) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = parameters.connect(tokio_postgres::NoTls).await.map_err(|e| diesel::ConnectionError::BadConnection(e.to_string()))?;
+    let bad = |cause: String| diesel::ConnectionError::BadConnection(cause);
+    if parameters.get_ssl_mode() == SslMode::Require {
+        let tls = AUTHORITIES.as_ref().map_err(|cause| bad(cause.clone()))?.clone();
+        let (client, connection) = parameters.connect(tls).await.map_err(|e| bad(told(&e)))?;
+        return AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+    }
+    let (client, connection) = parameters.connect(tokio_postgres::NoTls).await.map_err(|e| bad(told(&e)))?;
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}
+
+/// An error with what caused it: the client's own words end before the reason.
+fn told(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 struct Inner {

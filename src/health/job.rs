@@ -7,17 +7,42 @@ use crate::db::Tx;
 use crate::directory::calendar;
 use crate::kernel::error::Fault;
 use chrono::NaiveDate;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// Scores customers again in both views; all of the partner's when none is named.
-pub async fn run_rescore(tx: &Tx<WorkerScope>, customers: &[Uuid]) -> Result<(), Fault> {
-    let list = if customers.is_empty() { None } else { Some(customers.to_vec()) };
-    rescore(tx, list, &[SHARED, VENDOR]).await
+/// What several jobs ask to be scored again, each customer once.
+#[derive(Debug, Default)]
+pub struct Rescoring {
+    everyone: bool,
+    both: BTreeSet<Uuid>,
+    vendor: BTreeSet<Uuid>,
 }
 
-/// Scores customers again in the vendor's view alone: what only the vendor was told moves nothing the partner sees.
-pub async fn run_rescore_full(tx: &Tx<WorkerScope>, customers: &[Uuid]) -> Result<(), Fault> {
-    rescore(tx, Some(customers.to_vec()), &[VENDOR]).await
+impl Rescoring {
+    /// Customers in both views; all of the partner's when none is named.
+    pub fn both_views(&mut self, customers: &[Uuid]) {
+        self.everyone |= customers.is_empty();
+        self.both.extend(customers);
+    }
+
+    /// Customers in the vendor's view alone: what only the vendor was told moves nothing the partner sees.
+    pub fn vendor_view(&mut self, customers: &[Uuid]) {
+        self.vendor.extend(customers);
+    }
+
+    /// Scores them.
+    pub async fn run(mut self, tx: &Tx<WorkerScope>) -> Result<(), Fault> {
+        if self.everyone {
+            return rescore(tx, None, &[SHARED, VENDOR]).await;
+        }
+        self.vendor.retain(|customer| !self.both.contains(customer));
+        for (customers, views) in [(self.both, &[SHARED, VENDOR][..]), (self.vendor, &[VENDOR][..])] {
+            if !customers.is_empty() {
+                rescore(tx, Some(customers.into_iter().collect()), views).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Keeps reports about the partner's customers out until the transaction ends, so that a close and the scores after it fit.

@@ -15,6 +15,7 @@ use actix_web::{HttpResponse, get};
 use chrono::{Duration, NaiveDate};
 use deserr::Deserr;
 use serde::Serialize;
+use std::collections::HashSet;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -143,6 +144,12 @@ struct ChannelView {
     kind: PartnerKind,
     /// The partner above it, where you see that one.
     parent_id: Option<PartnerId>,
+    /// The day its own figures are scored for, in the vendor's calendar.
+    #[schema(value_type = String, format = Date)]
+    scored_for: NaiveDate,
+    /// The oldest such day among those rolled up.
+    #[schema(value_type = String, format = Date)]
+    rolled_up_for: NaiveDate,
     /// Its own customers.
     own: Figures,
     /// Its own and those of everybody below it that you see.
@@ -201,15 +208,16 @@ async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<Htt
             let vendor = directory::calendar(tx).await?;
             let on = vendor.zone.day_of(tx.now());
             let compared_with = on - Duration::days(COMPARED_DAYS);
-            let (partners, cells, closes) = futures_util::try_join!(directory::all_visible_partners(tx), store::cells(tx, audience), store::closes(tx, audience, compared_with))?;
-            let closed: Vec<PartnerId> = closes.keys().copied().collect();
-            let rows: Vec<(Channel, bool)> = roll_up(partners, &cells, &closes).into_iter().map(|c| (closed.contains(&c.partner.id), c)).map(|(was, c)| (c, was)).collect();
+            let (partners, cells, closes, days) =
+                futures_util::try_join!(directory::all_visible_partners(tx), store::cells(tx, audience), store::closes(tx, audience, compared_with), store::scoring_days(tx))?;
+            let rows: Vec<(Channel, bool)> =
+                roll_up(partners, &cells, &closes, &days, on).into_iter().map(|c| (closes.contains_key(&c.partner.id), c)).map(|(was, c)| (c, was)).collect();
             Ok((vendor, on, compared_with, rows))
         })
         .await?;
     let mut total = Cell::default();
     rows.iter().for_each(|(channel, _)| total += channel.own);
-    let seen: Vec<PartnerId> = rows.iter().map(|(channel, _)| channel.partner.id).collect();
+    let seen: HashSet<PartnerId> = rows.iter().map(|(channel, _)| channel.partner.id).collect();
     let following: Vec<(Channel, bool)> = rows.into_iter().filter(|(c, _)| window.after.is_none_or(|after| c.partner.id.uuid() > after)).take(window.limit as usize + 1).collect();
     let page = Page::cut(following, &window, |(channel, _)| channel.partner.id.uuid());
     let next_cursor = asked.next(keys, &page)?;
@@ -219,7 +227,7 @@ async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<Htt
     Ok(asked.answer(&answer, next.as_deref()))
 }
 
-fn view(c: Channel, closed: bool, seen: &[PartnerId]) -> ChannelView {
+fn view(c: Channel, closed: bool, seen: &HashSet<PartnerId>) -> ChannelView {
     let change = (closed || c.before != Cell::default()).then(|| Change {
         customers: c.rolled_up.customers() - c.before.customers(),
         at_risk: c.rolled_up.at_risk - c.before.at_risk,
@@ -235,6 +243,8 @@ fn view(c: Channel, closed: bool, seen: &[PartnerId]) -> ChannelView {
         own: Figures::from(&c.own),
         rolled_up: Figures::from(&c.rolled_up),
         change,
+        scored_for: c.scored_for,
+        rolled_up_for: c.rolled_up_for,
     }
 }
 

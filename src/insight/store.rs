@@ -99,6 +99,26 @@ pub async fn cells<S: Tenant>(tx: &Tx<S>, audience: &'static str) -> Result<Hash
     Ok(read(rows))
 }
 
+/// The day each visible partner is scored for; one whose day was never turned is absent.
+pub async fn scoring_days<S: Tenant>(tx: &Tx<S>) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        partner_id: Uuid,
+        #[diesel(sql_type = Date)]
+        day: NaiveDate,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT partner_id, day FROM todoku.scoring_day WHERE vendor_id = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({}))")
+                .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
+                .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (PartnerId::of(row.partner_id), row.day)).collect())
+}
+
 /// The close of each visible partner of a day.
 pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, day: NaiveDate) -> Result<HashMap<PartnerId, Cell>, Fault> {
     let rows = tx

@@ -1,16 +1,24 @@
 //! The one way a handler writes: claim the key, do the deed, audit it, remember the answer, commit. A handler cannot forget
-//! any of it, because it only supplies the deed.
+//! any of it, because it only supplies the deed. And the watch over what is refused.
 
 use super::answer::Answer;
+use super::denial::Denials;
 use super::store::{self, Actor, Claim, ClaimFault, Slot};
-use crate::auth::{Action, Body, Call, Query, Tenant};
+use crate::auth::{Action, Body, Call, Called, Query, Tenant};
 use crate::db::Tx;
+use crate::http::trace::Trace;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::hash::sha256;
 use crate::kernel::id::TypeId;
+use crate::telemetry;
+use actix_web::HttpMessage;
 use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
+use actix_web::middleware::Next;
+use actix_web::web::Data;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -19,6 +27,22 @@ const TRUTH_TRIES: u32 = 8;
 /// A write transaction is cut after this long: what is older than a minute is settled (DECISIONS 5).
 const LIMIT: Duration = Duration::from_secs(30);
 const TRUTH_PAUSE: Duration = Duration::from_millis(250);
+
+/// The middleware that notes what known callers are refused.
+pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let denials = request.app_data::<Data<Denials>>().cloned();
+    let response = next.call(request).await?;
+    let code = response.response().error().and_then(|error| error.as_error::<Fault>()).map(|fault| fault.code).filter(|code| Denials::concerns(*code));
+    if let (Some(code), Some(denials)) = (code, denials) {
+        let extensions = response.request().extensions();
+        if let (Some(called), Some(trace)) = (extensions.get::<Called>(), extensions.get::<Trace>())
+            && !denials.note(&called.caller, called.operation, code, trace.0)
+        {
+            telemetry::problem("refusal-not-kept");
+        }
+    }
+    Ok(response)
+}
 
 /// Runs `deed` in one transaction with its audit entries and its remembered answer.
 pub async fn write<A, P, Q, B>(call: &Call<A, P, Q, B>, deed: impl AsyncFnOnce(&Tx<A::Scope>) -> Result<Answer, Fault>) -> Result<HttpResponse, Fault>

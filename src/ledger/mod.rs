@@ -3,12 +3,16 @@
 
 mod answer;
 mod api;
+mod denial;
 mod event;
+mod flow;
 mod job;
 mod store;
 
 pub use answer::Answer;
-pub use api::write;
+pub use api::{watch, write};
+pub use denial::Denials;
 pub use event::Event;
+pub use flow::write_denials;
 pub use job::{Job, JobKind};
-pub use store::{Claimed, claim_jobs, enqueue, fail_job, finish_job, forget_expired, record_events, stamp_events, turn_day_once};
+pub use store::{Claimed, claim_jobs, enqueue, fail_jobs, finish_jobs, forget_expired, record_events, stamp_events, turn_day_once};

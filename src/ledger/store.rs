@@ -1,9 +1,10 @@
 //! The ledger's rows.
 
 use super::answer::{Answer, Stored};
+use super::denial::Denial;
 use super::event::Event;
 use super::job::Job;
-use crate::auth::{ScheduleScope, SystemScope, Tenant};
+use crate::auth::{ScheduleScope, SystemScope, Tenant, WitnessScope};
 use crate::db::{Scope, Tx, sql};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
@@ -12,7 +13,7 @@ use crate::kernel::time::Moment;
 use crate::state::{Keys, Purpose};
 use chrono::{Duration, NaiveDate};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, Binary, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 /// How long an answer is remembered.
@@ -207,6 +208,27 @@ pub async fn record_events<S: Tenant>(tx: &Tx<S>, caller: Uuid, events: &[Event]
     .map(drop)
 }
 
+/// Writes down what one tenant's callers were refused.
+pub async fn record_denials(tx: &Tx<WitnessScope>, denials: &[Denial]) -> Result<(), Fault> {
+    let each = |of: fn(&Denial) -> Uuid| denials.iter().map(of).collect::<Vec<_>>();
+    tx.run(
+        sql("INSERT INTO todoku.audit_entry (vendor_id, caller_id, id, partner_id, at, actor_id, operation, outcome, request_id, times)
+             SELECT {}, caller, id, {}, {}, actor, operation, outcome, request, times FROM unnest({}, {}, {}, {}, {}, {}, {}) AS u(caller, id, actor, operation, outcome, request, times)")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Nullable<SqlUuid>, _>(tx.scope().partner())
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Array<SqlUuid>, _>(each(|d| d.caller.caller_id()))
+        .bind::<Array<SqlUuid>, _>(denials.iter().map(|_| tx.new_id::<AuditId>().uuid()).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(each(|d| d.caller.principal().uuid()))
+        .bind::<Array<Text>, _>(denials.iter().map(|d| d.operation).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(denials.iter().map(|d| d.code.slug()).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(each(|d| d.request.uuid()))
+        .bind::<Array<Integer>, _>(denials.iter().map(|d| d.times).collect::<Vec<_>>()),
+    )
+    .await
+    .map(drop)
+}
+
 /// Enqueues jobs; a day's job that exists is left alone.
 pub async fn enqueue<S: Tenant>(tx: &Tx<S>, jobs: &[Job]) -> Result<(), Fault> {
     if jobs.is_empty() {
@@ -257,47 +279,62 @@ pub struct Claimed {
     /// The day it is for.
     #[diesel(sql_type = Nullable<Date>)]
     pub day: Option<NaiveDate>,
+    /// When it fell due.
+    #[diesel(sql_type = Timestamptz)]
+    pub run_at: Moment,
     /// How often it was tried before.
     #[diesel(sql_type = Integer)]
     pub attempt: i32,
 }
 
-/// Takes leases on due jobs: at most one per partner, oldest first, so that no partner starves another.
-pub async fn claim_jobs(tx: &Tx<SystemScope>, limit: i32, lease: Duration) -> Result<Vec<Claimed>, Fault> {
+/// The due jobs that one claim looks at, oldest first: what a claim costs does not grow with the backlog.
+const LOOKED_AT: i64 = 500;
+/// The things one bundle may work on, beside those of its first job: so that it ends well within its lease.
+const BUNDLED: i64 = 5_000;
+
+/// Takes leases on due jobs of the partner that has waited longest: a bundle, so that what many small jobs ask is done once.
+/// A job that failed before comes alone.
+pub async fn claim_jobs(tx: &Tx<SystemScope>, lease: Duration) -> Result<Vec<Claimed>, Fault> {
     tx.rows(
-        sql("UPDATE ops.job j SET lease_until = {}, attempt = j.attempt + 1 FROM (
-               SELECT id FROM (
-                 SELECT id, run_at, row_number() OVER (PARTITION BY vendor_id, partner_id ORDER BY run_at, id) AS turn
-                 FROM ops.job WHERE run_at <= {} AND (lease_until IS NULL OR lease_until < {})
-                   AND NOT EXISTS (SELECT 1 FROM ops.job b WHERE b.vendor_id = job.vendor_id AND b.partner_id = job.partner_id AND b.lease_until >= {})
-               ) due JOIN LATERAL (SELECT 1 FROM ops.job l WHERE l.id = due.id AND (l.lease_until IS NULL OR l.lease_until < {}) FOR UPDATE SKIP LOCKED) locked ON true
-               WHERE turn = 1 ORDER BY run_at, id LIMIT {}) picked
-             WHERE j.id = picked.id RETURNING j.id, j.vendor_id, j.partner_id, j.kind, j.subjects, j.day, j.attempt - 1 AS attempt")
-        .bind::<Timestamptz, _>(tx.now() + lease)
+        sql("WITH due AS MATERIALIZED (
+               SELECT id, vendor_id, partner_id, run_at, attempt, cardinality(subjects) AS size FROM ops.job
+               WHERE run_at <= {} AND (lease_until IS NULL OR lease_until < {})
+                 AND NOT EXISTS (SELECT 1 FROM ops.job b WHERE b.vendor_id = job.vendor_id AND b.partner_id = job.partner_id AND b.lease_until >= {})
+               ORDER BY run_at, id LIMIT {} FOR UPDATE SKIP LOCKED),
+             queue AS (
+               SELECT id, run_at, attempt, row_number() OVER own AS turn, first_value(id) OVER own AS first, first_value(attempt) OVER own AS tried, sum(size) OVER own AS size
+               FROM due WINDOW own AS (PARTITION BY vendor_id, partner_id ORDER BY run_at, id)),
+             served AS (SELECT id FROM queue WHERE turn = 1 ORDER BY run_at, id LIMIT 1),
+             picked AS (SELECT q.id FROM queue q JOIN served s ON s.id = q.first WHERE q.turn = 1 OR (q.tried = 0 AND q.attempt = 0 AND q.size <= {}))
+             UPDATE ops.job j SET lease_until = {}, attempt = j.attempt + 1 FROM picked
+             WHERE j.id = picked.id RETURNING j.id, j.vendor_id, j.partner_id, j.kind, j.subjects, j.day, j.run_at, j.attempt - 1 AS attempt")
         .bind::<Timestamptz, _>(tx.now())
         .bind::<Timestamptz, _>(tx.now())
         .bind::<Timestamptz, _>(tx.now())
-        .bind::<Timestamptz, _>(tx.now())
-        .bind::<Integer, _>(limit),
+        .bind::<BigInt, _>(LOOKED_AT)
+        .bind::<BigInt, _>(BUNDLED)
+        .bind::<Timestamptz, _>(tx.now() + lease),
     )
     .await
 }
 
-/// Takes a finished job away, in the transaction of its effect: a job whose effect is committed never runs again. Says whether
-/// the job was still ours; if not, the transaction must be undone.
-pub async fn finish_job<S: Scope>(tx: &Tx<S>, job: &Claimed) -> Result<bool, Fault> {
-    let statement = sql("DELETE FROM ops.job WHERE id = {} AND attempt = {}").bind::<SqlUuid, _>(job.id).bind::<Integer, _>(job.attempt + 1);
-    Ok(tx.run(statement).await? == 1)
+/// Takes finished jobs away, in the transaction of their effect: a job whose effect is committed never runs again. Says whether
+/// all were still ours; if not, the transaction must be undone.
+pub async fn finish_jobs<S: Scope>(tx: &Tx<S>, jobs: &[Claimed]) -> Result<bool, Fault> {
+    let statement = sql("DELETE FROM ops.job j USING unnest({}, {}) AS u(id, attempt) WHERE j.id = u.id AND j.attempt = u.attempt + 1")
+        .bind::<Array<SqlUuid>, _>(jobs.iter().map(|job| job.id).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(jobs.iter().map(|job| job.attempt).collect::<Vec<_>>());
+    Ok(tx.run(statement).await? == jobs.len())
 }
 
-/// Puts a failed job back, to be tried later.
-pub async fn fail_job(tx: &Tx<SystemScope>, job: &Claimed, failure: &str, again: Moment) -> Result<(), Fault> {
+/// Puts failed jobs back, to be tried later, each alone.
+pub async fn fail_jobs(tx: &Tx<SystemScope>, jobs: &[Claimed], failure: &str, again: Moment) -> Result<(), Fault> {
     tx.run(
-        sql("UPDATE ops.job SET lease_until = NULL, run_at = {}, failure = {} WHERE id = {} AND attempt = {}")
+        sql("UPDATE ops.job j SET lease_until = NULL, run_at = {}, failure = {} FROM unnest({}, {}) AS u(id, attempt) WHERE j.id = u.id AND j.attempt = u.attempt + 1")
             .bind::<Timestamptz, _>(again)
             .bind::<Text, _>(failure.chars().take(500).collect::<String>())
-            .bind::<SqlUuid, _>(job.id)
-            .bind::<Integer, _>(job.attempt + 1),
+            .bind::<Array<SqlUuid>, _>(jobs.iter().map(|job| job.id).collect::<Vec<_>>())
+            .bind::<Array<Integer>, _>(jobs.iter().map(|job| job.attempt).collect::<Vec<_>>()),
     )
     .await
     .map(drop)

@@ -13,6 +13,7 @@ use todoku::auth::Gate;
 use todoku::db::private::{Cluster, Options};
 use todoku::db::{Clock, Db, Place, migrate};
 use todoku::directory::NewVendor;
+use todoku::ledger::{self, Denials};
 use todoku::state::{Keys, State};
 use todoku::{app, command, config, worker};
 use tokio::sync::OnceCell;
@@ -83,6 +84,7 @@ pub async fn sql(database: &str, script: &str) -> Vec<Vec<Option<String>>> {
 pub struct App {
     pub state: Arc<State>,
     pub gate: web::Data<Gate>,
+    pub denials: web::Data<Denials>,
     pub clock: Clock,
     pub database: String,
     pub base: String,
@@ -168,9 +170,10 @@ impl App {
         let gate = web::Data::new(Gate::open(state.clone()).await.unwrap());
         let fresh = gate.clone();
         tokio::spawn(async move { fresh.keep_fresh().await });
-        tokio::spawn(app::serve(gate.clone(), listener).unwrap());
+        let denials = web::Data::new(Denials::default());
+        tokio::spawn(app::serve(gate.clone(), denials.clone(), listener).unwrap());
         let database = place.base.get_dbname().unwrap().to_owned();
-        Self { state, gate, clock, database, base, client: reqwest::Client::builder().no_proxy().build().unwrap() }
+        Self { state, gate, denials, clock, database, base, client: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
     /// Founds a vendor and signs its administrator in.
@@ -226,6 +229,11 @@ impl App {
     pub async fn settle(&self) {
         worker::tick(&self.state).await.unwrap();
         worker::run_due(&self.state).await.unwrap();
+    }
+
+    /// Writes down what was refused, as serve does each second.
+    pub async fn write_denials(&self) {
+        ledger::write_denials(&self.state.db, &self.denials).await;
     }
 
     /// Asks the superuser.

@@ -84,10 +84,12 @@ fn keep(booted: &Booted, guide: &Guide) -> Result<(), Box<dyn std::error::Error>
 async fn load(booted: &Booted) -> Result<Guide, Fault> {
     let today = chrono::Utc::now();
     let clock = Clock::at(today - chrono::Duration::days(year::DAYS));
-    let config = booted.state.config.clone();
+    let mut config = booted.state.config.clone();
     // A load that is cut short is begun anew, so nothing in it needs to wait for the disk.
     let mut place = booted.place.clone();
-    place.base.options("-c synchronous_commit=off");
+    place.base.options("-c synchronous_commit=off -c plan_cache_mode=force_generic_plan");
+    // Nothing else runs yet: as many of its partners side by side as the machine carries.
+    config.database.pool_worker = config.database.pool_worker.max(5);
     let db = Db::new(&place, &config.database, clock)?;
     let master = boot::master_of(booted).ok_or_else(|| Fault::internal("no master secret"))?;
     let past = Arc::new(State { keys: Keys::derive(&master)?, db, config, wake: tokio::sync::Notify::new() });

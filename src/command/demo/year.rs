@@ -17,6 +17,7 @@ use crate::kernel::time::{Moment, Zone};
 use crate::state::State;
 use crate::worker;
 use chrono::{Duration, NaiveDate};
+use futures_util::stream::{self, TryStreamExt};
 use std::collections::HashMap;
 use std::io::Write;
 use std::str::FromStr;
@@ -98,9 +99,8 @@ impl Stage<'_> {
     }
 
     async fn day(&self, day: i64) -> Result<(), Fault> {
-        for role in &CAST {
-            self.partner_day(role, day).await?;
-        }
+        let places = self.state.config.database.pool_staff;
+        stream::iter(CAST.iter().map(Ok)).try_for_each_concurrent(places, |role| self.partner_day(role, day)).await?;
         self.telemetry(day).await
     }
 

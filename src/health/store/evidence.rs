@@ -81,7 +81,7 @@ pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, s
             sql("SELECT DISTINCT ON (customer_id, measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day FROM (
                    SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, (o.observed_at AT TIME ZONE {})::date AS day, o.observed_at, o.arrival
                    FROM todoku.observation o
-                   WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.observed_at >= {}
+                   WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {}
                      AND (o.report_id IS NULL OR EXISTS (SELECT 1 FROM todoku.status_report_head h
                        WHERE h.vendor_id = o.vendor_id AND h.partner_id = o.partner_id AND h.customer_id = o.customer_id AND h.report_id = o.report_id))) said
                  ORDER BY customer_id, measure_id, evidence, audience, day, observed_at DESC, arrival DESC")
@@ -89,7 +89,9 @@ pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, s
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner)
             .bind::<Array<SqlUuid>, _>(customers)
-            .bind::<Timestamptz, _>(since),
+            .bind::<Timestamptz, _>(since)
+            // Nothing is dated this far ahead; the months made ahead are not looked at.
+            .bind::<Timestamptz, _>(tx.now() + chrono::Duration::days(1)),
         )
         .await?;
     let mut found: HashMap<Uuid, Vec<(Evidence, bool)>> = HashMap::new();
