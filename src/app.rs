@@ -86,7 +86,7 @@ pub fn document(base: &str) -> Document {
     let flow = Flow::ClientCredentials(ClientCredentials::new(format!("{base}/oauth/token"), scopes));
     components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
     components.add_security_scheme("client_basic", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Basic).build()));
-    spec::finish(&mut document, mark);
+    spec::finish(&mut document, base, mark);
     let routes = templates(&document);
     // Through a value, whose members are sorted: extensions are kept in a hash map, and the same code must give the same bytes.
     let json = serde_json::to_value(&document).and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_default();

@@ -1,17 +1,17 @@
 //! Finishing the API document: what every operation shares is added here from the catalogue of problems, so that handlers
 //! name only what is theirs. Ids carry `x-ref`, the mark the isolation matrix is generated from.
 
-use crate::http::problem;
+use crate::http::problem::{self, ProblemField};
 use crate::kernel::code::Code;
 use crate::kernel::id::{
     AgreementId, AuditId, CustomerId, EventId, JobId, MeasureId, ObservationId, PartnerId, PrincipalId, ReportId, RequestId, ScorecardId, SubscriptionId, TypeId, VendorId,
 };
 use crate::kernel::money::Currency;
-use crate::kernel::text::{Comment, CorporateNumber, ExternalId, Key, Label, Name};
+use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Name};
 use std::borrow::Cow;
-use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
 macro_rules! id_schemas {
@@ -77,11 +77,48 @@ pub struct Mark {
     pub if_match: bool,
 }
 
-/// Completes every operation with its mark and the problems it can answer with. `mark` knows an operation by its id.
-pub fn finish(document: &mut OpenApi, mark: impl Fn(&str) -> Option<Mark>) {
+/// Requests and answers of the operations, by operation id: recorded from a running server by the suite, which keeps them true.
+const EXAMPLES: &str = include_str!("../../openapi/examples.json");
+
+/// Puts an operation's recorded request and answer where the document describes them.
+fn illustrate(operation: &mut Operation, example: &serde_json::Value) {
+    let Some(status) = example["status"].as_u64() else { return };
+    let show = |contents: &mut dyn Iterator<Item = &mut RefOr<Content>>, example: &serde_json::Value| {
+        for content in contents {
+            if let (RefOr::T(content), false) = (content, example.is_null()) {
+                content.example = Some(example.clone());
+            }
+        }
+    };
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        show(&mut body.content.values_mut(), &example["request"]);
+    }
+    if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(&status.to_string()) {
+        show(&mut response.content.values_mut(), &example["response"]);
+    }
+}
+
+/// What a problem looks like.
+fn problem_example(code: Code, base: &str) -> serde_json::Value {
+    let mut example = serde_json::json!({
+        "type": format!("{base}/problems/{}", code.slug()), "title": code.title(), "title_ja": code.title_ja(), "status": problem::status(code).as_u16(),
+        "code": code.slug(), "request_id": "req_01kakw0e00e008000000000001"
+    });
+    if matches!(code, Code::ValidationFailed | Code::InvalidParameter) {
+        let (pointer, broken) = if code == Code::InvalidParameter { ("limit", Broken::OutOfRange) } else { ("/external_id", Broken::Required) };
+        example["errors"] = serde_json::json!([ProblemField::new(pointer.to_owned(), broken)]);
+    }
+    example
+}
+
+/// Completes every operation with its mark, the problems it can answer with, and its examples. `mark` knows an operation by its
+/// id; `base` is where problems are explained.
+pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<Mark>) {
+    let examples: serde_json::Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten() {
             let Some(id) = operation.operation_id.clone() else { continue };
+            illustrate(operation, &examples[&id]);
             let Some(mark) = mark(&id) else { continue };
             let extensions = operation.extensions.get_or_insert_default();
             extensions.insert("x-scope".into(), mark.scope.map_or(serde_json::Value::Null, Into::into));
@@ -138,7 +175,9 @@ pub fn finish(document: &mut OpenApi, mark: impl Fn(&str) -> Option<Mark>) {
             }
             for (status, codes) in codes {
                 let slugs: Vec<&str> = codes.iter().map(|code| code.slug()).collect();
-                let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).build();
+                let first = codes.iter().find(|code| **code == Code::ValidationFailed).or(codes.first());
+                let example = first.map(|code| problem_example(*code, base));
+                let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).example(example).build();
                 let response = ResponseBuilder::new().description(slugs.join(", ")).content("application/problem+json", content).build();
                 operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
             }

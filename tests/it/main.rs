@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod denials;
+mod examples;
 mod harness;
 mod idempotency;
 mod input;

@@ -1,0 +1,172 @@
+//! The examples of the API document are answers this server gave: a tour through every operation, compared with
+//! `openapi/examples.json` (`bin/test --bless` writes it anew). What differs from run to run - ids, secrets, addresses - is
+//! replaced by samples of the same form.
+
+use crate::harness::App;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::path::Path;
+
+struct Tour {
+    app: App,
+    staff: String,
+    portal: String,
+    ids: HashMap<String, String>,
+    told: Map<String, Value>,
+}
+
+impl Tour {
+    /// Makes a call as the vendor or as the partner, and keeps it as the operation's example.
+    async fn call(&mut self, operation: &str, staff: bool, method: &str, path: &str, body: Option<Value>) -> Value {
+        let bearer = format!("Bearer {}", if staff { &self.staff } else { &self.portal });
+        let media = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let headers = [("authorization", bearer.as_str()), ("content-type", media), ("if-match", "*")];
+        let answer = self.app.send(method, path, &headers, body.as_ref().map(|body| serde_json::to_vec(body).unwrap())).await;
+        assert!(answer.status.is_success(), "{operation}: {} {}", answer.status, String::from_utf8_lossy(&answer.bytes));
+        self.keep(operation, body, answer.status.as_u16(), answer.json())
+    }
+
+    fn keep(&mut self, operation: &str, body: Option<Value>, status: u16, answer: Value) -> Value {
+        let mut example = Map::new();
+        if let Some(body) = body {
+            example.insert("request".into(), self.sample("", body));
+        }
+        example.insert("status".into(), status.into());
+        if !answer.is_null() {
+            example.insert("response".into(), self.sample("", answer.clone()));
+        }
+        self.told.insert(operation.into(), example.into());
+        answer
+    }
+
+    /// The same value with samples in the place of what differs from run to run.
+    fn sample(&mut self, member: &str, value: Value) -> Value {
+        match value {
+            Value::Object(members) => members.into_iter().map(|(name, inner)| (name.clone(), self.sample(&name, inner))).collect(),
+            // One or two are enough to show the form.
+            Value::Array(items) => items.into_iter().take(if member == "measures" { 9 } else { 2 }).map(|inner| self.sample(member, inner)).collect(),
+            Value::String(text) => match member {
+                "access_token" => "eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl".into(),
+                "client_secret" => "tdklc_0000000000000000_0000000000000000000000000000000000000000000example".into(),
+                "kid" | "x" => "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into(),
+                "next_cursor" => "c2VhbGVk".into(),
+                _ => self.ids.get(&text).cloned().unwrap_or_else(|| self.same_form(text)).into(),
+            },
+            other => other,
+        }
+    }
+
+    fn same_form(&mut self, text: String) -> String {
+        let base = &self.app.base;
+        if text.contains(base.as_str()) {
+            return text.replace(base.as_str(), "https://todoku.example");
+        }
+        let is_id = text.split_once('_').is_some_and(|(prefix, rest)| prefix.len() == 3 && rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        if !is_id {
+            return text;
+        }
+        let sample = format!("{}_01kakw0e00e008000000000{:03}", &text[..3], self.ids.len() + 1);
+        self.ids.insert(text, sample.clone());
+        sample
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_document_are_true() {
+    let app = App::start().await;
+    let (founded, staff) = app.found("株式会社カンリ").await;
+    let mut tour = Tour { app, staff, portal: String::new(), ids: HashMap::new(), told: Map::new() };
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+
+    for (operation, path) in
+        [("jwks", "/.well-known/jwks.json"), ("authorization_server_metadata", "/.well-known/oauth-authorization-server"), ("explain_problem", "/problems/validation-failed")]
+    {
+        let answer = tour.app.send("GET", path, &[], None).await;
+        tour.keep(operation, None, answer.status.as_u16(), answer.json());
+    }
+    let (client, secret) = (founded.client.to_string(), founded.secret.clone());
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let basic = format!("Basic {}", base64(&format!("{client}:{secret}")));
+    let answer = tour.app.send("POST", "/oauth/token", &[form[0], ("authorization", &basic)], Some(b"grant_type=client_credentials".to_vec())).await;
+    tour.keep("issue_token", Some(json!({ "grant_type": "client_credentials" })), answer.status.as_u16(), answer.json());
+
+    tour.call("list_measures", true, "GET", "/v1/measures", None).await;
+    let measure = json!({ "key": "training_done", "name_en": "Training done", "name_ja": "研修の進み", "unit": "%", "nature": "figure", "half_life_days": 45,
+        "curve": { "kind": "linear_clamped", "zero": 0, "full": 100 } });
+    tour.call("create_measure", true, "POST", "/v1/measures", Some(measure)).await;
+    let partner = json!({ "external_id": "R-01", "name": "株式会社ひかり販売", "kind": "reseller", "parent_sees": "customers", "tier": "gold" });
+    let partner = text(&tour.call("create_partner", true, "POST", "/v1/partners", Some(partner)).await["id"]);
+    tour.call("list_partners", true, "GET", "/v1/partners?limit=2", None).await;
+    tour.call("get_partner", true, "GET", &format!("/v1/partners/{partner}"), None).await;
+    tour.call("update_partner", true, "PATCH", &format!("/v1/partners/{partner}"), Some(json!({ "tier": "platinum" }))).await;
+    let client = json!({ "name": "portal" });
+    let client = tour.call("create_client", true, "POST", &format!("/v1/partners/{partner}/clients"), Some(client)).await;
+    tour.portal = tour.app.token(&text(&client["id"]), client["client_secret"].as_str().unwrap()).await;
+    tour.call("list_clients", true, "GET", &format!("/v1/partners/{partner}/clients"), None).await;
+
+    let customer =
+        json!({ "external_id": "K-0042", "name": "株式会社青葉製作所", "corporate_number": "1180301018771", "touch_model": "high", "segment": "製造業", "region": "東北" });
+    let customer = text(&tour.call("upsert_customer", false, "POST", "/v1/customers", Some(customer)).await["id"]);
+    tour.call("list_customers", false, "GET", "/v1/customers?limit=2", None).await;
+    tour.call("get_customer", false, "GET", &format!("/v1/customers/{customer}"), None).await;
+    tour.call("update_customer", false, "PATCH", &format!("/v1/customers/{customer}"), Some(json!({ "state": "active" }))).await;
+    let subscription = json!({ "external_id": "S-7", "customer_external_id": "K-0042", "product": "Kanri Cloud", "seats": 20, "amount_minor": 100_000, "currency": "JPY",
+        "period_months": 1, "starts_on": "2026-04-01", "renews_on": "2027-04-01", "vendor_ref": "KC-9" });
+    tour.call("upsert_subscription", false, "POST", "/v1/subscriptions", Some(subscription)).await;
+    tour.call("list_subscriptions", false, "GET", "/v1/subscriptions?limit=2", None).await;
+    let report = json!({ "customer_external_id": "K-0042", "period_start": "2026-10-21", "period_end": "2026-11-20", "declared_band": "watch",
+        "comment": "工場長が交代。\n利用は横ばい。", "observations": [{ "measure": "adoption", "value": 72 }, { "measure": "csat", "value": 35 }] });
+    tour.call("submit_status_report", false, "POST", "/v1/status-reports", Some(report)).await;
+    let batch = json!({ "reports": [
+        { "customer_external_id": "K-0042", "external_id": "2026-W46", "period_end": "2026-11-15", "observations": [{ "measure": "sentiment", "value": 40 }] },
+        { "customer_external_id": "K-9999", "period_end": "2026-11-15", "declared_band": "healthy" }] });
+    tour.call("submit_status_report_batch", false, "POST", "/v1/status-reports/batch", Some(batch)).await;
+    tour.call("list_status_reports", false, "GET", "/v1/status-reports?limit=2", None).await;
+    let seen = json!({ "subscription_vendor_ref": "KC-9", "measure": "seats_used", "value": 40, "observed_at": "2026-11-21T00:00:00Z" });
+    tour.call("submit_observation", true, "POST", "/v1/observations", Some(seen)).await;
+    let batch = json!({ "observations": [{ "subscription_vendor_ref": "KC-9", "measure": "seats_used", "value": 42, "observed_at": "2026-11-22T00:00:00Z" }] });
+    tour.call("submit_observation_batch", true, "POST", "/v1/observations/batch", Some(batch)).await;
+    tour.app.settle().await;
+
+    tour.call("get_customer_health", false, "GET", &format!("/v1/customers/{customer}/health"), None).await;
+    tour.call("explain_customer_health", false, "GET", &format!("/v1/customers/{customer}/health/explanation"), None).await;
+    tour.call("list_channels", true, "GET", "/v1/insights/channels?limit=2", None).await;
+    tour.call("list_at_risk", true, "GET", "/v1/insights/at-risk?limit=2", None).await;
+    tour.call("set_currency_rate", true, "POST", "/v1/currency-rates", Some(json!({ "currency": "USD", "valid_from": "2026-11-01", "rate": "150.25" }))).await;
+    let cards = tour.call("list_scorecards", true, "GET", "/v1/scorecards", None).await;
+    let mut card = json!({ "name": "Churn 2027" });
+    for member in ["measures", "bands", "source_weights", "coverage_floor"] {
+        if let Some(value) = cards["data"][0].get(member) {
+            card[member] = value.clone();
+        }
+    }
+    let card = text(&tour.call("create_scorecard", true, "POST", "/v1/scorecards", Some(card)).await["id"]);
+    tour.call("activate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/activate"), None).await;
+    tour.call("revoke_client", true, "DELETE", &format!("/v1/partners/{partner}/clients/{}", text(&client["id"])), None).await;
+
+    let document: Value = serde_json::from_str(&todoku::app::document("https://todoku.example").json).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values().filter_map(|operation| operation["operationId"].as_str()) {
+            assert!(tour.told.contains_key(operation) || operation == "openapi_document", "{path}: the tour passes {operation} by");
+        }
+    }
+    let told = serde_json::to_string_pretty(&Value::Object(tour.told)).unwrap() + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/examples.json");
+    if std::env::var_os("TODOKU_BLESS").is_some() {
+        std::fs::write(&path, &told).unwrap();
+    }
+    similar_enough(&std::fs::read_to_string(&path).unwrap(), &told);
+}
+
+#[track_caller]
+fn similar_enough(kept: &str, told: &str) {
+    for (i, (kept, told)) in kept.lines().zip(told.lines()).enumerate() {
+        assert_eq!(kept, told, "openapi/examples.json, line {}", i + 1);
+    }
+    assert_eq!(kept.lines().count(), told.lines().count());
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
