@@ -14,6 +14,7 @@ use crate::state::{Keys, Purpose};
 use chrono::{Duration, NaiveDate};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// How long an answer is remembered.
@@ -340,19 +341,61 @@ pub async fn fail_jobs(tx: &Tx<SystemScope>, jobs: &[Claimed], failure: &str, ag
     .map(drop)
 }
 
-/// Stamps committed events with the next numbers of their vendor, dense and in order; one process at a time.
+/// Events that are stamped in one go.
+const STAMPED: i64 = 5_000;
+
+/// Stamps committed events with the next numbers of their vendor, dense and in order; one process at a time. In steps with lists,
+/// because over joined expressions of unknown size the planner compares every event with every other.
 pub async fn stamp_events(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
+    #[derive(QueryableByName)]
+    struct Fresh {
+        #[diesel(sql_type = SqlUuid)]
+        vendor_id: Uuid,
+        #[diesel(sql_type = SqlUuid)]
+        caller_id: Uuid,
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    #[derive(QueryableByName)]
+    struct Counter {
+        #[diesel(sql_type = SqlUuid)]
+        vendor_id: Uuid,
+        #[diesel(sql_type = BigInt)]
+        before: i64,
+    }
     tx.run(sql("SELECT pg_advisory_xact_lock(7231004)")).await?;
-    tx.run(sql("WITH fresh AS (
-               SELECT vendor_id, caller_id, id, row_number() OVER (PARTITION BY vendor_id ORDER BY at, id) AS n
-               FROM (SELECT vendor_id, caller_id, id, at FROM todoku.event WHERE seq IS NULL ORDER BY vendor_id, at, id LIMIT 5000) f),
-             counted AS (
-               INSERT INTO todoku.event_counter AS c (vendor_id, last_seq) SELECT vendor_id, max(n) FROM fresh GROUP BY vendor_id
-               ON CONFLICT (vendor_id) DO UPDATE SET last_seq = c.last_seq + excluded.last_seq RETURNING vendor_id, last_seq)
-             UPDATE todoku.event e SET seq = c.last_seq - m.most + f.n
-             FROM fresh f JOIN counted c USING (vendor_id) JOIN (SELECT vendor_id, max(n) AS most FROM fresh GROUP BY vendor_id) m USING (vendor_id)
-             WHERE e.vendor_id = f.vendor_id AND e.caller_id = f.caller_id AND e.id = f.id"))
-        .await
+    let fresh: Vec<Fresh> =
+        tx.rows(sql("SELECT vendor_id, caller_id, id FROM todoku.event WHERE seq IS NULL ORDER BY vendor_id, at, id LIMIT {}").bind::<BigInt, _>(STAMPED)).await?;
+    if fresh.is_empty() {
+        return Ok(0);
+    }
+    let vendors: Vec<Uuid> = fresh.iter().map(|event| event.vendor_id).collect();
+    let counters: Vec<Counter> = tx
+        .rows(
+            sql("INSERT INTO todoku.event_counter AS c (vendor_id, last_seq) SELECT vendor, count(*) FROM unnest({}) AS u(vendor) GROUP BY vendor ORDER BY vendor
+                 ON CONFLICT (vendor_id) DO UPDATE SET last_seq = c.last_seq + excluded.last_seq
+                 RETURNING vendor_id, last_seq - (SELECT count(*) FROM unnest({}) AS u(vendor) WHERE vendor = vendor_id) AS before")
+            .bind::<Array<SqlUuid>, _>(vendors.clone())
+            .bind::<Array<SqlUuid>, _>(vendors.clone()),
+        )
+        .await?;
+    let mut last: HashMap<Uuid, i64> = counters.into_iter().map(|counter| (counter.vendor_id, counter.before)).collect();
+    let numbers: Vec<i64> = vendors
+        .iter()
+        .map(|vendor| {
+            let number = last.entry(*vendor).or_default();
+            *number += 1;
+            *number
+        })
+        .collect();
+    tx.run(
+        sql("UPDATE todoku.event e SET seq = u.seq FROM unnest({}, {}, {}, {}) AS u(vendor, caller, id, seq) WHERE e.vendor_id = u.vendor AND e.caller_id = u.caller AND e.id = u.id")
+            .bind::<Array<SqlUuid>, _>(vendors)
+            .bind::<Array<SqlUuid>, _>(fresh.iter().map(|event| event.caller_id).collect::<Vec<_>>())
+            .bind::<Array<SqlUuid>, _>(fresh.iter().map(|event| event.id).collect::<Vec<_>>())
+            .bind::<Array<BigInt>, _>(numbers),
+    )
+    .await
 }
 
 /// Forgets answers past their time, some thousands at a time.

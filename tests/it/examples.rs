@@ -18,6 +18,8 @@ struct Tour {
 impl Tour {
     /// Makes a call as the vendor or as the partner, and keeps it as the operation's example.
     async fn call(&mut self, operation: &str, staff: bool, method: &str, path: &str, body: Option<Value>) -> Value {
+        // Ids carry their moment: one second a call, so that lists have one order.
+        self.app.clock.turn_to(self.app.clock.now() + chrono::Duration::seconds(1));
         let bearer = format!("Bearer {}", if staff { &self.staff } else { &self.portal });
         let media = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let headers = [("authorization", bearer.as_str()), ("content-type", media), ("if-match", "*")];
@@ -114,8 +116,8 @@ async fn the_examples_of_the_document_are_true() {
         "period_months": 1, "starts_on": "2026-04-01", "renews_on": "2027-04-01", "vendor_ref": "KC-9" });
     tour.call("upsert_subscription", false, "POST", "/v1/subscriptions", Some(subscription)).await;
     tour.call("list_subscriptions", false, "GET", "/v1/subscriptions?limit=2", None).await;
-    let report = json!({ "customer_external_id": "K-0042", "period_start": "2026-10-21", "period_end": "2026-11-20", "declared_band": "watch",
-        "comment": "工場長が交代。\n利用は横ばい。", "observations": [{ "measure": "adoption", "value": 72 }, { "measure": "csat", "value": 35 }] });
+    let report = json!({ "customer_external_id": "K-0042", "period_start": "2026-10-21", "period_end": "2026-11-20", "declared_band": "at_risk",
+        "comment": "工場長が交代。\n利用が落ちている。", "observations": [{ "measure": "adoption", "value": 31 }, { "measure": "csat", "value": 35 }] });
     tour.call("submit_status_report", false, "POST", "/v1/status-reports", Some(report)).await;
     let batch = json!({ "reports": [
         { "customer_external_id": "K-0042", "external_id": "2026-W46", "period_end": "2026-11-15", "observations": [{ "measure": "sentiment", "value": 40 }] },
