@@ -1,7 +1,7 @@
 //! Logs and metrics: their formats and names. Logs carry ids, codes and durations; never bodies, query strings or names.
 
 use crate::config::Log;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 use std::sync::LazyLock;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -10,7 +10,9 @@ struct Metrics {
     registry: Registry,
     requests: HistogramVec,
     problems: IntCounterVec,
-    jobs: HistogramVec,
+    job_runs: HistogramVec,
+    jobs: IntCounterVec,
+    refusals_lost: IntCounter,
 }
 
 #[expect(clippy::expect_used, reason = "names and labels are constants; a wrong one fails the first test")]
@@ -20,12 +22,16 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     let requests = HistogramOpts::new("todoku_http_request_seconds", "Time to answer a request.").buckets(buckets.clone());
     let requests = HistogramVec::new(requests, &["method", "route", "status"]).expect("constant");
     let problems = IntCounterVec::new(Opts::new("todoku_problems_total", "Problems answered, by code."), &["code"]).expect("constant");
-    let jobs = HistogramOpts::new("todoku_job_seconds", "Time to run a job.").buckets(buckets);
-    let jobs = HistogramVec::new(jobs, &["kind", "outcome"]).expect("constant");
+    let job_runs = HistogramOpts::new("todoku_job_run_seconds", "Time to run one partner's jobs together.").buckets(buckets);
+    let job_runs = HistogramVec::new(job_runs, &["kind", "outcome"]).expect("constant");
+    let jobs = IntCounterVec::new(Opts::new("todoku_jobs_total", "Jobs, by the kind of the first of their run."), &["kind", "outcome"]).expect("constant");
+    let refusals_lost = IntCounter::new("todoku_refusals_lost_total", "Refusals that could not be kept for the audit.").expect("constant");
     registry.register(Box::new(requests.clone())).expect("constant");
     registry.register(Box::new(problems.clone())).expect("constant");
+    registry.register(Box::new(job_runs.clone())).expect("constant");
     registry.register(Box::new(jobs.clone())).expect("constant");
-    Metrics { registry, requests, problems, jobs }
+    registry.register(Box::new(refusals_lost.clone())).expect("constant");
+    Metrics { registry, requests, problems, job_runs, jobs, refusals_lost }
 });
 
 /// Sets up logging for a process; called once by `main`.
@@ -49,9 +55,15 @@ pub fn problem(code: &str) {
     METRICS.problems.with_label_values(&[code]).inc();
 }
 
-/// Counts a job run.
-pub fn job(kind: &str, outcome: &str, seconds: f64) {
-    METRICS.jobs.with_label_values(&[kind, outcome]).observe(seconds);
+/// Counts jobs that ran together, under the kind of the first.
+pub fn jobs(kind: &str, outcome: &str, count: usize, seconds: f64) {
+    METRICS.job_runs.with_label_values(&[kind, outcome]).observe(seconds);
+    METRICS.jobs.with_label_values(&[kind, outcome]).inc_by(count as u64);
+}
+
+/// Counts refusals that could not be kept for the audit.
+pub fn refusals_lost(count: u64) {
+    METRICS.refusals_lost.inc_by(count);
 }
 
 /// The metrics page.

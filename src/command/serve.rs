@@ -5,7 +5,7 @@ use crate::auth::Gate;
 use crate::boot::{self, Booted};
 use crate::config::Config;
 use crate::db::Clock;
-use crate::ledger::{self, Denials};
+use crate::ledger::Denials;
 use crate::{app, worker};
 use actix_web::web;
 use std::net::TcpListener;
@@ -45,14 +45,10 @@ pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) 
         let gate = gate.clone();
         async move { gate.keep_fresh().await }
     });
+    let (stop_witness, stopped) = tokio::sync::oneshot::channel::<()>();
     let witness = tokio::spawn({
         let (state, denials) = (state.clone(), denials.clone());
-        async move {
-            loop {
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                ledger::write_denials(&state.db, &denials).await;
-            }
-        }
+        async move { worker::witness(&state.db, &denials, async { drop(stopped.await) }).await }
     });
     let working = state.config.worker.enabled.then(|| {
         let state = state.clone();
@@ -70,8 +66,8 @@ pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) 
         let _ = working.await;
     }
     fresh.abort();
-    witness.abort();
-    ledger::write_denials(&state.db, &denials).await;
+    drop(stop_witness);
+    let _ = witness.await;
     let _ = (server.await, ops.await);
     state.db.close();
     let cluster = booted.cluster;

@@ -16,16 +16,16 @@ struct Finding {
     finding: String,
 }
 
-/// The functions that authority hangs on, with the hash of their source: the one SECURITY DEFINER function there is, and those
+/// The functions that authority hangs on, with the hash of their source and settings: the one SECURITY DEFINER function there is, and those
 /// that read the scope. The latter run in every policy, so they name everything in full instead of fixing a search_path.
 const PINNED: [&str; 7] = [
-    "keep_partitions 24879ff62bab",
-    "scope_vendor 136441f3e00f",
-    "scope_partner a98b36623e68",
-    "scope_partners fbd2825c4331",
-    "scope_totals 04abb956ebdc",
-    "scope_system 1fcd405c204a",
-    "scope_acting 9e1cb57d11ba",
+    "keep_partitions 0f365d118bbc",
+    "scope_vendor 66fa0e7c1db0",
+    "scope_partner d88f89fced31",
+    "scope_partners 2191ed886a51",
+    "scope_totals 369455321326",
+    "scope_system 6798cbc076d3",
+    "scope_acting 07e9128cee74",
 ];
 
 /// Everything that breaks a rule, seen as each login role; empty when all is well.
@@ -127,7 +127,7 @@ SELECT 'view ' || c.relname || ' does not run as its caller' AS finding FROM pg_
   WHERE n.nspname IN ('todoku', 'auth', 'ops') AND c.relkind = 'v' AND NOT coalesce(c.reloptions::text LIKE '%security_invoker=true%', false)
 UNION ALL SELECT 'materialised view ' || c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname IN ('todoku', 'auth', 'ops') AND c.relkind = 'm'
-UNION ALL SELECT 'unpinned function ' || p.proname || ' ' || left(encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'), 12) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+UNION ALL SELECT 'unpinned function ' || p.proname || ' ' || left(encode(sha256(convert_to(concat_ws('|', p.prosrc, p.prosecdef, p.provolatile, p.proconfig), 'UTF8')), 'hex'), 12) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   WHERE n.nspname IN ('todoku', 'auth', 'ops', 'public') AND (p.prosecdef OR p.proname ~ '^scope_')
 UNION ALL SELECT 'function ' || p.proname || ' has no fixed search_path' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   WHERE n.nspname IN ('todoku', 'auth', 'ops') AND p.proname !~ '^scope_' AND NOT coalesce(p.proconfig::text LIKE '%search_path=%', false)

@@ -36,6 +36,9 @@ impl Rescoring {
             return rescore(tx, None, &[SHARED, VENDOR]).await;
         }
         self.vendor.retain(|customer| !self.both.contains(customer));
+        // All locks at once, in order of id: two sets after each other could deadlock with a request.
+        let all: Vec<Uuid> = self.both.union(&self.vendor).copied().collect();
+        store::lock_customers(tx, Some(all)).await?;
         for (customers, views) in [(self.both, &[SHARED, VENDOR][..]), (self.vendor, &[VENDOR][..])] {
             if !customers.is_empty() {
                 rescore(tx, Some(customers.into_iter().collect()), views).await?;

@@ -210,8 +210,13 @@ async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<Htt
             let compared_with = on - Duration::days(COMPARED_DAYS);
             let (partners, cells, closes, days) =
                 futures_util::try_join!(directory::all_visible_partners(tx), store::cells(tx, audience), store::closes(tx, audience, compared_with), store::scoring_days(tx))?;
-            let rows: Vec<(Channel, bool)> =
-                roll_up(partners, &cells, &closes, &days, on).into_iter().map(|c| (closes.contains_key(&c.partner.id), c)).map(|(was, c)| (c, was)).collect();
+            let rows: Vec<(Channel, bool)> = roll_up(partners, &cells, &closes, &days, on)
+                .into_iter()
+                .map(|c| {
+                    let closed = closes.contains_key(&c.partner.id);
+                    (c, closed)
+                })
+                .collect();
             Ok((vendor, on, compared_with, rows))
         })
         .await?;

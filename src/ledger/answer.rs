@@ -17,6 +17,8 @@ pub struct Answer {
     pub without_secret: Option<String>,
     /// What was changed, for the audit: one entry each. Empty means nothing was.
     pub subjects: Vec<Uuid>,
+    /// Rows refused because what they name is not there for the caller.
+    pub refused: i32,
 }
 
 /// How an answer lies in the database, sealed.
@@ -30,12 +32,12 @@ impl Answer {
     /// An answer with a JSON body.
     pub fn json(status: u16, view: &impl Serialize) -> Result<Self, Fault> {
         let body = serde_json::to_string(view).map_err(Fault::internal)?;
-        Ok(Self { status, headers: Vec::new(), body, without_secret: None, subjects: Vec::new() })
+        Ok(Self { status, headers: Vec::new(), body, without_secret: None, subjects: Vec::new(), refused: 0 })
     }
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new(), without_secret: None, subjects: Vec::new() }
+        Self { status, headers: Vec::new(), body: String::new(), without_secret: None, subjects: Vec::new(), refused: 0 }
     }
 
     /// With a header.
@@ -47,6 +49,12 @@ impl Answer {
     /// About these things.
     pub fn about(mut self, subjects: impl IntoIterator<Item = Uuid>) -> Self {
         self.subjects.extend(subjects);
+        self
+    }
+
+    /// With so many rows refused because what they name is not there for the caller.
+    pub fn refusing(mut self, rows: usize) -> Self {
+        self.refused = i32::try_from(rows).unwrap_or(i32::MAX);
         self
     }
 

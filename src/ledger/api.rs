@@ -2,9 +2,9 @@
 //! any of it, because it only supplies the deed. And the watch over what is refused.
 
 use super::answer::Answer;
-use super::denial::Denials;
+use super::denial::{Denial, Denials};
 use super::store::{self, Actor, Claim, ClaimFault, Slot};
-use crate::auth::{Action, Body, Call, Called, Query, Tenant};
+use crate::auth::{Action, Body, Call, Called, Gate, Query, Tenant};
 use crate::db::Tx;
 use crate::http::trace::Trace;
 use crate::kernel::code::Code;
@@ -28,17 +28,22 @@ const TRUTH_TRIES: u32 = 8;
 const LIMIT: Duration = Duration::from_secs(30);
 const TRUTH_PAUSE: Duration = Duration::from_millis(250);
 
+/// Rows of a batch refused because what they name is not there for the caller; beside the answer, for the watch.
+struct RefusedRows(i32);
+
 /// The middleware that notes what known callers are refused.
 pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let denials = request.app_data::<Data<Denials>>().cloned();
     let response = next.call(request).await?;
-    let code = response.response().error().and_then(|error| error.as_error::<Fault>()).map(|fault| fault.code).filter(|code| Denials::concerns(*code));
-    if let (Some(code), Some(denials)) = (code, denials) {
+    let of_rows = || response.response().extensions().get::<RefusedRows>().map(|rows| (Code::ReferenceNotFound, rows.0));
+    let refused = response.response().error().and_then(|error| error.as_error::<Fault>()).and_then(Denials::within).or_else(of_rows);
+    if let (Some((code, times)), Some(denials), Some(gate)) = (refused, denials, response.request().app_data::<Data<Gate>>()) {
         let extensions = response.request().extensions();
-        if let (Some(called), Some(trace)) = (extensions.get::<Called>(), extensions.get::<Trace>())
-            && !denials.note(&called.caller, called.operation, code, trace.0)
-        {
-            telemetry::problem("refusal-not-kept");
+        if let (Some(called), Some(trace)) = (extensions.get::<Called>(), extensions.get::<Trace>()) {
+            let denial = Denial { caller: called.caller.clone(), operation: called.operation, code, request: trace.0, at: gate.state.clock().now(), times };
+            if !denials.note(denial) {
+                telemetry::refusals_lost(1);
+            }
         }
     }
     Ok(response)
@@ -155,5 +160,9 @@ fn send(answer: Answer, replayed: bool) -> HttpResponse {
     if replayed {
         response.insert_header(("Idempotency-Replayed", "true"));
     }
-    if answer.body.is_empty() { response.finish() } else { response.content_type("application/json").body(answer.body) }
+    let mut response = if answer.body.is_empty() { response.finish() } else { response.content_type("application/json").body(answer.body) };
+    if answer.refused > 0 {
+        response.extensions_mut().insert(RefusedRows(answer.refused));
+    }
+    response
 }

@@ -3,13 +3,16 @@
 
 use crate::auth::Caller;
 use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
 use crate::kernel::id::{RequestId, TypeId};
+use crate::kernel::text::Broken;
+use crate::kernel::time::Moment;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
 
-/// Different refusals that are kept between two writings; further ones are only counted in the metrics.
-const KEPT: usize = 1_024;
+/// Different refusals that are kept between two writings: some megabytes. Further ones are only counted in the metrics.
+const KEPT: usize = 10_000;
 
 /// A refusal, and how often it came.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct Denial {
     pub code: Code,
     /// The first request of them.
     pub request: RequestId,
+    /// When that came.
+    pub at: Moment,
     /// How many there were.
     pub times: i32,
 }
@@ -31,22 +36,29 @@ pub struct Denial {
 pub struct Denials(Mutex<HashMap<(Uuid, &'static str, &'static str), Denial>>);
 
 impl Denials {
-    /// Whether a refusal for this reason is one of authority; what is wrong with an input is not.
-    pub fn concerns(code: Code) -> bool {
-        matches!(code, Code::InsufficientScope | Code::TenantSuspended | Code::ReadOnlyHere | Code::NotFound | Code::ReferenceNotFound | Code::QuotaExceeded)
+    /// The reason and number of refusals in a fault, if they are of authority; what is wrong with an input is none.
+    pub fn within(fault: &Fault) -> Option<(Code, i32)> {
+        match fault.code {
+            code @ (Code::InsufficientScope | Code::TenantSuspended | Code::ReadOnlyHere | Code::NotFound | Code::ReferenceNotFound | Code::QuotaExceeded) => Some((code, 1)),
+            Code::BatchRejected => {
+                let foreign = fault.fields.iter().filter(|field| field.code == Broken::ReferenceNotFound).count();
+                (foreign > 0).then(|| (Code::ReferenceNotFound, i32::try_from(foreign).unwrap_or(i32::MAX)))
+            }
+            _ => None,
+        }
     }
 
-    /// Notes one; `false` when there is no room for it.
-    pub fn note(&self, caller: &Caller, operation: &'static str, code: Code, request: RequestId) -> bool {
+    /// Notes a refusal; `false` when there is no room for it.
+    pub fn note(&self, denial: Denial) -> bool {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (caller.principal().uuid(), operation, code.slug());
+        let key = (denial.caller.principal().uuid(), denial.operation, denial.code.slug());
         if let Some(same) = kept.get_mut(&key) {
-            same.times = same.times.saturating_add(1);
+            same.times = same.times.saturating_add(denial.times);
             return true;
         }
         let room = kept.len() < KEPT;
         if room {
-            kept.insert(key, Denial { caller: caller.clone(), operation, code, request, times: 1 });
+            kept.insert(key, denial);
         }
         room
     }

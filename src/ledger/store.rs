@@ -139,7 +139,7 @@ pub(super) async fn remembered<S: Tenant>(tx: &Tx<S>, keys: &Keys, slot: &Slot<'
     let secret_over = secret_until.is_some_and(|until| until <= tx.now());
     let body = stored.without_secret.filter(|_| secret_over).unwrap_or(stored.body);
     let headers = headers.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
-    Ok(Some((fingerprint, Answer { status: status as u16, headers, body, without_secret: None, subjects: Vec::new() })))
+    Ok(Some((fingerprint, Answer { status: status as u16, headers, body, without_secret: None, subjects: Vec::new(), refused: 0 })))
 }
 
 /// Remembers the answer of a claimed key.
@@ -214,10 +214,11 @@ pub async fn record_denials(tx: &Tx<WitnessScope>, denials: &[Denial]) -> Result
     let each = |of: fn(&Denial) -> Uuid| denials.iter().map(of).collect::<Vec<_>>();
     tx.run(
         sql("INSERT INTO todoku.audit_entry (vendor_id, caller_id, id, partner_id, at, actor_id, operation, outcome, request_id, times)
-             SELECT {}, caller, id, {}, {}, actor, operation, outcome, request, times FROM unnest({}, {}, {}, {}, {}, {}, {}) AS u(caller, id, actor, operation, outcome, request, times)")
+             SELECT {}, caller, id, {}, at, actor, operation, outcome, request, times
+             FROM unnest({}, {}, {}, {}, {}, {}, {}, {}) AS u(at, caller, id, actor, operation, outcome, request, times)")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<Nullable<SqlUuid>, _>(tx.scope().partner())
-        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Array<Timestamptz>, _>(denials.iter().map(|d| d.at).collect::<Vec<_>>())
         .bind::<Array<SqlUuid>, _>(each(|d| d.caller.caller_id()))
         .bind::<Array<SqlUuid>, _>(denials.iter().map(|_| tx.new_id::<AuditId>().uuid()).collect::<Vec<_>>())
         .bind::<Array<SqlUuid>, _>(each(|d| d.caller.principal().uuid()))
@@ -288,35 +289,44 @@ pub struct Claimed {
     pub attempt: i32,
 }
 
-/// The due jobs that one claim looks at, oldest first: what a claim costs does not grow with the backlog.
-const LOOKED_AT: i64 = 500;
-/// The things one bundle may work on, beside those of its first job: so that it ends well within its lease.
+/// The most jobs of one bundle.
+const BUNDLE: i64 = 500;
+/// The most things a bundle works on, so that it ends well within its lease. A job for all of a partner's customers counts as so many.
 const BUNDLED: i64 = 5_000;
 
-/// Takes leases on due jobs of the partner that has waited longest: a bundle, so that what many small jobs ask is done once.
-/// A job that failed before comes alone.
-pub async fn claim_jobs(tx: &Tx<SystemScope>, lease: Duration) -> Result<Vec<Claimed>, Fault> {
-    tx.rows(
-        sql("WITH due AS MATERIALIZED (
-               SELECT id, vendor_id, partner_id, run_at, attempt, cardinality(subjects) AS size FROM ops.job
-               WHERE run_at <= {} AND (lease_until IS NULL OR lease_until < {})
-                 AND NOT EXISTS (SELECT 1 FROM ops.job b WHERE b.vendor_id = job.vendor_id AND b.partner_id = job.partner_id AND b.lease_until >= {})
-               ORDER BY run_at, id LIMIT {} FOR UPDATE SKIP LOCKED),
-             queue AS (
-               SELECT id, run_at, attempt, row_number() OVER own AS turn, first_value(id) OVER own AS first, first_value(attempt) OVER own AS tried, sum(size) OVER own AS size
-               FROM due WINDOW own AS (PARTITION BY vendor_id, partner_id ORDER BY run_at, id)),
-             served AS (SELECT id FROM queue WHERE turn = 1 ORDER BY run_at, id LIMIT 1),
-             picked AS (SELECT q.id FROM queue q JOIN served s ON s.id = q.first WHERE q.turn = 1 OR (q.tried = 0 AND q.attempt = 0 AND q.size <= {}))
-             UPDATE ops.job j SET lease_until = {}, attempt = j.attempt + 1 FROM picked
-             WHERE j.id = picked.id RETURNING j.id, j.vendor_id, j.partner_id, j.kind, j.subjects, j.day, j.run_at, j.attempt - 1 AS attempt")
-        .bind::<Timestamptz, _>(tx.now())
-        .bind::<Timestamptz, _>(tx.now())
-        .bind::<Timestamptz, _>(tx.now())
-        .bind::<BigInt, _>(LOOKED_AT)
-        .bind::<BigInt, _>(BUNDLED)
-        .bind::<Timestamptz, _>(tx.now() + lease),
-    )
-    .await
+/// Takes leases on due jobs of the next partner after `after`, round robin (SECURITY b.4): a bundle of its oldest, so that what many
+/// small jobs ask is done once. A job for all of a partner's customers comes alone, and so does one that failed before.
+pub async fn claim_jobs(tx: &Tx<SystemScope>, after: (Uuid, Uuid), lease: Duration) -> Result<Vec<Claimed>, Fault> {
+    // Its own statement: the next one sees the leases that others took while we waited here.
+    tx.run(sql("SELECT pg_advisory_xact_lock(7231005)")).await?;
+    let mut jobs: Vec<Claimed> = tx
+        .rows(
+            sql("WITH waiting AS (
+                   SELECT vendor_id, partner_id, run_at, id, attempt, coalesce(nullif(cardinality(subjects), 0), {}) AS size FROM ops.job
+                   WHERE run_at <= {} AND (lease_until IS NULL OR lease_until < {})
+                     AND (vendor_id, partner_id) NOT IN (SELECT vendor_id, partner_id FROM ops.job WHERE lease_until >= {})),
+                 next AS (SELECT vendor_id, partner_id FROM (
+                     (SELECT 1 AS pass, vendor_id, partner_id FROM waiting WHERE (vendor_id, partner_id) > ({}, {}) ORDER BY vendor_id, partner_id LIMIT 1)
+                     UNION ALL (SELECT 2, vendor_id, partner_id FROM waiting ORDER BY vendor_id, partner_id LIMIT 1)) n ORDER BY pass LIMIT 1),
+                 queue AS (SELECT id, attempt, row_number() OVER oldest AS nth, first_value(attempt) OVER oldest AS tried, sum(size) OVER oldest AS size
+                   FROM (SELECT w.id, w.run_at, w.attempt, w.size FROM waiting w JOIN next USING (vendor_id, partner_id) ORDER BY w.run_at, w.id LIMIT {}) d
+                   WINDOW oldest AS (ORDER BY run_at, id))
+                 UPDATE ops.job j SET lease_until = {}, attempt = j.attempt + 1 FROM queue q
+                 WHERE j.id = q.id AND (q.nth = 1 OR q.tried = 0 AND q.attempt = 0 AND q.size <= {})
+                 RETURNING j.id, j.vendor_id, j.partner_id, j.kind, j.subjects, j.day, j.run_at, j.attempt - 1 AS attempt")
+            .bind::<BigInt, _>(BUNDLED)
+            .bind::<Timestamptz, _>(tx.now())
+            .bind::<Timestamptz, _>(tx.now())
+            .bind::<Timestamptz, _>(tx.now())
+            .bind::<SqlUuid, _>(after.0)
+            .bind::<SqlUuid, _>(after.1)
+            .bind::<BigInt, _>(BUNDLE)
+            .bind::<Timestamptz, _>(tx.now() + lease)
+            .bind::<BigInt, _>(BUNDLED),
+        )
+        .await?;
+    jobs.sort_by_key(|job| (job.run_at, job.id));
+    Ok(jobs)
 }
 
 /// Takes finished jobs away, in the transaction of their effect: a job whose effect is committed never runs again. Says whether
@@ -342,7 +352,7 @@ pub async fn fail_jobs(tx: &Tx<SystemScope>, jobs: &[Claimed], failure: &str, ag
 }
 
 /// Events that are stamped in one go.
-const STAMPED: i64 = 5_000;
+pub const STAMPED: i64 = 5_000;
 
 /// Stamps committed events with the next numbers of their vendor, dense and in order; one process at a time. In steps with lists,
 /// because over joined expressions of unknown size the planner compares every event with every other.
@@ -361,7 +371,7 @@ pub async fn stamp_events(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
         #[diesel(sql_type = SqlUuid)]
         vendor_id: Uuid,
         #[diesel(sql_type = BigInt)]
-        before: i64,
+        last_seq: i64,
     }
     tx.run(sql("SELECT pg_advisory_xact_lock(7231004)")).await?;
     let fresh: Vec<Fresh> =
@@ -374,20 +384,21 @@ pub async fn stamp_events(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
         .rows(
             sql("INSERT INTO todoku.event_counter AS c (vendor_id, last_seq) SELECT vendor, count(*) FROM unnest({}) AS u(vendor) GROUP BY vendor ORDER BY vendor
                  ON CONFLICT (vendor_id) DO UPDATE SET last_seq = c.last_seq + excluded.last_seq
-                 RETURNING vendor_id, last_seq - (SELECT count(*) FROM unnest({}) AS u(vendor) WHERE vendor = vendor_id) AS before")
-            .bind::<Array<SqlUuid>, _>(vendors.clone())
+                 RETURNING vendor_id, last_seq")
             .bind::<Array<SqlUuid>, _>(vendors.clone()),
         )
         .await?;
-    let mut last: HashMap<Uuid, i64> = counters.into_iter().map(|counter| (counter.vendor_id, counter.before)).collect();
-    let numbers: Vec<i64> = vendors
+    let mut last: HashMap<Uuid, i64> = counters.into_iter().map(|counter| (counter.vendor_id, counter.last_seq)).collect();
+    let mut numbers: Vec<i64> = vendors
         .iter()
+        .rev()
         .map(|vendor| {
             let number = last.entry(*vendor).or_default();
-            *number += 1;
-            *number
+            *number -= 1;
+            *number + 1
         })
         .collect();
+    numbers.reverse();
     tx.run(
         sql("UPDATE todoku.event e SET seq = u.seq FROM unnest({}, {}, {}, {}) AS u(vendor, caller, id, seq) WHERE e.vendor_id = u.vendor AND e.caller_id = u.caller AND e.id = u.id")
             .bind::<Array<SqlUuid>, _>(vendors)

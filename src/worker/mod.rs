@@ -3,6 +3,8 @@
 
 mod run;
 mod schedule;
+mod witness;
 
 pub use run::{run_due, work};
 pub use schedule::tick;
+pub use witness::{witness, write_denials};

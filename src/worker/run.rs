@@ -3,7 +3,6 @@
 use super::schedule;
 use crate::auth::{SystemScope, WorkerScope};
 use crate::db::Tx;
-use crate::directory;
 use crate::health;
 use crate::insight;
 use crate::kernel::code::Code;
@@ -11,9 +10,10 @@ use crate::kernel::error::Fault;
 use crate::ledger::{self, Claimed, JobKind};
 use crate::state::State;
 use crate::telemetry;
-use chrono::{Duration, NaiveDate};
+use chrono::Duration;
 use std::time::Instant;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 /// A lease outlives the 30 s a statement may take; a job whose lease has run out is claimed again.
 const LEASE: Duration = Duration::seconds(60);
@@ -33,10 +33,10 @@ pub async fn work(state: &State) {
             tokio::time::sleep(TICK).await;
         }
     };
-    let turn = Mutex::new(());
+    let served = Mutex::default();
     let place = || async {
         loop {
-            match claim_and_run(state, &turn).await {
+            match claim_and_run(state, &served).await {
                 Ok(0) => {
                     let _ = tokio::time::timeout(poll, state.wake.notified()).await;
                 }
@@ -53,11 +53,11 @@ pub async fn work(state: &State) {
 
 /// Runs jobs until none is due; answers how many ran.
 pub async fn run_due(state: &State) -> Result<usize, Fault> {
-    let turn = Mutex::new(());
+    let served = Mutex::default();
     let place = || async {
         let mut ran = 0;
         loop {
-            match claim_and_run(state, &turn).await? {
+            match claim_and_run(state, &served).await? {
                 0 => return Ok::<usize, Fault>(ran),
                 some => ran += some,
             }
@@ -71,38 +71,37 @@ fn places(state: &State) -> usize {
     state.config.database.pool_worker.saturating_sub(1).max(1)
 }
 
-/// Claims one partner's jobs and runs them. `turn` keeps the places of this process from claiming over each other.
-async fn claim_and_run(state: &State, turn: &Mutex<()>) -> Result<usize, Fault> {
-    let mut jobs = {
-        let _turn = turn.lock().await;
+/// Claims one partner's jobs and runs them. `served` is the partner served last; it keeps the places of this process apart, too.
+async fn claim_and_run(state: &State, served: &Mutex<(Uuid, Uuid)>) -> Result<usize, Fault> {
+    let (scope, jobs) = {
+        let mut served = served.lock().await;
         let tx = state.db.begin_write(SystemScope::worker()).await?;
-        let claimed = ledger::claim_jobs(&tx, LEASE).await?;
-        if claimed.is_empty() {
+        let claimed = ledger::claim_jobs(&tx, *served, LEASE).await?;
+        let Some(first) = claimed.first() else {
             tx.rollback().await;
             return Ok(0);
-        }
+        };
+        *served = (first.vendor_id, first.partner_id);
         tx.commit().await?;
-        claimed
+        (WorkerScope::for_job(first.vendor_id, first.partner_id), claimed)
     };
-    jobs.sort_by_key(|job| (job.run_at, job.id));
-    if let Some(job) = jobs.first() {
-        settle(state, WorkerScope::for_job(job.vendor_id, job.partner_id), &jobs).await;
-    }
+    settle(state, scope, &jobs).await;
     Ok(jobs.len())
 }
 
 async fn settle(state: &State, scope: WorkerScope, jobs: &[Claimed]) {
     let begun = Instant::now();
     let result = run(state, scope, jobs).await;
-    let seconds = begun.elapsed().as_secs_f64();
-    for job in jobs {
-        telemetry::job(&job.kind, if result.is_ok() { "done" } else { "failed" }, seconds);
-    }
+    let kind = jobs.first().map_or("none", |job| &job.kind);
+    let outcome = match &result {
+        Ok(true) => "done",
+        Ok(false) => "lost",
+        Err(_) => "failed",
+    };
+    telemetry::jobs(kind, outcome, jobs.len(), begun.elapsed().as_secs_f64());
     let Err(fault) = result else { return };
     let tried = jobs.iter().map(|job| job.attempt).max().unwrap_or(0);
-    for job in jobs {
-        tracing::warn!(job = %job.id, kind = job.kind, attempt = job.attempt, %fault, "job failed");
-    }
+    tracing::warn!(kind, jobs = jobs.len(), first = jobs.first().map(|job| job.id.to_string()), tried, %fault, "jobs failed");
     // Doubling from one second to about a quarter of an hour.
     let pause = Duration::seconds(1 << tried.clamp(0, 10));
     let put_back = async {
@@ -117,14 +116,15 @@ async fn settle(state: &State, scope: WorkerScope, jobs: &[Claimed]) {
     }
 }
 
-async fn run(state: &State, scope: WorkerScope, jobs: &[Claimed]) -> Result<(), Fault> {
+/// Runs one partner's jobs in one transaction; `false` when another worker has one of them by now.
+async fn run(state: &State, scope: WorkerScope, jobs: &[Claimed]) -> Result<bool, Fault> {
     let tx = state.db.begin_batch(scope).await?;
     let performed = tokio::time::timeout(LIMIT, perform(&tx, jobs)).await;
     match performed.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the jobs took too long"))) {
-        Ok(true) => tx.commit().await,
+        Ok(true) => tx.commit().await.map(|()| true),
         Ok(false) => {
             tx.rollback().await;
-            Ok(())
+            Ok(false)
         }
         Err(fault) => {
             tx.rollback().await;
@@ -133,33 +133,24 @@ async fn run(state: &State, scope: WorkerScope, jobs: &[Claimed]) -> Result<(), 
     }
 }
 
-/// Does a partner's jobs and takes them away; `false` when another worker has one of them by now. A score asked for before a
-/// day began belongs into the close of the day before; one asked for later is made by the turn of the day, with all others.
+/// Does a partner's jobs and takes them away. The turn of a day comes alone, behind the scores asked for before it.
 async fn perform(tx: &Tx<WorkerScope>, jobs: &[Claimed]) -> Result<bool, Fault> {
-    let days: Vec<NaiveDate> = jobs.iter().filter_map(|job| job.day).collect();
-    let turns = match days.iter().min() {
-        Some(first) => Some(directory::calendar(tx).await?.zone.start_of(*first)),
-        None => None,
-    };
     let mut rescoring = health::Rescoring::default();
     for job in jobs {
-        let covered = turns.is_some_and(|turn| job.run_at >= turn);
-        match JobKind::of(&job.kind) {
-            Some(JobKind::Daily) => {}
-            Some(JobKind::Rescore | JobKind::RescoreFull) if covered => {}
-            Some(JobKind::Rescore) => rescoring.both_views(&job.subjects),
-            Some(JobKind::RescoreFull) => rescoring.vendor_view(&job.subjects),
-            None => return Err(Fault::internal(format!("a job of unknown kind {}", job.kind))),
+        match (JobKind::of(&job.kind), job.day) {
+            (Some(JobKind::Rescore), _) => rescoring.both_views(&job.subjects),
+            (Some(JobKind::RescoreFull), _) => rescoring.vendor_view(&job.subjects),
+            (Some(JobKind::Daily), Some(day)) => {
+                health::hold_customers(tx).await?;
+                if let Some(yesterday) = day.pred_opt() {
+                    insight::close_cells(tx, yesterday).await?;
+                }
+                health::turn_day(tx, day).await?;
+            }
+            _ => return Err(Fault::internal(format!("a job of unknown kind {}", job.kind))),
         }
     }
     rescoring.run(tx).await?;
-    for day in days {
-        health::hold_customers(tx).await?;
-        if let Some(yesterday) = day.pred_opt() {
-            insight::close_cells(tx, yesterday).await?;
-        }
-        health::turn_day(tx, day).await?;
-    }
     insight::fold(tx).await?;
     ledger::finish_jobs(tx, jobs).await
 }

@@ -11,10 +11,15 @@ use chrono::NaiveDate;
 
 /// Does everything that is due now; doing it again at once does nothing.
 pub async fn tick(state: &State) -> Result<(), Fault> {
-    let tx = state.db.begin_write(SystemScope::worker()).await?;
-    ledger::stamp_events(&tx).await?;
-    ledger::forget_expired(&tx).await?;
-    tx.commit().await?;
+    loop {
+        let tx = state.db.begin_write(SystemScope::worker()).await?;
+        let stamped = ledger::stamp_events(&tx).await?;
+        ledger::forget_expired(&tx).await?;
+        tx.commit().await?;
+        if (stamped as i64) < ledger::STAMPED {
+            break;
+        }
+    }
     turn_days(state).await
 }
 

@@ -157,11 +157,11 @@ async fn the_examples_of_the_document_are_true() {
     if std::env::var_os("TODOKU_BLESS").is_some() {
         std::fs::write(&path, &told).unwrap();
     }
-    similar_enough(&std::fs::read_to_string(&path).unwrap(), &told);
+    same_lines(&std::fs::read_to_string(&path).unwrap(), &told);
 }
 
 #[track_caller]
-fn similar_enough(kept: &str, told: &str) {
+fn same_lines(kept: &str, told: &str) {
     for (i, (kept, told)) in kept.lines().zip(told.lines()).enumerate() {
         assert_eq!(kept, told, "openapi/examples.json, line {}", i + 1);
     }

@@ -13,7 +13,7 @@ use todoku::auth::Gate;
 use todoku::db::private::{Cluster, Options};
 use todoku::db::{Clock, Db, Place, migrate};
 use todoku::directory::NewVendor;
-use todoku::ledger::{self, Denials};
+use todoku::ledger::Denials;
 use todoku::state::{Keys, State};
 use todoku::{app, command, config, worker};
 use tokio::sync::OnceCell;
@@ -233,7 +233,7 @@ impl App {
 
     /// Writes down what was refused, as serve does each second.
     pub async fn write_denials(&self) {
-        ledger::write_denials(&self.state.db, &self.denials).await;
+        worker::write_denials(&self.state.db, &self.denials).await;
     }
 
     /// Asks the superuser.

@@ -11,4 +11,5 @@ mod migrations;
 mod readme;
 mod road;
 mod saas;
+mod worker;
 mod world;

@@ -8,7 +8,7 @@ async fn shape(database: &str) -> Vec<Vec<Option<String>>> {
     all.extend(sql(database, "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace::regnamespace::text IN ('todoku', 'auth', 'ops') ORDER BY 1, 2").await);
     all.extend(sql(database, "SELECT indexdef FROM pg_indexes WHERE schemaname IN ('todoku', 'auth', 'ops') ORDER BY 1").await);
     all.extend(sql(database, "SELECT schemaname, tablename, policyname, roles::text, cmd, qual, with_check FROM pg_policies ORDER BY 1, 2, 3").await);
-    all.extend(sql(database, "SELECT proname, prosrc, proacl::text FROM pg_proc WHERE pronamespace::regnamespace::text IN ('todoku', 'auth', 'ops') ORDER BY 1").await);
+    all.extend(sql(database, "SELECT pg_get_functiondef(oid), proacl::text FROM pg_proc WHERE pronamespace::regnamespace::text IN ('todoku', 'auth', 'ops') ORDER BY 1").await);
     all
 }
 

@@ -158,6 +158,7 @@ async fn days_turn_evidence_fades_and_closes_are_kept() {
     let (_, staff) = app.found("Vendor").await;
     let partner = text(&app.post(&staff, "/v1/partners", &json!({ "external_id": "R1", "name": "R", "kind": "reseller" })).await.expect(201)["id"]);
     let (_, portal) = client(&app, &staff, &partner, &[]).await;
+    app.settle().await;
     let id = text(&app.post(&portal, "/v1/customers", &json!({ "external_id": "K", "name": "K" })).await.expect(201)["id"]);
     app.post(&portal, "/v1/status-reports", &json!({ "customer_id": id, "period_end": "2026-11-22", "declared_band": "at_risk" })).await.expect(201);
     app.settle().await;

@@ -1,7 +1,7 @@
 //! `/v1/observations`: single values outside reports. A partner's are its declarations; the vendor's are facts about
 //! anybody's customers, which the partner does not see.
 
-use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, yes};
+use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::auth::{Batch, Call, Caller, Gate, Grant, Json, Query, TenantScope, op};
 use crate::directory::CustomerRef;
 use crate::health::flow::{ObservationDraft, Recorded, Subject, record_observations};
@@ -202,7 +202,7 @@ async fn submit_batch(mut call: Call<op::SubmitObservationBatch, (), BatchQuery,
         let results: Vec<ObservationResult> = recorded.iter().enumerate().map(|(i, r)| result(i, r)).collect();
         let counts = Counts::of(results.iter().map(|row| row.outcome));
         let ids = recorded.iter().flatten().filter_map(|(id, _)| id.map(TypeId::uuid)).collect::<Vec<_>>();
-        Ok(Answer::json(200, &ObservationBatchAnswer { counts, results })?.about(ids))
+        Ok(Answer::json(200, &ObservationBatchAnswer { counts, results })?.about(ids).refusing(foreign(&recorded)))
     })
     .await
 }

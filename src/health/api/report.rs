@@ -1,7 +1,7 @@
 //! `/v1/status-reports`: the reply to a report is the customer's new health.
 
 use super::health::{HealthView, thousandths};
-use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, yes};
+use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::auth::{ActingQuery, Batch, Call, Json, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::CustomerRef;
@@ -282,7 +282,7 @@ async fn batch_answer<S: Tenant>(tx: &Tx<S>, results: &[Result<Accepted, Fault>]
         .collect();
     let changed = results.iter().flatten().filter(|a| a.outcome != Upserted::Unchanged).map(|a| a.report.uuid());
     let counts = Counts::of(rows.iter().map(|row| row.outcome));
-    Ok(Answer::json(200, &ReportBatchAnswer { counts, results: rows })?.about(changed))
+    Ok(Answer::json(200, &ReportBatchAnswer { counts, results: rows })?.about(changed).refusing(foreign(results)))
 }
 
 /// Filters and page.

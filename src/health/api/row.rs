@@ -88,6 +88,11 @@ impl Counts {
     }
 }
 
+/// How many rows name what is not there for the caller.
+pub(super) fn foreign<T>(results: &[Result<T, Fault>]) -> usize {
+    results.iter().filter(|result| matches!(result, Err(fault) if matches!(fault.code, Code::ReferenceNotFound | Code::ReadOnlyHere))).count()
+}
+
 /// The most faults an atomic batch is refused with.
 const MAX_SHOWN: usize = 100;
 

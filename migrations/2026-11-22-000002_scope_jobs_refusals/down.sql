@@ -1,5 +1,7 @@
 ALTER TABLE todoku.audit_entry DROP COLUMN times;
 DROP INDEX ops.job_leased;
+DROP INDEX ops.job_queue;
+CREATE INDEX job_due ON ops.job (run_at, id);
 CREATE OR REPLACE FUNCTION todoku.scope_text(name text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
 DECLARE v text := current_setting(name, true);

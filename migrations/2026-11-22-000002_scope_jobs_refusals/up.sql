@@ -9,7 +9,6 @@ BEGIN
   END IF;
   RETURN v::pg_catalog.uuid;
 END $$;
-ALTER FUNCTION todoku.scope_vendor() RESET ALL;
 CREATE OR REPLACE FUNCTION todoku.scope_partner() RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE v pg_catalog.text := pg_catalog.current_setting('app.partner', true);
 BEGIN
@@ -18,7 +17,6 @@ BEGIN
   END IF;
   RETURN v::pg_catalog.uuid;
 END $$;
-ALTER FUNCTION todoku.scope_partner() RESET ALL;
 CREATE OR REPLACE FUNCTION todoku.scope_partners() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE v pg_catalog.text := pg_catalog.current_setting('app.partners', true);
 BEGIN
@@ -27,7 +25,6 @@ BEGIN
   END IF;
   RETURN v::pg_catalog.uuid[];
 END $$;
-ALTER FUNCTION todoku.scope_partners() RESET ALL;
 CREATE OR REPLACE FUNCTION todoku.scope_totals() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE v pg_catalog.text := pg_catalog.current_setting('app.totals', true);
 BEGIN
@@ -36,7 +33,6 @@ BEGIN
   END IF;
   RETURN v::pg_catalog.uuid[];
 END $$;
-ALTER FUNCTION todoku.scope_totals() RESET ALL;
 CREATE OR REPLACE FUNCTION todoku.scope_system() RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE v pg_catalog.text := pg_catalog.current_setting('app.system', true);
 BEGIN
@@ -45,7 +41,6 @@ BEGIN
   END IF;
   RETURN v;
 END $$;
-ALTER FUNCTION todoku.scope_system() RESET ALL;
 -- Staff act for a direct partner or for none; none matches no row.
 CREATE OR REPLACE FUNCTION todoku.scope_acting() RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE v pg_catalog.text := pg_catalog.current_setting('app.vendor', true);
@@ -53,13 +48,15 @@ BEGIN
   IF v IS NULL OR v OPERATOR(pg_catalog.=) '' THEN
     RAISE EXCEPTION USING ERRCODE = 'TD001', MESSAGE = 'scope not set';
   END IF;
-  RETURN NULLIF(pg_catalog.current_setting('app.partner', true), '')::pg_catalog.uuid;
+  v := pg_catalog.current_setting('app.partner', true);
+  RETURN CASE WHEN v OPERATOR(pg_catalog.<>) '' THEN v::pg_catalog.uuid END;
 END $$;
-ALTER FUNCTION todoku.scope_acting() RESET ALL;
 DROP FUNCTION todoku.scope_text(text);
 
--- Which partners are being worked for, found without reading the backlog.
-CREATE INDEX job_leased ON ops.job (vendor_id, partner_id) WHERE lease_until IS NOT NULL;
+-- Jobs are claimed partner by partner; who is being worked for is found without reading the backlog.
+DROP INDEX ops.job_due;
+CREATE INDEX job_queue ON ops.job (vendor_id, partner_id, run_at, id);
+CREATE INDEX job_leased ON ops.job (lease_until) WHERE lease_until IS NOT NULL;
 
 -- The same refusal of the same caller, told once with how often it came.
 ALTER TABLE todoku.audit_entry ADD COLUMN times int NOT NULL DEFAULT 1;
