@@ -62,6 +62,8 @@ struct Base31;
 pub struct Document {
     /// As JSON.
     pub json: Arc<str>,
+    /// The same, to be sent without a copy for each request.
+    bytes: web::Bytes,
     /// Templates and methods, for 404 and 405.
     routes: Arc<Vec<(Vec<String>, Vec<&'static str>)>>,
 }
@@ -90,7 +92,7 @@ pub fn document(base: &str) -> Document {
     let routes = templates(&document);
     // Through a value, whose members are sorted: extensions are kept in a hash map, and the same code must give the same bytes.
     let json = serde_json::to_value(&document).and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_default();
-    Document { json: json.into(), routes: Arc::new(routes) }
+    Document { bytes: web::Bytes::from(json.clone()), json: json.into(), routes: Arc::new(routes) }
 }
 
 /// What the table of authority says of an operation.
@@ -119,7 +121,7 @@ fn templates(document: &OpenApi) -> Vec<(Vec<String>, Vec<&'static str>)> {
 #[get("/openapi.json")]
 async fn openapi_document(document: web::Data<Document>) -> HttpResponse {
     let cache = CacheControl(vec![CacheDirective::Public, CacheDirective::MaxAge(300)]);
-    HttpResponse::Ok().insert_header(cache).content_type("application/json").body(document.json.to_string())
+    HttpResponse::Ok().insert_header(cache).content_type("application/json").body(document.bytes.clone())
 }
 
 /// No route took it: an unknown path is 404; a known one with another method is 405 and says which there are.

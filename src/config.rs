@@ -59,7 +59,7 @@ settings! {
     Secrets { master: Secret }
     /// Rates and sizes.
     Limits {
-        read_per_second: u32, read_burst: u32, write_per_second: u32, write_burst: u32, batches_at_once: u32, batches_of_all: u32,
+        read_per_second: u32, read_burst: u32, write_per_second: u32, write_burst: u32, batches_at_once: u32, batches_of_all: u32, transactions_at_once: u32,
         token_per_second: u32, token_burst: u32, address_per_second: u32, address_burst: u32,
     }
     /// The worker.
@@ -180,6 +180,7 @@ fn check(config: &Config, faults: &mut Vec<String>) {
         l.write_burst,
         l.batches_at_once,
         l.batches_of_all,
+        l.transactions_at_once,
         l.token_per_second,
         l.token_burst,
         l.address_per_second,

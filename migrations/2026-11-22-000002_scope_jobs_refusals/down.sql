@@ -1,3 +1,7 @@
+ALTER TABLE todoku.observation DROP CONSTRAINT observation_pkey;
+ALTER TABLE todoku.observation ADD PRIMARY KEY (vendor_id, partner_id, customer_id, observed_at, id);
+DROP INDEX todoku.customer_updated;
+DROP INDEX todoku.status_report_customer;
 ALTER TABLE todoku.audit_entry DROP COLUMN times;
 DROP INDEX ops.job_leased;
 DROP INDEX ops.job_queue;

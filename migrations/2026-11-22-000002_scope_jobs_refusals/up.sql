@@ -60,3 +60,11 @@ CREATE INDEX job_leased ON ops.job (lease_until) WHERE lease_until IS NOT NULL;
 
 -- The same refusal of the same caller, told once with how often it came.
 ALTER TABLE todoku.audit_entry ADD COLUMN times int NOT NULL DEFAULT 1;
+
+-- Lists by customer and by time of change.
+CREATE INDEX status_report_customer ON todoku.status_report (vendor_id, partner_id, customer_id, id);
+CREATE INDEX customer_updated ON todoku.customer (vendor_id, partner_id, updated_at, id);
+
+-- What the vendor alone knows lies apart from what is shared, so that it takes none of a partner's time.
+ALTER TABLE todoku.observation DROP CONSTRAINT observation_pkey;
+ALTER TABLE todoku.observation ADD PRIMARY KEY (vendor_id, partner_id, customer_id, audience, observed_at, id);

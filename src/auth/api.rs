@@ -93,7 +93,8 @@ fn refuse(status: u16, error: &'static str, error_description: &'static str) -> 
         (status = 503, description = "overloaded, database-unavailable", body = Problem, content_type = "application/problem+json")))]
 #[post("/oauth/token")]
 async fn issue_token(request: HttpRequest, payload: web::Payload, gate: web::Data<Gate>) -> Result<HttpResponse, Fault> {
-    if let Some(address) = peer(&request, gate.state.config.server.trust_forwarded_for) {
+    let address = peer(&request, gate.state.config.server.trust_forwarded_for);
+    if let Some(address) = address {
         gate.limits.address(address)?;
     }
     body::check_media_type(&request, "application/x-www-form-urlencoded")?;
@@ -112,21 +113,18 @@ async fn issue_token(request: HttpRequest, payload: web::Payload, gate: web::Dat
     }
     let invalid_client = || refuse(401, "invalid_client", "The client id or secret is not valid.");
     let Some((client, secret)) = basic(&request) else { return Ok(invalid_client()) };
-    gate.limits.token(client.uuid())?;
+    // Per address, too: a stranger who knows a client's id must not use up its budget.
+    gate.limits.token(client.uuid(), address)?;
     let Some(public_id) = secret::public_id(&secret) else { return Ok(invalid_client()) };
     match grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => return Ok(refuse(400, "unsupported_grant_type", "Only client_credentials is supported.")),
         None => return Ok(refuse(400, "invalid_request", "grant_type is required.")),
     }
-    // A client nobody knows costs the same hash and no connection: sign-in shares few with the watch over revocations.
-    let Some((vendor, partner, epoch)) = gate.tenancy.principal(client.uuid()) else {
-        gate.state.keys.mac_fits(&secret, &[0; 32]);
-        return Ok(invalid_client());
-    };
-    if !is_in_force(&gate, vendor, client, public_id, &secret).await? {
-        return Ok(invalid_client());
-    }
+    // A client nobody knows takes the same way as a wrong secret, so that time tells nothing of who exists.
+    let known = gate.tenancy.principal(client.uuid());
+    let in_force = is_in_force(&gate, known.map_or(Uuid::nil(), |(vendor, ..)| vendor), client, public_id, &secret).await?;
+    let Some((vendor, partner, epoch)) = known.filter(|_| in_force) else { return Ok(invalid_client()) };
     let vendor = VendorId::of(vendor);
     let granted = match gate.tenancy.standing(vendor.uuid(), partner, client.uuid(), None) {
         Standing::Gone => return Ok(invalid_client()),

@@ -10,7 +10,7 @@ use super::token;
 use crate::db::Tx;
 use crate::http::body::{self, Faults, MAX_BATCH_BODY, MAX_BODY};
 use crate::http::etag::IfMatch;
-use crate::http::limit::{Class, Place};
+use crate::http::limit::{Class, Place, Turn};
 use crate::http::page::Asked;
 use crate::http::query::{Limit, Param};
 use crate::http::trace::Trace;
@@ -205,11 +205,17 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         self.scope.clone()
     }
 
+    /// One of the caller's places for a transaction; given back when dropped.
+    pub async fn place(&self) -> Result<Turn, Fault> {
+        self.gate.limits.turn(self.caller.caller_id()).await
+    }
+
     /// Reads in one read-only transaction.
     pub async fn read<T>(&self, look: impl AsyncFnOnce(&Tx<A::Scope>) -> Result<T, Fault>) -> Result<T, Fault>
     where
         A::Scope: Clone,
     {
+        let _place = self.place().await?;
         let tx = self.gate.state.db.begin_read(self.scope()).await?;
         let seen = look(&tx).await;
         tx.rollback().await;
@@ -268,6 +274,11 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     }
     check_accept(request)?;
     let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
+    // A body may have taken its time: who was revoked, suspended or timed out meanwhile does not get in.
+    let (caller, suspended) = if B::MEDIA.is_empty() { (caller, false) } else { authenticate(request, &gate)? };
+    if suspended {
+        return Err(Fault::of(Code::TenantSuspended));
+    }
     let key = if rule.writes { idempotency::key(request.headers())? } else { None };
     let if_match = if rule.if_match { IfMatch::required(request)? } else { IfMatch::Any };
     let path = P::read(request).ok_or(Fault::of(Code::NotFound))?;

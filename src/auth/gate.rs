@@ -27,7 +27,7 @@ impl Gate {
     pub async fn open(state: Arc<State>) -> Result<Self, Fault> {
         make_first_key(&state.db, &state.keys).await?;
         let keyring = Keyring::load(&state.db, &state.keys).await?;
-        let limits = Limits::new(&state.config.limits);
+        let limits = Limits::new(&state.config.limits, std::time::Duration::from_millis(state.config.database.pool_wait_ms));
         let gate = Self { state, tenancy: Tenancy::default(), limits, keyring: RwLock::new(Arc::new(keyring)) };
         gate.tenancy.refresh(&gate.state.db).await?;
         Ok(gate)

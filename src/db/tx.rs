@@ -21,6 +21,9 @@ use std::time::Duration;
 /// How long a dropped transaction may take to be rolled back before its connection is thrown away.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long a COMMIT may take before its outcome is called unknown.
+const COMMIT_LIMIT: Duration = Duration::from_secs(10);
+
 /// How long a server may take to begin a transaction.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -206,7 +209,8 @@ impl<S: Scope> Tx<S> {
         }
         let mut guard = self.conn.hand_over();
         let ended = tokio::spawn(async move {
-            let result = guard.get()?.batch_execute("COMMIT").await;
+            let mut conn = guard.get()?;
+            let result = in_time(COMMIT_LIMIT, conn.batch_execute("COMMIT")).await;
             if result.is_ok() {
                 guard.release();
             }

@@ -4,7 +4,6 @@ use super::flow::{SHARED, VENDOR, rescore};
 use super::store;
 use crate::auth::WorkerScope;
 use crate::db::Tx;
-use crate::directory::calendar;
 use crate::kernel::error::Fault;
 use chrono::NaiveDate;
 use std::collections::BTreeSet;
@@ -36,9 +35,6 @@ impl Rescoring {
             return rescore(tx, None, &[SHARED, VENDOR]).await;
         }
         self.vendor.retain(|customer| !self.both.contains(customer));
-        // All locks at once, in order of id: two sets after each other could deadlock with a request.
-        let all: Vec<Uuid> = self.both.union(&self.vendor).copied().collect();
-        store::lock_customers(tx, Some(all)).await?;
         for (customers, views) in [(self.both, &[SHARED, VENDOR][..]), (self.vendor, &[VENDOR][..])] {
             if !customers.is_empty() {
                 rescore(tx, Some(customers.into_iter().collect()), views).await?;
@@ -53,9 +49,14 @@ pub async fn hold_customers(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
     store::lock_customers(tx, None).await.map(drop)
 }
 
-/// Moves the partner's scoring day and scores every customer for it. A day that is over by now is passed over for today.
+/// Whether a day is still to come for the partner: one that was overtaken by a later one is neither closed nor turned.
+pub async fn is_ahead(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<bool, Fault> {
+    Ok(store::scoring_day(tx).await?.is_none_or(|scored| scored < day))
+}
+
+/// Moves the partner's scoring day and scores every customer for it. Days missed are turned one by one, so that each close is
+/// of its own day.
 pub async fn turn_day(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
-    let today = calendar(tx).await?.zone.day_of(tx.now());
-    store::move_scoring_day(tx, today.max(day)).await?;
+    store::move_scoring_day(tx, day).await?;
     rescore(tx, None, &[SHARED, VENDOR]).await
 }

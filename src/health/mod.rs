@@ -12,6 +12,6 @@ mod store;
 pub use api::routes;
 pub use evidence::Evidence;
 pub use flow::{Accepted, ObservationDraft, Subject, record_observations, rescore, starter_scorecard, submit_reports};
-pub use job::{Rescoring, hold_customers, turn_day};
+pub use job::{Rescoring, hold_customers, is_ahead, turn_day};
 pub use score::{Part, Score, score};
 pub use scorecard::{Bands, Scorecard, SourceWeights, Weighted};

@@ -27,6 +27,8 @@ pub const MAX_BATCH_BODY: usize = 32 * 1024 * 1024;
 const MAX_DEPTH: u8 = 16;
 /// A body may take this long to arrive, and longer only at 1 KiB/s or more.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// However steadily it comes, a body of the smaller limit must be there by then, and one of a batch by then: it holds a place.
+const LONGEST: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(120));
 
 /// Refuses media types and encodings no operation reads. A missing body needs no type.
 pub fn check_media_type(request: &HttpRequest, expected: &str) -> Result<(), Fault> {
@@ -53,7 +55,8 @@ pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usiz
     let mut body = web::BytesMut::with_capacity(announced.unwrap_or(0));
     loop {
         // The deadline moves on as bytes come: 1 KiB buys a second.
-        let deadline = begun + PATIENCE + Duration::from_secs(body.len() as u64 / 1024);
+        let longest = if limit > MAX_BODY { LONGEST.1 } else { LONGEST.0 };
+        let deadline = begun + longest.min(PATIENCE + Duration::from_secs(body.len() as u64 / 1024));
         match tokio::time::timeout_at(deadline, payload.next()).await {
             Err(_) => return Err(Fault::of(Code::RequestTimeout)),
             Ok(None) => return Ok(body.freeze()),
@@ -81,6 +84,8 @@ pub fn decode<T: Deserr<Faults>>(value: Json) -> Result<T, Vec<FieldFault>> {
 
 /// The most values of a body, so that a few bytes each cannot become a great deal of memory.
 const MAX_VALUES: u32 = 4_000_000;
+/// An object counts as so many values: even one of a single member takes some 640 bytes.
+const OBJECT: u32 = 20;
 
 #[derive(Clone, Copy)]
 struct Strict<'b> {
@@ -89,6 +94,11 @@ struct Strict<'b> {
 }
 
 impl Strict<'_> {
+    fn spend<E: serde::de::Error>(self, values: u32) -> Result<(), E> {
+        self.budget.set(self.budget.get().checked_sub(values).ok_or_else(|| E::custom("too many values"))?);
+        Ok(())
+    }
+
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH { Err(E::custom("too deep")) } else { Ok(Self { depth: self.depth + 1, ..self }) }
     }
@@ -97,8 +107,7 @@ impl Strict<'_> {
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Json;
     fn deserialize<D: serde::Deserializer<'de>>(self, source: D) -> Result<Json, D::Error> {
-        let left = self.budget.get().checked_sub(1).ok_or_else(|| serde::de::Error::custom("too many values"))?;
-        self.budget.set(left);
+        self.spend(1)?;
         source.deserialize_any(self)
     }
 }
@@ -139,6 +148,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut members = serde_json::Map::new();
+        self.spend(OBJECT)?;
         let inner = self.deeper::<A::Error>()?;
         while let Some(key) = map.next_key::<String>()? {
             if members.contains_key(&key) {

@@ -13,6 +13,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock, StateInformationMiddleware>;
@@ -59,14 +61,20 @@ impl Budget {
 pub struct Limits {
     read: Limiter<Uuid>,
     write: Limiter<Uuid>,
-    token: Limiter<Uuid>,
+    token: Limiter<(Uuid, Option<IpAddr>)>,
     address: Limiter<IpAddr>,
     read_per_second: u32,
     write_per_second: u32,
     batches: Places,
     all_batches: Places,
     flights: Places,
+    turns: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+    turns_at_once: usize,
+    turn_wait: Duration,
 }
+
+/// A caller's turn at the database; given back when dropped.
+pub type Turn = OwnedSemaphorePermit;
 
 fn limiter<K: std::hash::Hash + Eq + Clone>(per_second: u32, burst: u32) -> Limiter<K> {
     let positive = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
@@ -86,7 +94,8 @@ fn check<K: std::hash::Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Resu
 
 impl Limits {
     /// Budgets as configured.
-    pub fn new(limits: &config::Limits) -> Self {
+    /// A turn at the database is waited for as long as a connection is, `turn_wait`.
+    pub fn new(limits: &config::Limits, turn_wait: Duration) -> Self {
         Self {
             read: limiter(limits.read_per_second, limits.read_burst),
             write: limiter(limits.write_per_second, limits.write_burst),
@@ -97,6 +106,9 @@ impl Limits {
             batches: Places::of(limits.batches_at_once),
             all_batches: Places::of(limits.batches_of_all),
             flights: Places::of(2),
+            turns: Mutex::default(),
+            turns_at_once: limits.transactions_at_once as usize,
+            turn_wait,
         }
     }
 
@@ -109,14 +121,27 @@ impl Limits {
         check(limiter, &caller).map(|left| Budget { class, per_second, left })
     }
 
-    /// Takes one token request out of a client's budget.
-    pub fn token(&self, client: Uuid) -> Result<(), Fault> {
-        check(&self.token, &client).map(drop)
+    /// Takes one token request out of a client's budget at an address.
+    pub fn token(&self, client: Uuid, address: Option<IpAddr>) -> Result<(), Fault> {
+        check(&self.token, &(client, address)).map(drop)
     }
 
     /// Takes one request out of an address's budget.
     pub fn address(&self, address: IpAddr) -> Result<(), Fault> {
         check(&self.address, &address).map(drop)
+    }
+
+    /// Waits for one of a caller's turns at the database: however long its transactions wait for each other's locks, the others
+    /// find connections.
+    pub async fn turn(&self, caller: Uuid) -> Result<Turn, Fault> {
+        let semaphore = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(caller).or_insert_with(|| Arc::new(Semaphore::new(self.turns_at_once))).clone()
+        };
+        match tokio::time::timeout(self.turn_wait, semaphore.acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Fault::unavailable(Code::Overloaded, "the caller's transactions take all its turns")),
+        }
     }
 
     /// Takes one of a caller's places for a running batch; given back when dropped.
@@ -141,6 +166,8 @@ impl Limits {
         self.write.retain_recent();
         self.token.retain_recent();
         self.address.retain_recent();
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, semaphore| Arc::strong_count(semaphore) > 1 || semaphore.available_permits() < self.turns_at_once);
     }
 }
 

@@ -19,7 +19,6 @@ use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 use tracing::Instrument;
-use uuid::Uuid;
 
 /// The content policy of the API: its answers are no pages.
 const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -37,10 +36,12 @@ pub struct Base(pub String);
 
 /// The middleware.
 pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = RequestId::of(Uuid::now_v7());
+    // Random behind the millisecond: a counter would tell how many requests others made in between.
+    let id =
+        RequestId::of(uuid::Builder::from_unix_timestamp_millis(chrono::Utc::now().timestamp_millis().unsigned_abs(), &crate::state::random().unwrap_or_default()).into_uuid());
     let begun = Instant::now();
-    let method = request.method().clone();
-    if method == Method::HEAD {
+    let method = known(request.method());
+    if method == "HEAD" {
         request.head_mut().method = Method::GET;
     }
     request.extensions_mut().insert(Trace(id));
@@ -50,15 +51,20 @@ pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 's
     let served = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
     let _in_span = span.enter();
     let failed = match served {
-        Ok(Ok(response)) => return Ok(finish(response.map_into_boxed_body(), id, &method, begun)),
+        Ok(Ok(response)) => return Ok(finish(response.map_into_boxed_body(), id, method, begun)),
         Ok(Err(error)) => Fault::internal(error),
         Err(_) => Fault::internal("a handler panicked"),
     };
     tracing::error!(fault = %failed, "internal error");
     telemetry::problem(failed.code.slug());
-    telemetry::request(method.as_str(), "none", 500, begun.elapsed().as_secs_f64());
+    telemetry::request(method, "none", 500, begun.elapsed().as_secs_f64());
     let base = base.map(|base| base.0.clone()).unwrap_or_default();
     Err(InternalError::from_response("answered", problem::render(&failed, &base, Some(id))).into())
+}
+
+/// The method for logs and metrics: anything may be sent as one, and every new one would be kept for good.
+fn known(method: &Method) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"].into_iter().find(|name| method.as_str() == *name).unwrap_or("other")
 }
 
 /// The caller's own id for this call, for the log: visible ASCII, at most 128 characters.
@@ -67,7 +73,7 @@ fn correlation(request: &ServiceRequest) -> String {
     given.chars().filter(char::is_ascii_graphic).take(128).collect()
 }
 
-fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &Method, begun: Instant) -> ServiceResponse<BoxBody> {
+fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'static str, begun: Instant) -> ServiceResponse<BoxBody> {
     let base = response.request().app_data::<Data<Base>>().map(|base| base.0.clone()).unwrap_or_default();
     if let Some(fault) = fault_of(&response) {
         telemetry::problem(fault.code.slug());
@@ -102,8 +108,8 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &Method
     }
     let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
     let elapsed = begun.elapsed().as_secs_f64();
-    telemetry::request(method.as_str(), &route, status.as_u16(), elapsed);
-    tracing::info!(method = %method, route, status = status.as_u16(), ms = (elapsed * 1e4).round() / 10.0, "answered");
+    telemetry::request(method, &route, status.as_u16(), elapsed);
+    tracing::info!(method, route, status = status.as_u16(), ms = (elapsed * 1e4).round() / 10.0, "answered");
     response
 }
 

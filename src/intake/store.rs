@@ -234,16 +234,15 @@ pub async fn insert_observations<S: Tenant>(tx: &Tx<S>, list: &[NewObservation])
     .map(drop)
 }
 
-/// Makes the partitions of this month and the three ahead.
-pub async fn keep_partitions(tx: &Tx<SystemScope>) -> Result<(), Fault> {
+/// Makes the partitions of this month and the three ahead; answers how many were missing.
+pub async fn keep_partitions(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
     #[derive(QueryableByName)]
     struct Made {
         #[diesel(sql_type = Integer)]
         made: i32,
     }
     let made: Option<Made> = tx.row(sql("SELECT todoku.keep_partitions({}) AS made").bind::<Date, _>(tx.now().date_naive())).await?;
-    tracing::debug!(made = made.map_or(0, |row| row.made), "partitions kept");
-    Ok(())
+    Ok(made.map_or(0, |row| row.made.unsigned_abs() as usize))
 }
 
 /// One moment of one measure of one customer.

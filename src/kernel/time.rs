@@ -1,6 +1,6 @@
 //! Whole days in a vendor's time zone: evidence ages in them, scores are made for them (DECISIONS 5).
 
-use chrono::{DateTime, Duration, NaiveDate, NaiveTime, SubsecRound, TimeZone, Utc};
+use chrono::{DateTime, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// A moment, in UTC, kept to the microsecond as PostgreSQL keeps it.
@@ -11,7 +11,8 @@ pub const MAX_AHEAD: Duration = Duration::minutes(5);
 
 /// The moment cut to microseconds, so that what is written is what is read.
 pub fn to_micros(moment: Moment) -> Moment {
-    moment.trunc_subsecs(6)
+    // Through the count, so that a leap second is the moment PostgreSQL takes it for.
+    DateTime::from_timestamp_micros(moment.timestamp_micros()).unwrap_or(moment)
 }
 
 /// The time zone of a vendor: the calendar its days are counted in.

@@ -299,27 +299,24 @@ const BUNDLED: i64 = 5_000;
 pub async fn claim_jobs(tx: &Tx<SystemScope>, after: (Uuid, Uuid), lease: Duration) -> Result<Vec<Claimed>, Fault> {
     // Its own statement: the next one sees the leases that others took while we waited here.
     tx.run(sql("SELECT pg_advisory_xact_lock(7231005)")).await?;
+    let next = match next_partner(tx, after).await? {
+        None => next_partner(tx, (Uuid::nil(), Uuid::nil())).await?,
+        next => next,
+    };
+    let Some(next) = next else { return Ok(Vec::new()) };
     let mut jobs: Vec<Claimed> = tx
         .rows(
-            sql("WITH waiting AS (
-                   SELECT vendor_id, partner_id, run_at, id, attempt, coalesce(nullif(cardinality(subjects), 0), {}) AS size FROM ops.job
-                   WHERE run_at <= {} AND (lease_until IS NULL OR lease_until < {})
-                     AND (vendor_id, partner_id) NOT IN (SELECT vendor_id, partner_id FROM ops.job WHERE lease_until >= {})),
-                 next AS (SELECT vendor_id, partner_id FROM (
-                     (SELECT 1 AS pass, vendor_id, partner_id FROM waiting WHERE (vendor_id, partner_id) > ({}, {}) ORDER BY vendor_id, partner_id LIMIT 1)
-                     UNION ALL (SELECT 2, vendor_id, partner_id FROM waiting ORDER BY vendor_id, partner_id LIMIT 1)) n ORDER BY pass LIMIT 1),
-                 queue AS (SELECT id, attempt, row_number() OVER oldest AS nth, first_value(attempt) OVER oldest AS tried, sum(size) OVER oldest AS size
-                   FROM (SELECT w.id, w.run_at, w.attempt, w.size FROM waiting w JOIN next USING (vendor_id, partner_id) ORDER BY w.run_at, w.id LIMIT {}) d
+            sql("WITH queue AS (SELECT id, attempt, row_number() OVER oldest AS nth, first_value(attempt) OVER oldest AS tried, sum(size) OVER oldest AS size
+                   FROM (SELECT id, run_at, attempt, coalesce(nullif(cardinality(subjects), 0), {}) AS size FROM ops.job
+                         WHERE vendor_id = {} AND partner_id = {} AND run_at <= {} ORDER BY run_at, id LIMIT {}) d
                    WINDOW oldest AS (ORDER BY run_at, id))
                  UPDATE ops.job j SET lease_until = {}, attempt = j.attempt + 1 FROM queue q
                  WHERE j.id = q.id AND (q.nth = 1 OR q.tried = 0 AND q.attempt = 0 AND q.size <= {})
                  RETURNING j.id, j.vendor_id, j.partner_id, j.kind, j.subjects, j.day, j.run_at, j.attempt - 1 AS attempt")
             .bind::<BigInt, _>(BUNDLED)
+            .bind::<SqlUuid, _>(next.vendor_id)
+            .bind::<SqlUuid, _>(next.partner_id)
             .bind::<Timestamptz, _>(tx.now())
-            .bind::<Timestamptz, _>(tx.now())
-            .bind::<Timestamptz, _>(tx.now())
-            .bind::<SqlUuid, _>(after.0)
-            .bind::<SqlUuid, _>(after.1)
             .bind::<BigInt, _>(BUNDLE)
             .bind::<Timestamptz, _>(tx.now() + lease)
             .bind::<BigInt, _>(BUNDLED),
@@ -327,6 +324,28 @@ pub async fn claim_jobs(tx: &Tx<SystemScope>, after: (Uuid, Uuid), lease: Durati
         .await?;
     jobs.sort_by_key(|job| (job.run_at, job.id));
     Ok(jobs)
+}
+
+#[derive(QueryableByName)]
+struct NextPartner {
+    #[diesel(sql_type = SqlUuid)]
+    vendor_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    partner_id: Uuid,
+}
+
+/// The first partner behind another in order of id that has something due and is not being worked for.
+async fn next_partner(tx: &Tx<SystemScope>, after: (Uuid, Uuid)) -> Result<Option<NextPartner>, Fault> {
+    tx.row(
+        sql("SELECT vendor_id, partner_id FROM ops.job WHERE (vendor_id, partner_id) > ({}, {}) AND run_at <= {}
+               AND (vendor_id, partner_id) NOT IN (SELECT vendor_id, partner_id FROM ops.job WHERE lease_until >= {})
+             ORDER BY vendor_id, partner_id, run_at, id LIMIT 1")
+        .bind::<SqlUuid, _>(after.0)
+        .bind::<SqlUuid, _>(after.1)
+        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Timestamptz, _>(tx.now()),
+    )
+    .await
 }
 
 /// Takes finished jobs away, in the transaction of their effect: a job whose effect is committed never runs again. Says whether
@@ -409,11 +428,11 @@ pub async fn stamp_events(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
     .await
 }
 
-/// Forgets answers past their time, some thousands at a time.
+/// Forgets answers past their time, some hundreds at a time: one may be of megabytes.
 pub async fn forget_expired(tx: &Tx<SystemScope>) -> Result<usize, Fault> {
     tx.run(
         sql("DELETE FROM todoku.idempotency WHERE (vendor_id, caller_id, route, method, key) IN
-             (SELECT vendor_id, caller_id, route, method, key FROM todoku.idempotency WHERE expires_at <= {} LIMIT 5000)")
+             (SELECT vendor_id, caller_id, route, method, key FROM todoku.idempotency WHERE expires_at <= {} LIMIT 200)")
         .bind::<Timestamptz, _>(tx.now()),
     )
     .await

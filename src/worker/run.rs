@@ -142,10 +142,12 @@ async fn perform(tx: &Tx<WorkerScope>, jobs: &[Claimed]) -> Result<bool, Fault> 
             (Some(JobKind::RescoreFull), _) => rescoring.vendor_view(&job.subjects),
             (Some(JobKind::Daily), Some(day)) => {
                 health::hold_customers(tx).await?;
-                if let Some(yesterday) = day.pred_opt() {
-                    insight::close_cells(tx, yesterday).await?;
+                if health::is_ahead(tx, day).await? {
+                    if let Some(yesterday) = day.pred_opt() {
+                        insight::close_cells(tx, yesterday).await?;
+                    }
+                    health::turn_day(tx, day).await?;
                 }
-                health::turn_day(tx, day).await?;
             }
             _ => return Err(Fault::internal(format!("a job of unknown kind {}", job.kind))),
         }

@@ -1,6 +1,7 @@
 //! What happens by the clock: events get their numbers, days turn, partitions are made ahead, answers are forgotten.
 
 use crate::auth::{ScheduleScope, SystemScope};
+use crate::db::Tx;
 use crate::directory;
 use crate::intake;
 use crate::kernel::error::Fault;
@@ -9,18 +10,30 @@ use crate::ledger::{self, Job, JobKind};
 use crate::state::State;
 use chrono::NaiveDate;
 
-/// Does everything that is due now; doing it again at once does nothing.
+/// Does everything that is due now; doing it again at once does nothing. Each step for itself: one that fails holds up no other.
 pub async fn tick(state: &State) -> Result<(), Fault> {
-    loop {
-        let tx = state.db.begin_write(SystemScope::worker()).await?;
-        let stamped = ledger::stamp_events(&tx).await?;
-        ledger::forget_expired(&tx).await?;
-        tx.commit().await?;
-        if (stamped as i64) < ledger::STAMPED {
-            break;
+    let (turned, stamped, forgotten) = (turn_days(state).await, stamp(state).await, forget(state).await);
+    turned.and(stamped).and(forgotten)
+}
+
+async fn stamp(state: &State) -> Result<(), Fault> {
+    while step(state, ledger::stamp_events).await? as i64 >= ledger::STAMPED {}
+    Ok(())
+}
+
+async fn forget(state: &State) -> Result<(), Fault> {
+    step(state, ledger::forget_expired).await.map(drop)
+}
+
+async fn step(state: &State, deed: impl AsyncFnOnce(&Tx<SystemScope>) -> Result<usize, Fault>) -> Result<usize, Fault> {
+    let tx = state.db.begin_write(SystemScope::worker()).await?;
+    match deed(&tx).await {
+        Ok(done) => tx.commit().await.map(|()| done),
+        Err(fault) => {
+            tx.rollback().await;
+            Err(fault)
         }
     }
-    turn_days(state).await
 }
 
 /// Turns the day of each vendor whose midnight has passed: one job per partner, enqueued once. One vendor's trouble is not
@@ -30,31 +43,23 @@ async fn turn_days(state: &State) -> Result<(), Fault> {
     let now = tx.now();
     let vendors = directory::all_vendors(&tx).await;
     tx.rollback().await;
-    let mut turned = false;
     for vendor in vendors? {
-        match turn(state, vendor.id, vendor.zone.day_of(now)).await {
-            Ok(done) => turned |= done,
-            Err(fault) => tracing::warn!(vendor = %vendor.id, %fault, "the day could not be turned"),
+        if let Err(fault) = turn(state, vendor.id, vendor.zone.day_of(now)).await {
+            tracing::warn!(vendor = %vendor.id, %fault, "the day could not be turned");
         }
     }
-    if turned {
-        let tx = state.db.begin_write(SystemScope::worker()).await?;
-        intake::keep_partitions(&tx).await?;
-        tx.commit().await?;
-    }
-    Ok(())
+    step(state, intake::keep_partitions).await.map(drop)
 }
 
-/// Turns one vendor's day; `false` when it was turned before.
-async fn turn(state: &State, vendor: VendorId, day: NaiveDate) -> Result<bool, Fault> {
+/// Turns one vendor's day, once.
+async fn turn(state: &State, vendor: VendorId, day: NaiveDate) -> Result<(), Fault> {
     let tx = state.db.begin_write(ScheduleScope::for_vendor(vendor)).await?;
     if !ledger::turn_day_once(&tx, day).await? {
         tx.rollback().await;
-        return Ok(false);
+        return Ok(());
     }
     let partners = directory::all_partner_ids(&tx).await?;
     let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Daily, partner, subjects: Vec::new(), day: Some(day) }).collect();
     ledger::enqueue(&tx, &jobs).await?;
-    tx.commit().await?;
-    Ok(true)
+    tx.commit().await
 }

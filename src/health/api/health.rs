@@ -9,6 +9,7 @@ use crate::health::store::{self, Health};
 use crate::http::body::Faults;
 use crate::http::query::Param;
 use crate::intake::EvidenceClass;
+use crate::intake::Measure;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, ScorecardId};
@@ -86,12 +87,13 @@ pub(super) struct HealthView {
 
 impl HealthView {
     /// The view of a conclusion; of a customer nothing is concluded about yet, that nothing is known.
-    pub(super) fn of(customer_id: CustomerId, audience: &'static str, health: Option<&Health>, measures: &[CardMeasure]) -> Self {
-        let key = |id: &str| measures.iter().find(|m| m.id.to_string() == id).map(|m| m.key.clone());
+    /// `catalogue` names the parts, because the score may be of an older card than the active one, whose `measures` are asked.
+    pub(super) fn of(customer_id: CustomerId, audience: &'static str, health: Option<&Health>, measures: &[CardMeasure], catalogue: &[Measure]) -> Self {
+        let key = |id: &str| catalogue.iter().find(|m| m.id.to_string() == id).map(|m| m.key.clone());
         let parts = health.map(|h| h.parts.as_slice()).unwrap_or_default();
         let unheard = parts.iter().filter(|p| p.points.is_none()).filter_map(|p| key(&p.measure)).collect();
         let missing = if health.is_some() { unheard } else { measures.iter().map(|m| m.key.clone()).collect() };
-        let half_life = |id: &str| measures.iter().find(|m| m.id.to_string() == id).and_then(|m| m.half_life_days);
+        let half_life = |id: &str| catalogue.iter().find(|m| m.id.to_string() == id).and_then(|m| m.half_life_days);
         let faded = |p: &Part| Some((health?.scored_for - p.newest?).num_days() > i64::from(half_life(&p.measure)?));
         let stale = parts.iter().filter(|p| faded(p) == Some(true)).filter_map(|p| key(&p.measure)).collect();
         Self {
@@ -139,13 +141,13 @@ fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Faul
 #[get("/v1/customers/{customer_id}/health")]
 async fn get_health(call: Call<op::GetCustomerHealth, CustomerId, ViewQuery>) -> Result<HttpResponse, Fault> {
     let audience = audience(call.query.view.as_ref().map(|v| v.0), call.scope().audience())?;
-    let ((_, health), (_, measures, _)) = call
+    let ((_, health), (_, measures, catalogue)) = call
         .read(async |tx| {
             let found = store::health_of(tx, call.path, audience).await?.ok_or(Fault::of(Code::NotFound))?;
             Ok((found, policy(tx).await?))
         })
         .await?;
-    Ok(HttpResponse::Ok().json(HealthView::of(call.path, audience, health.as_ref(), &measures)))
+    Ok(HttpResponse::Ok().json(HealthView::of(call.path, audience, health.as_ref(), &measures, &catalogue)))
 }
 
 /// Where evidence came from.
@@ -223,6 +225,6 @@ async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, ViewQuery>) -
         })
         .collect();
     let sum = health.as_ref().filter(|h| h.score.is_some()).map(|h| thousandths(50_000 + h.parts.iter().filter_map(|p| p.contribution).sum::<i64>()));
-    let health = HealthView::of(call.path, audience, health.as_ref(), &card_measures);
+    let health = HealthView::of(call.path, audience, health.as_ref(), &card_measures, &catalogue);
     Ok(HttpResponse::Ok().json(Explanation { health, base: 50.0, sum, measures }))
 }

@@ -163,13 +163,13 @@ async fn submit(mut call: Call<op::SubmitStatusReport, (), ActingQuery, Json<Opt
         let mut results = submit_reports(tx, call.caller.caller_id(), call.caller.principal().uuid(), vec![Ok(draft)]).await?;
         let accepted = results.pop().ok_or_else(|| Fault::internal("no result"))??;
         let health = store::healths(tx, tx.scope().acts()?, vec![accepted.customer.uuid()], SHARED).await?;
-        let (_, measures, _) = policy(tx).await?;
+        let (_, measures, catalogue) = policy(tx).await?;
         let view = SubmittedReport {
             id: accepted.report,
             external_id: accepted.external_id,
             revision: accepted.revision,
             outcome: accepted.outcome.into(),
-            health: HealthView::of(accepted.customer, SHARED, health.get(&accepted.customer.uuid()), &measures),
+            health: HealthView::of(accepted.customer, SHARED, health.get(&accepted.customer.uuid()), &measures, &catalogue),
         };
         let changed = accepted.outcome != Upserted::Unchanged;
         let answer = Answer::json(if changed { 201 } else { 200 }, &view)?;

@@ -53,8 +53,11 @@ impl Rejection {
     }
 }
 
-/// The most faults told of one row; the batch's answer stays of the size of its rows.
+/// The most faults told of one row, as long as few rows are refused; of the others the first is told. So the answer, which may
+/// be remembered for days, stays of the size of its rows.
 const MAX_ROW_FAULTS: usize = 10;
+/// From this row of the batch on, only the first.
+const TOLD_IN_FULL: usize = 1_000;
 
 /// What is wrong with a row, with pointers from the root of the body; the row itself where no member is to blame.
 fn faults_of_row(fault: &Fault, member: &str, index: usize) -> Vec<FieldFault> {
@@ -62,7 +65,8 @@ fn faults_of_row(fault: &Fault, member: &str, index: usize) -> Vec<FieldFault> {
     if fault.fields.is_empty() {
         return vec![FieldFault { pointer: row, code: Broken::Contradiction }];
     }
-    fault.fields.iter().take(MAX_ROW_FAULTS).map(|field| FieldFault { pointer: format!("{row}{}", field.pointer), code: field.code }).collect()
+    let told = if index < TOLD_IN_FULL { MAX_ROW_FAULTS } else { 1 };
+    fault.fields.iter().take(told).map(|field| FieldFault { pointer: format!("{row}{}", field.pointer), code: field.code }).collect()
 }
 
 /// How many rows came to what.

@@ -42,9 +42,13 @@ pub async fn policy<S: Tenant>(tx: &Tx<S>) -> Result<(Card, Vec<CardMeasure>, Ve
 
 /// Scores customers of the acting partner again for its scoring day, in the given views; all of them when no list is given. The
 /// day moves by the daily job alone: evidence of a day that has begun but not been turned counts as of the scoring day. Takes their
-/// locks first, so that evidence committed by others before is seen and theirs afterwards finds our score.
+/// locks first, so that evidence committed by others before is seen and theirs afterwards finds our score; the vendor's view alone
+/// needs none, because whoever commits evidence leaves a job for it.
 pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audiences: &[&'static str]) -> Result<(), Fault> {
-    let facts = store::lock_customers(tx, customers).await?;
+    let facts = match customers {
+        Some(ids) if audiences == [VENDOR] => store::customers(tx, ids).await?,
+        customers => store::lock_customers(tx, customers).await?,
+    };
     if facts.is_empty() {
         return Ok(());
     }
@@ -55,7 +59,7 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
     let valid = measures.iter().map(|m| i64::from(m.valid_days)).max().unwrap_or(0);
     let since = vendor.zone.start_of(on - Duration::days(valid));
     let (evidence, priced, rates, last) = futures_util::try_join!(
-        store::evidence(tx, vendor.zone, ids.clone(), since),
+        store::evidence(tx, vendor.zone, ids.clone(), since, audiences),
         store::running_subscriptions(tx, ids.clone(), on),
         store::rates(tx, on),
         store::last_reports(tx, ids.clone()),

@@ -33,8 +33,27 @@ struct FactsRow {
     touch_model: String,
 }
 
+/// Customers of the acting partner, unlocked: for the vendor's view, which the worker alone writes, one run per partner at a
+/// time. Its locks would be felt by the partner, and tell of what it must not know.
+pub async fn customers<S: Tenant>(tx: &Tx<S>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Facts>, Fault> {
+    let statement = sql("SELECT id, state, touch_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({})")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(tx.scope().acts()?)
+        .bind::<Array<SqlUuid>, _>(ids);
+    facts(tx.rows(statement).await?)
+}
+
+fn facts(rows: Vec<FactsRow>) -> Result<HashMap<Uuid, Facts>, Fault> {
+    rows.into_iter()
+        .map(|row| {
+            let state: CustomerState = row.state.parse().map_err(broken)?;
+            Ok((row.id, Facts { counted: state.counts(), touch_model: row.touch_model.parse().map_err(broken)? }))
+        })
+        .collect()
+}
+
 /// Locks customers of the acting partner, in order of id so that two requests cannot deadlock; all of them when no list is
-/// given. Whoever scores a customer holds this lock, so that no evidence is overlooked between two of them.
+/// given. Whoever scores a customer in the shared view holds this lock, so that no evidence is overlooked between two of them.
 pub async fn lock_customers<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>) -> Result<HashMap<Uuid, Facts>, Fault> {
     let (vendor, partner) = (tx.scope().vendor(), tx.scope().acts()?);
     let statement = match customers {
@@ -46,13 +65,7 @@ pub async fn lock_customers<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>)
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner),
     };
-    let rows: Vec<FactsRow> = tx.rows(statement).await?;
-    rows.into_iter()
-        .map(|row| {
-            let state: CustomerState = row.state.parse().map_err(broken)?;
-            Ok((row.id, Facts { counted: state.counts(), touch_model: row.touch_model.parse().map_err(broken)? }))
-        })
-        .collect()
+    facts(tx.rows(statement).await?)
 }
 
 #[derive(QueryableByName)]
@@ -73,15 +86,15 @@ struct EvidenceRow {
 
 /// The evidence in force about customers of the acting partner since a moment: of reports the revision in force, of one day of
 /// one measure the last word of each class, so that saying a thing often makes it no weightier. With each, whether its partner
-/// may see it.
-pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, since: Moment) -> Result<HashMap<Uuid, Vec<(Evidence, bool)>>, Fault> {
+/// may see it; for the shared view alone nothing else is read, so that what the vendor knows takes none of a partner's time.
+pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, since: Moment, audiences: &[&'static str]) -> Result<HashMap<Uuid, Vec<(Evidence, bool)>>, Fault> {
     let (vendor, partner) = (tx.scope().vendor(), tx.scope().acts()?);
     let rows: Vec<EvidenceRow> = tx
         .rows(
             sql("SELECT DISTINCT ON (customer_id, measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day FROM (
                    SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, (o.observed_at AT TIME ZONE {})::date AS day, o.observed_at, o.arrival
                    FROM todoku.observation o
-                   WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {}
+                   WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.audience = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {}
                      AND (o.report_id IS NULL OR EXISTS (SELECT 1 FROM todoku.status_report_head h
                        WHERE h.vendor_id = o.vendor_id AND h.partner_id = o.partner_id AND h.customer_id = o.customer_id AND h.report_id = o.report_id))) said
                  ORDER BY customer_id, measure_id, evidence, audience, day, observed_at DESC, arrival DESC")
@@ -89,6 +102,7 @@ pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, s
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner)
             .bind::<Array<SqlUuid>, _>(customers)
+            .bind::<Array<Text>, _>(if audiences == ["shared"] { vec!["shared"] } else { vec!["shared", "vendor"] })
             .bind::<Timestamptz, _>(since)
             // Nothing is dated this far ahead; the months made ahead are not looked at.
             .bind::<Timestamptz, _>(tx.now() + chrono::Duration::days(1)),

@@ -8,7 +8,7 @@ mod subject;
 use crate::kernel::error::Fault;
 
 pub use card::{Card, activate_card, active_card, cards, insert_card, lock_card};
-pub use evidence::{evidence, last_reports, lock_customers, move_scoring_day, rates, running_subscriptions, scoring_day};
+pub use evidence::{customers, evidence, last_reports, lock_customers, move_scoring_day, rates, running_subscriptions, scoring_day};
 pub use standing::{Health, Standing, bands, health_of, healths, keep_standings};
 pub use subject::{customers_named, lock_named, partners_of, seen_elsewhere, subscriptions_named};
 
