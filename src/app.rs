@@ -91,7 +91,9 @@ pub fn document(base: &str) -> Document {
     spec::finish(&mut document, base, mark);
     let routes = templates(&document);
     // Through a value, whose members are sorted: extensions are kept in a hash map, and the same code must give the same bytes.
-    let json = serde_json::to_value(&document).and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_default();
+    let mut value = serde_json::to_value(&document).unwrap_or_default();
+    spec::close_bodies(&mut value);
+    let json = serde_json::to_string_pretty(&value).unwrap_or_default();
     Document { bytes: web::Bytes::from(json.clone()), json: json.into(), routes: Arc::new(routes) }
 }
 

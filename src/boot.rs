@@ -9,6 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use tokio_postgres::config::Host;
 
 /// A process that has booted. The cluster, if it owns one, is stopped when this is dropped.
 pub struct Booted {
@@ -42,13 +43,24 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
 async fn database(config: &Config) -> Result<(Place, Option<Cluster>), Box<dyn std::error::Error>> {
     let settings = &config.database;
     if !settings.url.is_empty() {
-        let base = settings.url.reveal().parse::<tokio_postgres::Config>().map_err(|_| "database.url is not a PostgreSQL URL")?;
+        let base = outside("database.url", settings.url.reveal())?;
         return Ok((Place { base, role_prefix: settings.role_prefix.clone(), password: Some(settings.password.clone()) }, None));
     }
     let options = cluster_options(config);
     let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await??;
     let place = Place { base: cluster.parameters(private::DATABASE), role_prefix: settings.role_prefix.clone(), password: None };
     Ok((place, Some(cluster)))
+}
+
+/// The parameters of an outside database. Over a network the address says whether to encrypt: what is left out must not mean in clear.
+fn outside(name: &str, url: &str) -> Result<tokio_postgres::Config, String> {
+    let parameters: tokio_postgres::Config = url.parse().map_err(|_| format!("{name} is not a PostgreSQL URL; its sslmode may be require (which verifies) or disable"))?;
+    let near = |host: &Host| match host {
+        Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Unix(_) => true,
+    };
+    let told = url.contains("sslmode=require") || url.contains("sslmode=disable");
+    if told || parameters.get_hosts().iter().all(near) { Ok(parameters) } else { Err(format!("{name} must say sslmode=require or sslmode=disable")) }
 }
 
 fn cluster_options(config: &Config) -> Options {
@@ -66,7 +78,7 @@ pub async fn migrate_outside(config: &Config) -> Result<(), Box<dyn std::error::
     if config.database.admin_url.is_empty() {
         return Err("database.admin_url is required to migrate an outside database".into());
     }
-    let admin = config.database.admin_url.reveal().parse::<tokio_postgres::Config>().map_err(|_| "database.admin_url is not a PostgreSQL URL")?;
+    let admin = outside("database.admin_url", config.database.admin_url.reveal())?;
     let place = Place { base: admin.clone(), role_prefix: config.database.role_prefix.clone(), password: Some(config.database.password.clone()) };
     migrate::make_roles(&admin, &place).await?;
     migrate::migrate(&admin, &place, chrono::Utc::now()).await?;
@@ -98,5 +110,22 @@ fn kept_master(dir: &Path) -> Result<String, Fault> {
         }
         // Another process was faster.
         Err(_) => read().map_err(Fault::internal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outside;
+
+    #[test]
+    fn over_a_network_the_address_says_whether_to_encrypt() {
+        for good in ["postgres://localhost/t", "postgres://127.0.0.1:5433/t", "postgres://db.internal/t?sslmode=require", "postgres://db.internal/t?sslmode=disable"] {
+            assert!(outside("database.url", good).is_ok(), "{good}");
+        }
+        for bad in
+            ["postgres://db.internal/t", "postgres://10.0.0.1/t?sslmode=prefer", "postgres://localhost,db.internal/t", "postgres://db.internal/t?sslmode=verify-full", "mysql://x"]
+        {
+            assert!(outside("database.url", bad).is_err(), "{bad}");
+        }
     }
 }

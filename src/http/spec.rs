@@ -98,6 +98,50 @@ fn illustrate(operation: &mut Operation, example: &serde_json::Value) {
     }
 }
 
+/// Says of everything a body may hold that it takes no members beside its own: unknown ones are refused.
+pub fn close_bodies(document: &mut serde_json::Value) {
+    let mut names = Vec::new();
+    for operation in document["paths"].as_object().into_iter().flat_map(|paths| paths.values()).filter_map(|item| item.as_object()).flat_map(|item| item.values()) {
+        // Forms alone take unknown members (RFC 6749, 3.2).
+        named(&operation["requestBody"]["content"]["application/json"], &mut names);
+        named(&operation["requestBody"]["content"]["application/merge-patch+json"], &mut names);
+    }
+    let mut at = 0;
+    while let Some(name) = names.get(at).cloned() {
+        at += 1;
+        let schema = &mut document["components"]["schemas"][&name];
+        named(schema, &mut names);
+        close(schema);
+    }
+}
+
+/// The schemas a part of the document refers to, each once.
+fn named(value: &serde_json::Value, names: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(members) => {
+            if let Some(name) = members.get("$ref").and_then(|path| path.as_str()?.strip_prefix("#/components/schemas/")).filter(|name| !names.iter().any(|known| known == name)) {
+                names.push(name.to_owned());
+            }
+            members.values().for_each(|inner| named(inner, names));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|inner| named(inner, names)),
+        _ => {}
+    }
+}
+
+fn close(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(members) => {
+            if members.contains_key("properties") {
+                members.insert("additionalProperties".into(), false.into());
+            }
+            members.iter_mut().filter(|(name, _)| *name != "example" && *name != "examples").for_each(|(_, inner)| close(inner));
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
 /// What a problem looks like.
 fn problem_example(code: Code, base: &str) -> serde_json::Value {
     let mut example = serde_json::json!({
@@ -127,6 +171,7 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
             operation.security = Some(vec![utoipa::openapi::SecurityRequirement::new("oauth2", [scope])]);
             let has_body = operation.request_body.is_some();
             let has_path_id = operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if matches!(p.parameter_in, ParameterIn::Path)));
+            let acts_for = operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.name == "partner" || p.name == "customer"));
             let mut codes: Vec<(u16, Vec<Code>)> = Vec::new();
             let mut add = |code: Code| {
                 let status = problem::status(code).as_u16();
@@ -148,7 +193,7 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
             ] {
                 add(code);
             }
-            if has_path_id {
+            if has_path_id || acts_for {
                 add(Code::NotFound);
             }
             if mark.writes {

@@ -33,25 +33,6 @@ async fn one_key_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_at_once_are_one() {
-    let world = World::make().await;
-    let app = &world.app;
-    let near = world.of("near");
-    let body = json!({ "external_id": "R-9", "customer_external_id": "K-1", "period_end": "2026-11-10", "observations": [{ "measure": "csat", "value": 40 }] });
-    let send = || async { app.post_with(&near.token, "/v1/status-reports", &body, &[("idempotency-key", "storm")]).await };
-    let replies = futures_util::future::join_all((0..60).map(|_| send())).await;
-    let done: Vec<_> = replies.iter().filter(|reply| reply.status == 201).collect();
-    assert!(!done.is_empty());
-    assert!(done.iter().all(|reply| reply.bytes == done[0].bytes));
-    assert!(
-        replies.iter().filter(|reply| reply.status != 201).all(|reply| reply.problem().1 == "idempotency-in-progress"),
-        "{:?}",
-        replies.iter().map(|r| r.problem()).collect::<Vec<_>>()
-    );
-    assert_eq!(app.count("SELECT count(*) FROM todoku.status_report WHERE external_id = 'R-9'").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_replayed_for_a_quarter_of_an_hour() {
     let world = World::make().await;
     let app = &world.app;

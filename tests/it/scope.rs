@@ -1,0 +1,133 @@
+//! A state machine over the transaction type: however a transaction ends - committed, undone, dropped in the middle, in a panic,
+//! after an error, its backend killed - the next one on the same connections never runs in another's scope.
+
+use crate::harness::{App, shared};
+use diesel::QueryableByName;
+use diesel::sql_types::{Nullable, Text, Uuid as SqlUuid};
+use std::time::Duration;
+use todoku::auth::WorkerScope;
+use todoku::db::{Db, Place, Tx, sql};
+use todoku::kernel::code::Code;
+use todoku::kernel::error::Fault;
+use uuid::Uuid;
+
+#[derive(QueryableByName)]
+struct Scoped {
+    #[diesel(sql_type = Nullable<Text>)]
+    vendor: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    partner: Option<String>,
+}
+
+#[derive(QueryableByName)]
+#[allow(dead_code, reason = "the rows are not looked at")]
+struct Anything {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+/// A small deterministic generator; the seed is in the message when it fails.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+async fn in_scope(tx: &Tx<WorkerScope>, vendor: Uuid, partner: Uuid) -> Result<(), Fault> {
+    let seen: Vec<Scoped> = tx.rows(sql("SELECT current_setting('app.vendor', true) AS vendor, current_setting('app.partner', true) AS partner")).await?;
+    assert_eq!((seen[0].vendor.as_deref(), seen[0].partner.as_deref()), (Some(vendor.to_string().as_str()), Some(partner.to_string().as_str())));
+    Ok(())
+}
+
+async fn step(db: &Db, how: u64, vendor: Uuid, partner: Uuid) -> Result<(), Fault> {
+    let tx = db.begin_write(WorkerScope::for_job(vendor, partner)).await?;
+    in_scope(&tx, vendor, partner).await?;
+    match how {
+        0 => tx.commit().await?,
+        1 => tx.rollback().await,
+        // Dropped while it is quiet.
+        2 => drop(tx),
+        // Dropped in the middle of a statement: the request was cancelled or took too long.
+        3 => {
+            let sleep = tx.rows::<Anything>(sql("SELECT id FROM todoku.vendor, pg_sleep(0.02)"));
+            let _ = tokio::time::timeout(Duration::from_millis(1), sleep).await;
+        }
+        // A statement that fails; then whatever the caller does with it.
+        4 => {
+            let failed = tx.rows::<Anything>(sql("SELECT id FROM todoku.vendor WHERE 1 / 0 = 1")).await;
+            assert!(failed.is_err());
+            assert!(tx.commit().await.is_err(), "nothing is committed after a failure");
+        }
+        5 => {
+            let failed = tx.rows::<Anything>(sql("SELECT id FROM todoku.nowhere")).await;
+            assert!(failed.is_err());
+            tx.rollback().await;
+        }
+        // The handler panics.
+        6 => {
+            let handler = tokio::spawn(async move {
+                let _tx = tx;
+                panic!("a handler panics, as it should here")
+            });
+            assert!(handler.await.is_err());
+        }
+        // The task is aborted, as actix does when it stops.
+        7 => {
+            let handler = tokio::spawn(async move { tx.rows::<Anything>(sql("SELECT id FROM todoku.vendor, pg_sleep(0.02)")).await.map(drop) });
+            tokio::task::yield_now().await;
+            handler.abort();
+            let _ = handler.await;
+        }
+        // The backend is killed under it.
+        _ => {
+            let pid: Vec<Scoped> = tx.rows(sql("SELECT pg_backend_pid()::text AS vendor, NULL AS partner")).await?;
+            crate::harness::sql("postgres", &format!("SELECT pg_terminate_backend({})", pid[0].vendor.as_deref().unwrap())).await;
+            assert!(tx.rows::<Anything>(sql("SELECT id FROM todoku.vendor")).await.is_err());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_runs_in_anothers_scope() {
+    // Panics are part of the game; their traces are not.
+    let steps: u64 = std::env::var("TODOKU_SCOPE_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(2_000);
+    let app = App::start().await;
+    let place = Place { base: shared().await.cluster.parameters(&app.database), ..shared().await.place.clone() };
+    let mut settings = app.state.config.database.clone();
+    settings.pool_worker = 2;
+    settings.pool_wait_ms = 10_000;
+    let db = Db::new(&place, &settings, app.clock.clone()).unwrap();
+    let tenants: Vec<(Uuid, Uuid)> = (0..5).map(|n| (Uuid::from_u128(0xa000 + n), Uuid::from_u128(0xb000 + n))).collect();
+    let walkers = (0..4u64).map(|walker| {
+        let (db, tenants) = (db.clone(), tenants.clone());
+        tokio::spawn(async move {
+            let mut dice = Dice(0x9e37_79b9 + walker);
+            let mut done = 0;
+            for n in 0..steps / 4 {
+                let (vendor, partner) = tenants[dice.roll(tenants.len() as u64) as usize];
+                // A killed backend costs a connection: seldom.
+                let how = if dice.roll(50) == 0 { 8 } else { dice.roll(8) };
+                match step(&db, how, vendor, partner).await {
+                    Ok(()) => done += 1,
+                    Err(fault) => assert!(matches!(fault.code, Code::DatabaseUnavailable | Code::Overloaded), "walker {walker}, step {n}, way {how}: {fault}"),
+                }
+            }
+            done
+        })
+    });
+    let mut done = 0;
+    for walker in walkers {
+        done += walker.await.expect("no walker met another's scope");
+    }
+    assert!(done > steps * 9 / 10, "only {done} of {steps}");
+    // And the pool is whole.
+    for (vendor, partner) in &tenants {
+        step(&db, 0, *vendor, *partner).await.unwrap();
+    }
+}
