@@ -1,0 +1,430 @@
+"""How close to the limit it runs: drives the real server and, in the same run on the same machine, PostgreSQL alone with the very
+statements the server sends (taken from PostgreSQL's log), and prints the ratios. See bin/bench and docs/performance.md.
+
+Standard library only; needs wrk and pgbench. Medians of several rounds, the two sides of a row taking turns.
+"""
+
+import argparse
+import base64
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+CONNECTIONS = 6
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+CUSTOMER = "01990000-0000-7000-8000-"  # then twelve hexadecimal digits
+
+
+def type_id(prefix, uuid):
+    number = int(uuid.replace("-", ""), 16)
+    return prefix + "_" + "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+TYPES = {"SqlUuid": "uuid", "Text": "text", "Integer": "int", "BigInt": "bigint", "Timestamptz": "timestamptz", "Date": "date", "Jsonb": "jsonb", "Bool": "boolean", "Double": "double precision",
+         "Binary": "bytea"}
+
+
+def squeeze(text):
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def types_of_statements():
+    """The types of every statement's values, from the source: PostgreSQL's log does not tell them."""
+    found = {}
+    for folder, _, files in os.walk(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")):
+        for name in files:
+            text = open(os.path.join(folder, name), encoding="utf-8").read()
+            for part in re.split(r"\bsql\(", text)[1:]:
+                literal = re.match(r'\s*"((?:[^"\\]|\\.)*)"', part)
+                if literal:
+                    kinds = re.findall(r"\.bind::<((?:[^<>]|<(?:[^<>]|<[^<>]*>)*>)*), _>", part)
+                    array = lambda kind: TYPES[re.findall(r"\w+", kind)[-1]] + ("[]" if "Array" in kind else "")  # noqa: E731
+                    found[squeeze(literal[1].replace('\\"', '"'))] = [array(kind) for kind in kinds]
+    return found
+
+
+class Bench:
+    def __init__(self, asked):
+        self.asked = asked
+        self.folder = tempfile.mkdtemp(prefix="tdk", dir=asked.folder)
+        os.chmod(self.folder, 0o755)
+        self.api, self.ops = free_port(), free_port()
+        self.base = f"http://127.0.0.1:{self.api}"
+        limits = {f"TODOKU_LIMITS__{name}": "100000000" for name in (
+            "READ_PER_SECOND", "READ_BURST", "WRITE_PER_SECOND", "WRITE_BURST", "TOKEN_PER_SECOND", "TOKEN_BURST", "ADDRESS_PER_SECOND", "ADDRESS_BURST", "TRANSACTIONS_AT_ONCE")}
+        self.environment = {**os.environ, **limits, "TODOKU_DATABASE__DATA_DIR": f"{self.folder}/d", "TODOKU_SERVER__LISTEN": f"127.0.0.1:{self.api}",
+                            "TODOKU_SERVER__OPS_LISTEN": f"127.0.0.1:{self.ops}", "TODOKU_SERVER__PUBLIC_URL": self.base, "TODOKU_LOG__LEVEL": "warn",
+                            "TODOKU_DATABASE__POOL_WAIT_MS": "5000"}
+        self.server = None
+        self.rows = []
+        self.types = types_of_statements()
+
+    # the server ---------------------------------------------------------------------------------------------------------
+    def todoku(self, *words):
+        return subprocess.run([self.asked.binary, *words], env=self.environment, check=True, capture_output=True, text=True).stdout
+
+    def start(self):
+        begun = time.monotonic()
+        self.server = subprocess.Popen([self.asked.binary, "serve"], env=self.environment, stdout=subprocess.DEVNULL, stderr=open(f"{self.folder}/log", "ab"))
+        while True:
+            try:
+                if OPENER.open(f"http://127.0.0.1:{self.ops}/readyz", timeout=5).status == 200:
+                    return time.monotonic() - begun
+            except OSError:
+                time.sleep(0.005)
+                if time.monotonic() - begun > 120:
+                    raise SystemExit('the server does not become ready: ' + open(f'{self.folder}/log').read()[-2000:]) from None
+
+    def stop(self):
+        if self.server:
+            self.server.send_signal(signal.SIGINT)
+            self.server.wait(60)
+            self.server = None
+
+    def call(self, method, path, token=None, body=None, headers=None):
+        request = urllib.request.Request(self.base + path, method=method, headers=dict(headers or {}))
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        if body is not None:
+            request.data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        try:
+            with OPENER.open(request, timeout=120) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise SystemExit(f"{method} {path}: {error.code} {error.read().decode()[:600]}") from None
+
+    def token(self, client, secret):
+        basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
+        request = urllib.request.Request(f"{self.base}/oauth/token", b"grant_type=client_credentials", {"Authorization": f"Basic {basic}"})
+        return json.load(OPENER.open(request, timeout=10))["access_token"]
+
+    def resident_mb(self):
+        status = open(f"/proc/{self.server.pid}/status", encoding="ascii").read()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+    # PostgreSQL alone ---------------------------------------------------------------------------------------------------
+    def as_owner(self, command):
+        """PostgreSQL's own user, when the cluster runs as one because we are root."""
+        user = os.stat(f"{self.folder}/d/data").st_uid
+        return command if user == os.getuid() else ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwuid(user).pw_gid}", "--clear-groups", *command]
+
+    def sql(self, text, database="todoku"):
+        command = self.as_owner([f"{self.asked.bin}/psql", "-h", f"{self.folder}/d/run", "-U", "postgres", "-d", database, "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+        ended = subprocess.run(command, input=text, capture_output=True, text=True, cwd="/")
+        if ended.returncode:
+            raise SystemExit(f"psql: {ended.stderr[:2000]}\n{text[:500]}")
+        return ended.stdout.strip()
+
+    def pgbench(self, role, script, seconds):
+        path = f"{self.folder}/script.sql"
+        open(path, "w", encoding="utf-8").write(script)
+        command = self.as_owner([f"{self.asked.bin}/pgbench", "-h", f"{self.folder}/d/run", "-U", role, "-d", "todoku", "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "1",
+                                 "-T", str(seconds), "-f", path])
+        ended = subprocess.run(command, capture_output=True, text=True, cwd="/")
+        found = re.search(r"tps = ([\d.]+) \(without", ended.stdout)
+        if not found or "number of failed transactions: 0" not in ended.stdout:
+            raise SystemExit(f"pgbench: {ended.stdout[-800:]} {ended.stderr[:1500]}\n{script[:3000]}")
+        return float(found[1])
+
+    def statements_of(self, role, deed):
+        """The statements the server sends for one request, with their values, as PostgreSQL logs them."""
+        log = f"{self.folder}/d/postgres.log"
+        self.sql(f"ALTER ROLE {role} SET log_min_duration_statement = 0")
+        # New connections see it; the pools are made anew by ending the old ones.
+        self.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")
+        time.sleep(0.3)
+        deed()
+        begun = os.path.getsize(log)
+        deed()
+        time.sleep(0.3)
+        with open(log, encoding="utf-8", errors="replace") as file:
+            file.seek(begun)
+            text = file.read()
+        self.sql(f"ALTER ROLE {role} RESET log_min_duration_statement")
+        self.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")
+        time.sleep(0.3)
+        records = re.split(r"^\d{4}-\d\d-\d\d [\d:.]+ UTC \[\d+\] ", text, flags=re.M)
+        found, waiting = [], False
+        for record in records:
+            simple = re.match(r"LOG:  duration: [\d.]+ ms  statement: (.*)", record, re.S)
+            execute = re.match(r"LOG:  duration: [\d.]+ ms  execute [^:]+: (.*)", record, re.S)
+            detail = re.match(r"DETAIL:  parameters: (.*)", record, re.S)
+            if simple:
+                found += [part.strip() for part in simple[1].strip().split(";") if part.strip()]
+            elif execute:
+                found.append(execute[1].strip())
+            elif detail and waiting:
+                values = dict(re.findall(r"\$(\d+) = (NULL|'(?:[^']|'')*')", detail[1]))
+                kinds = self.types[squeeze(re.sub(r"\$\d+", "{}", found[-1]))]
+                found[-1] = re.sub(r"\$(\d+)", lambda match: f"CAST({values[match[1]]} AS {kinds[int(match[1]) - 1]})", found[-1])
+            waiting = bool(execute)
+        return found
+
+    @staticmethod
+    def pipeline(statements, variables=""):
+        """All of them in one pipeline, between BEGIN and its end: the strongest limit there is."""
+        body = "".join(re.sub(r"\s+", " ", statement) + ";\n" for statement in statements)
+        return f"{variables}\\startpipeline\n{body}\\endpipeline\n"
+
+    def wrk(self, script, seconds, connections=CONNECTIONS * 2):
+        path = f"{self.folder}/load.lua"
+        refusals = "\nlocal told = false\nresponse = function(status, _, body) if status >= 300 and not told then told = true; io.stderr:write(status .. ' ' .. body .. '\\n') end end\n"
+        open(path, "w", encoding="utf-8").write(script + refusals)
+        ended = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", path, self.base], capture_output=True, text=True)
+        found = re.search(r"Requests/sec:\s+([\d.]+)", ended.stdout)
+        bad = re.search(r"Non-2xx or 3xx responses: (\d+)", ended.stdout)
+        if not found or bad:
+            raise SystemExit(f"wrk: {ended.stdout} {ended.stderr[-500:]}")
+        return float(found[1])
+
+    # the table ----------------------------------------------------------------------------------------------------------
+    def turns(self, name, ours, limit, goal, unit="/s"):
+        pairs = [(ours(), limit()) for _ in range(self.asked.rounds)]
+        mine, theirs = (statistics.median(side) for side in zip(*pairs))
+        self.row(name, f"{mine:,.0f} {unit}", f"{theirs:,.0f} {unit}", mine / theirs, goal, at_least=True)
+
+    def row(self, name, ours, limit, ratio, goal, at_least):
+        met = ratio >= goal if at_least else ratio <= goal
+        shown = f"{ratio * 100:.0f} %" if at_least else f"{ratio:.2f} x"
+        wanted = f"at least {goal * 100:.0f} %" if at_least else f"at most {goal:g} x"
+        self.rows.append((name, ours, limit, shown, wanted, "" if met else "falls short"))
+        print("| " + " | ".join(self.rows[-1]) + " |", flush=True)
+
+
+BASE32 = '''
+local alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+local function id(n)
+  local tail = ""
+  for _ = 1, 8 do tail = alphabet:sub(n % 32 + 1, n % 32 + 1) .. tail; n = math.floor(n / 32) end
+  return "HEAD" .. tail
+end
+local run = math.random(1, 1000000000)
+math.randomseed(os.time())
+'''
+
+
+def medians(deed, rounds):
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        deed()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--binary", required=True)
+    arguments.add_argument("--bin", required=True, help="PostgreSQL's programs")
+    arguments.add_argument("--folder", default="/tmp")
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--seconds", type=int, default=4)
+    arguments.add_argument("--small", type=int, default=20_000)
+    arguments.add_argument("--large", type=int, default=1_000_000)
+    asked = arguments.parse_args()
+    asked.binary = os.path.abspath(asked.binary)
+    bench = Bench(asked)
+    try:
+        measure(bench)
+    finally:
+        bench.stop()
+        shutil.rmtree(bench.folder, ignore_errors=True)
+    short = [row[0] for row in bench.rows if row[5]]
+    print(f"\nfalls short of its goal: {', '.join(short) if short else 'nothing'}")
+
+
+def populate(bench, vendor, start, count, partners):
+    """Customers with scores in both views, spread over the partners, and their cells: straight into the tables."""
+    bench.sql(f"""
+SET session_replication_role = replica;
+INSERT INTO todoku.customer (vendor_id, partner_id, id, external_id, name, state, touch_model, version, created_at, updated_at)
+SELECT '{vendor}', (ARRAY['{"','".join(partners)}']::uuid[])[1 + n % {len(partners)}], ('{CUSTOMER}' || lpad(to_hex(n), 12, '0'))::uuid, 'B' || n, 'お客様 ' || n, 'active', 'low', 1, '2026-01-01Z', '2026-01-01Z'
+FROM generate_series({start}, {start + count - 1}) n;
+INSERT INTO todoku.health_score (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage, parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on)
+SELECT c.vendor_id, c.partner_id, c.id, a.audience, s.id, current_date, now(), x.score::int, greatest(x.score - 9000, 0)::int, least(x.score + 9000, 100000)::int,
+  CASE WHEN x.score < 40000 THEN 'at_risk' WHEN x.score < 65000 THEN 'watch' ELSE 'healthy' END, 700, '[]', true, 100000 + x.score * 7, false, current_date - 5, current_date + 80, true, current_date + (x.score / 200)::int
+FROM todoku.customer c, todoku.scorecard s, (VALUES ('shared'), ('vendor')) a(audience),
+  LATERAL (SELECT (hashtext(c.external_id)::bigint & 65535) * 100000 / 65536 AS score) x
+WHERE c.vendor_id = '{vendor}' AND s.vendor_id = c.vendor_id AND s.state = 'active' AND c.external_id LIKE 'B%' AND NOT EXISTS (SELECT 1 FROM todoku.health_score h WHERE h.customer_id = c.id AND h.vendor_id = c.vendor_id AND h.partner_id = c.partner_id);
+DELETE FROM todoku.cell WHERE vendor_id = '{vendor}'; DELETE FROM todoku.cell_delta WHERE vendor_id = '{vendor}';
+INSERT INTO todoku.cell (vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum)
+SELECT vendor_id, partner_id, audience, count(*) FILTER (WHERE band = 'healthy'), count(*) FILTER (WHERE band = 'watch'), count(*) FILTER (WHERE band = 'at_risk'), count(*) FILTER (WHERE band = 'unknown'),
+  coalesce(sum(value_minor) FILTER (WHERE band = 'healthy'), 0), coalesce(sum(value_minor) FILTER (WHERE band = 'watch'), 0), coalesce(sum(value_minor) FILTER (WHERE band = 'at_risk'), 0), 0, 0,
+  coalesce(sum(score), 0), coalesce(sum(score::bigint * score), 0), sum(coverage), count(*), sum(value_minor), count(*), 5 * count(*) FROM todoku.health_score WHERE vendor_id = '{vendor}' AND counted GROUP BY 1, 2, 3;
+SET session_replication_role = origin;
+VACUUM ANALYZE;""")
+
+
+def measure(bench):
+    asked = bench.asked
+    founded = bench.todoku("vendor", "create", "--name", "株式会社計測", "--time-zone", "Asia/Tokyo", "--currency", "JPY")
+    words = dict(line.split()[:2] for line in founded.splitlines() if line.startswith("client_"))
+    bench.start()
+    staff = lambda: bench.token(words["client_id"], words["client_secret"])  # noqa: E731 - tokens end; each use takes a fresh one
+    partner = bench.call("POST", "/v1/partners", staff(), {"external_id": "P", "name": "P", "kind": "reseller"})["id"]
+    client = bench.call("POST", f"/v1/partners/{partner}/clients", staff(), {"name": "portal"})
+    portal = lambda: bench.token(client["id"], client["client_secret"])  # noqa: E731
+    vendor = bench.sql("SELECT id FROM todoku.vendor")
+    partner_uuid = bench.sql("SELECT id FROM todoku.partner WHERE external_id = 'P'")
+    bench.sql(f"""INSERT INTO todoku.partner (vendor_id, id, external_id, name, kind, parent_sees, state, version, created_at, updated_at, changed_xid)
+      SELECT '{vendor}', gen_random_uuid(), 'Q' || n, 'Q' || n, 'reseller', 'nothing', 'active', 1, '2026-01-01Z', '2026-01-01Z', 0 FROM generate_series(1, 999) n""")
+    partners = bench.sql(f"SELECT id FROM todoku.partner WHERE vendor_id = '{vendor}' AND kind = 'reseller' AND external_id LIKE 'Q%'").split()
+    own = 5_000
+    populate(bench, vendor, 1, own, [partner_uuid])
+    print("| what | ours | the limit | ratio | goal | |\n|---|---|---|---|---|---|")
+
+    # point read
+    one = f"{CUSTOMER}{1:012x}"
+    read = bench.statements_of("todoku_partner", lambda: bench.call("GET", f"/v1/customers/{type_id('cus', one)}/health", portal()))
+    reading = [statement.replace(one, f"{CUSTOMER}' || lpad(to_hex(:n::bigint), 12, '0') || '") for statement in read]
+    head = type_id("cus", one)[:-8]
+    lua = BASE32.replace("HEAD", head) + f'''
+wrk.headers["Authorization"] = "Bearer TOKEN"
+request = function() return wrk.format("GET", "/v1/customers/" .. id(math.random(1, {own})) .. "/health") end'''
+    bench.turns("scoped point read of a customer with its health", lambda: bench.wrk(lua.replace("TOKEN", portal()), asked.seconds),
+                lambda: bench.pgbench("todoku_partner", bench.pipeline(reading, f"\\set n random(1, {own})\n"), asked.seconds), 0.55)
+
+    # single report
+    body = {"customer_id": type_id("cus", one), "external_id": "EXT", "period_end": time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86400)), "declared_band": "watch",
+            "observations": [{"measure": "adoption", "value": 61}, {"measure": "csat", "value": 70}]}
+    posts = iter(range(1, 1000))
+    wrote = bench.statements_of("todoku_partner", lambda: bench.call("POST", "/v1/status-reports", portal(), {**body, "external_id": f"EXT{next(posts)}"}))
+    known = set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", bench.sql("SELECT id FROM todoku.partner UNION SELECT id FROM todoku.vendor UNION SELECT id FROM todoku.measure UNION SELECT id FROM todoku.scorecard UNION SELECT id FROM todoku.principal")))
+    fresh = {}
+    writing = []
+    for statement in wrote:
+        statement = statement.replace("EXT2", "EXT' || :r || '")
+        for uuid in re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", statement):
+            if uuid == one:
+                statement = statement.replace(uuid, f"{CUSTOMER}' || lpad(to_hex(:n::bigint), 12, '0') || '")
+            elif uuid not in known:
+                number = fresh.setdefault(uuid, len(fresh) + 16)
+                statement = statement.replace(uuid, f"0199{number:04x}-0000-7000-8000-' || lpad(to_hex(:r::bigint), 12, '0') || '")
+        writing.append(statement)
+    lua = BASE32.replace("HEAD", head) + f'''
+local r = 0
+wrk.headers["Authorization"] = "Bearer TOKEN"
+wrk.headers["Content-Type"] = "application/json"
+request = function()
+  r = r + 1
+  return wrk.format("POST", "/v1/status-reports", nil, '{{"customer_id":"' .. id(math.random(1, {own})) .. '","external_id":"W' .. run .. '-' .. r .. '","period_end":"{body['period_end']}","declared_band":"watch","observations":[{{"measure":"adoption","value":61}},{{"measure":"csat","value":70}}]}}')
+end'''
+    bench.turns("single status report, durable, scored, with audit and event", lambda: bench.wrk(lua.replace("local r = 0", f"local r = {time.time_ns() % 10**12}").replace("TOKEN", portal()), asked.seconds),
+                lambda: bench.pgbench("todoku_partner", bench.pipeline(writing, f"\\set n random(1, {own})\n\\set r random(1, 200000000000000)\n"), asked.seconds), 0.45)
+    bench.sql("VACUUM ANALYZE")
+
+    # batch against COPY
+    measures = [f"m{n}" for n in range(8)]
+    for key in measures:
+        bench.call("POST", "/v1/measures", staff(), {"key": key, "name_en": key, "name_ja": key, "unit": "%", "nature": "figure"})
+    rounds = iter(range(1, 1000))
+    last = [0]
+
+    def batch():
+        n = last[0] = next(rounds)
+        rows = [{"customer_external_id": f"B{1 + i % own}", "external_id": f"batch-{n}-{i}", "period_end": body["period_end"], "observations": [{"measure": key, "value": (i + j) % 100} for j, key in enumerate(measures)]}
+                for i in range(10_000)]
+        payload, bearer = json.dumps({"reports": rows}).encode(), portal()
+        begun = time.perf_counter()
+        answer = bench.call("POST", "/v1/status-reports/batch", bearer, payload)
+        assert answer["counts"]["created"] == 10_000, answer["counts"]
+        return 10_000 / (time.perf_counter() - begun)
+
+    def copy():
+        """The rows of the last batch taken out and copied back into the same tables, as the superuser: no row security, all else."""
+        mine = f"(SELECT id FROM todoku.status_report WHERE external_id LIKE 'batch-{last[0]}-%')"
+        rows = {"status_report": f"id IN {mine}", "status_report_head": f"report_id IN {mine}", "observation": f"report_id IN {mine}",
+                "audit_entry": f"subject_id IN {mine}", "event": f"subject_id IN {mine}"}
+        file = lambda table: f"{bench.folder}/d/data/{table}.copy"  # noqa: E731
+        bench.sql("".join(f"COPY (SELECT * FROM todoku.{table} WHERE {which}) TO '{file(table)}';" for table, which in rows.items()))
+        bench.sql("SET session_replication_role = replica;" + "".join(f"DELETE FROM todoku.{table} WHERE {rows[table]};" for table in reversed(rows)))
+        times = bench.sql("\\timing on\nBEGIN;\n" + "".join(f"COPY todoku.{table} FROM '{file(table)}';\n" for table in rows) + "COMMIT;\n")
+        return 10_000 / (sum(float(took) for took in re.findall(r"Time: ([\d.]+) ms", times)) / 1000)
+
+    bench.turns("batch of 10,000 reports x 8 measures", batch, copy, 0.35, "rows/s")
+
+    # tokens
+    basic = base64.b64encode(f"{client['id']}:{client['client_secret']}".encode()).decode()
+    lua_token = f'''
+wrk.method = "POST"
+wrk.path = "/oauth/token"
+wrk.body = "grant_type=client_credentials"
+wrk.headers["Authorization"] = "Basic {basic}"
+wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"'''
+    found = subprocess.run(["openssl", "speed", "-seconds", "1", "ed25519"], capture_output=True, text=True).stdout
+    sign = 2 * float(re.search(r"EdDSA \(Ed25519\)\s+\S+\s+\S+\s+([\d.]+)", found)[1])
+    signing = bench.statements_of("todoku_auth", lambda: portal())
+    credential = [statement for statement in signing if "auth.credential" in statement and statement.startswith("SELECT")][:1]
+    scoped = ["BEGIN", "SET LOCAL app.system='auth'", *credential, "ROLLBACK"]
+    bench.turns("token issue", lambda: bench.wrk(lua_token, asked.seconds),
+                lambda: 1 / (1 / sign + 1 / bench.pgbench("todoku_auth", bench.pipeline(scoped), asked.seconds)), 0.5)
+
+    # views at two sizes
+    views = {"channel view, 1,000 partners": ("/v1/insights/channels?limit=1000", 1.3), "at-risk list, first page": ("/v1/insights/at-risk", 1.5)}
+    populate(bench, vendor, own + 1, asked.small - own, partners)
+    bearer = staff()
+    small = {name: medians(lambda path=path: bench.call("GET", path, bearer), 5 * asked.rounds) for name, (path, _) in views.items()}
+    populate(bench, vendor, asked.small + 1, asked.large - asked.small, partners)
+    bearer = staff()
+    for name, (path, goal) in views.items():
+        large = medians(lambda path=path: bench.call("GET", path, bearer), 5 * asked.rounds)
+        bench.row(name, f"{large * 1000:.1f} ms at {asked.large:,}", f"{small[name] * 1000:.1f} ms at {asked.small:,}", large / small[name], goal, at_least=False)
+
+    # memory and start
+    bench.stop()
+    bench.start()
+    portal()
+    time.sleep(2)
+    rest = bench.resident_mb()
+    idle = [socket.create_connection(("127.0.0.1", bench.api)) for _ in range(2000)] if bench_can_open(2100) else []
+    for connection in idle:
+        connection.sendall(b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n")
+    time.sleep(1)
+    with_idle = bench.resident_mb()
+    for connection in idle:
+        connection.close()
+    batch()
+    after = bench.resident_mb()
+    for name, value, goal in (("resident memory at rest", rest, 60), (f"resident memory with {len(idle)} idle connections", with_idle, 120), ("resident memory after a batch of 10,000 x 8 as well", after, 120)):
+        bench.row(name, f"{value:.0f} MB", f"{goal} MB", value / goal, 1, at_least=False)
+    starts, alone = [], []
+    for _ in range(asked.rounds):
+        bench.stop()
+        control = bench.as_owner([f"{asked.bin}/pg_ctl", "-D", f"{bench.folder}/d/data", "-s", "-w", "-l", "/dev/null", "-o", f"-k {bench.folder}/d/run -c listen_addresses="])
+        begun = time.monotonic()
+        subprocess.run([*control, "start"], check=True, cwd="/")
+        alone.append(time.monotonic() - begun)
+        subprocess.run([*control, "stop"], check=True, cwd="/")
+        starts.append(bench.start())
+    bench.row("start to ready, warm private cluster", f"{statistics.median(starts) * 1000:.0f} ms", f"{statistics.median(alone) * 1000:.0f} ms (pg_ctl start)", statistics.median(starts) / statistics.median(alone), 1.5, at_least=False)
+
+
+def bench_can_open(files):
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, hard), hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= files
+
+
+if __name__ == "__main__":
+    sys.exit(main())
