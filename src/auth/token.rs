@@ -41,10 +41,15 @@ pub struct Claims {
     /// The vendor.
     pub ven: VendorId,
     /// The partner, for a partner's client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub par: Option<PartnerId>,
     /// The epoch of the principal when it was issued; a revocation raises it.
     pub cep: i64,
+}
+
+/// A member that is there holds a value: `null` is none of ours.
+fn present<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<PartnerId>, D::Error> {
+    PartnerId::deserialize(source).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -74,6 +79,10 @@ pub fn verify(keyring: &Keyring, issuer: &str, token: &str, now: Moment) -> Resu
         return Err("not three parts");
     };
     let head = from_base64url(head).ok_or("header not base64url")?;
+    // serde would read a list as well.
+    if head.first() != Some(&b'{') {
+        return Err("header is no object");
+    }
     let head: StrictHeader = serde_json::from_slice(&head).map_err(|_| "header has other members")?;
     if head.typ != "at+jwt" {
         return Err("typ");

@@ -141,12 +141,8 @@ fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Faul
 #[get("/v1/customers/{customer_id}/health")]
 async fn get_health(call: Call<op::GetCustomerHealth, CustomerId, ViewQuery>) -> Result<HttpResponse, Fault> {
     let audience = audience(call.query.view.as_ref().map(|v| v.0), call.scope().audience())?;
-    let ((_, health), (_, measures, catalogue)) = call
-        .read(async |tx| {
-            let found = store::health_of(tx, call.path, audience).await?.ok_or(Fault::of(Code::NotFound))?;
-            Ok((found, policy(tx).await?))
-        })
-        .await?;
+    let (found, (_, measures, catalogue)) = call.read(async |tx| futures_util::try_join!(store::health_of(tx, call.path, audience), policy(tx))).await?;
+    let (_, health) = found.ok_or(Fault::of(Code::NotFound))?;
     Ok(HttpResponse::Ok().json(HealthView::of(call.path, audience, health.as_ref(), &measures, &catalogue)))
 }
 
