@@ -68,6 +68,29 @@ fn cluster_options(config: &Config) -> Options {
     Options { dir: given(&config.database.data_dir), bin: given(&config.database.bin_dir), settings: Vec::new() }
 }
 
+/// How often the private cluster is looked after.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Keeps the private cluster running until `stop`, then stops it cleanly. Its server may be killed while we live; what was
+/// acknowledged is on disk, and requests are told to come back.
+pub async fn keep(cluster: Option<Cluster>, stop: impl Future<Output = ()>) {
+    let Some(mut cluster) = cluster else { return stop.await };
+    tokio::pin!(stop);
+    while tokio::time::timeout(LOOK, &mut stop).await.is_err() {
+        let looked_after = tokio::task::spawn_blocking(move || {
+            if let Err(fault) = cluster.revive() {
+                tracing::warn!(%fault, "the private cluster could not be started again yet");
+            }
+            cluster
+        });
+        match looked_after.await {
+            Ok(same) => cluster = same,
+            Err(_) => return,
+        }
+    }
+    let _ = tokio::task::spawn_blocking(move || drop(cluster)).await;
+}
+
 /// Removes the private cluster with all its data.
 pub fn remove_cluster(config: &Config) -> Result<(), ClusterFault> {
     Cluster::remove(&cluster_options(config))

@@ -45,6 +45,8 @@ pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) 
         let gate = gate.clone();
         async move { gate.keep_fresh().await }
     });
+    let (stop_cluster, cluster_stops) = tokio::sync::oneshot::channel::<()>();
+    let keeper = tokio::spawn(boot::keep(booted.cluster, async { drop(cluster_stops.await) }));
     let (stop_witness, stopped) = tokio::sync::oneshot::channel::<()>();
     let witness = tokio::spawn({
         let (state, denials) = (state.clone(), denials.clone());
@@ -70,8 +72,8 @@ pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) 
     let _ = witness.await;
     let _ = (server.await, ops.await);
     state.db.close();
-    let cluster = booted.cluster;
-    tokio::task::spawn_blocking(move || drop(cluster)).await?;
+    drop(stop_cluster);
+    let _ = keeper.await;
     tracing::info!("stopped");
     Ok(())
 }

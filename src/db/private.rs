@@ -94,6 +94,7 @@ pub struct Cluster {
     // Held by the owner; the system releases it when the process dies, however it dies.
     lock: Option<Flock<File>>,
     child: Option<Child>,
+    options: Options,
 }
 
 impl Cluster {
@@ -108,7 +109,7 @@ impl Cluster {
         let socket_dir = socket_dir(&dir, user.as_ref())?;
         let lock_path = dir.join("owner.lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(at(&lock_path))?;
-        let mut cluster = Self { dir, socket_dir, lock: None, child: None };
+        let mut cluster = Self { dir, socket_dir, lock: None, child: None, options: options.clone() };
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
                 tracing::info!(dir = %cluster.dir.display(), "joining the private cluster of another process");
@@ -119,7 +120,7 @@ impl Cluster {
                 if cluster.postmaster().is_some() {
                     tracing::info!("taking over a private cluster whose owner is gone");
                 } else {
-                    cluster.launch(options, user.as_ref())?;
+                    cluster.launch(user.as_ref())?;
                 }
             }
         }
@@ -139,9 +140,23 @@ impl Cluster {
         let lock_path = dir.join("owner.lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(at(&lock_path))?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| ClusterFault::InUse(dir.clone()))?;
-        let mut cluster = Self { dir, socket_dir: PathBuf::new(), lock: Some(lock), child: None };
+        let mut cluster = Self { dir, socket_dir: PathBuf::new(), lock: Some(lock), child: None, options: options.clone() };
         cluster.shut_down();
         fs::remove_dir_all(&cluster.dir).map_err(at(&cluster.dir))
+    }
+
+    /// Starts PostgreSQL again if this process owns the cluster and its server is gone: killed, or out of memory. Says whether it was.
+    pub fn revive(&mut self) -> Result<bool, ClusterFault> {
+        if let Some(child) = &mut self.child {
+            let _ = child.try_wait();
+        }
+        if self.lock.is_none() || self.postmaster().is_some() {
+            return Ok(false);
+        }
+        tracing::warn!(dir = %self.dir.display(), "the private cluster's server is gone and is started again");
+        self.launch(unprivileged_user().as_ref())?;
+        self.wait_until_ready()?;
+        Ok(true)
     }
 
     /// Whether this process owns it, and so migrates and stops it.
@@ -207,8 +222,8 @@ impl Cluster {
         self.dir.join("postgres.log")
     }
 
-    fn launch(&mut self, options: &Options, user: Option<&User>) -> Result<(), ClusterFault> {
-        let bin = programs(options.bin.as_deref())?;
+    fn launch(&mut self, user: Option<&User>) -> Result<(), ClusterFault> {
+        let bin = programs(self.options.bin.as_deref())?;
         let data = self.data();
         if data.join("PG_VERSION").exists() {
             check_version(&data, &bin)?;
@@ -236,7 +251,7 @@ impl Cluster {
             postgres.args(["-c", setting]);
         }
         postgres.arg("-c").arg(format!("unix_socket_directories={}", self.socket_dir.display()));
-        for setting in &options.settings {
+        for setting in &self.options.settings {
             postgres.args(["-c", setting]);
         }
         // A group of its own: Ctrl-C reaches us first, and we stop it when our last request is answered.
