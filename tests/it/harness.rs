@@ -146,6 +146,11 @@ impl App {
     }
 
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_at(database().await, settings).await
+    }
+
+    /// On a database reached through whatever stands at this place.
+    pub async fn start_at(place: Place, settings: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let generous = [
@@ -163,7 +168,6 @@ impl App {
         ];
         let variables = generous.iter().chain(settings).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let config = config::load(None, variables).unwrap();
-        let place = database().await;
         let clock = Clock::at(noon());
         let db = Db::new(&place, &config.database, clock.clone()).unwrap();
         let state = Arc::new(State { keys: Keys::derive(&[42; 32]).unwrap(), db, config, wake: tokio::sync::Notify::new() });

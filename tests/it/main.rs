@@ -8,6 +8,7 @@ mod idempotency;
 mod input;
 mod matrix;
 mod migrations;
+mod outage;
 mod races;
 mod readme;
 mod road;

@@ -1,0 +1,151 @@
+//! PostgreSQL gone, slow and back: told with 503 and Retry-After, never a hang, nothing acknowledged lost, well again without a
+//! restart. A proxy of our own stands between, because packet tools are absent from many kernels (DECISIONS 33).
+
+use crate::harness::{App, Reply, database};
+use crate::world::{client, text};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+use todoku::db::Place;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Everything goes through.
+    Pass,
+    /// Connections are cut and new ones refused.
+    Cut,
+    /// Connections are taken, and nothing moves.
+    Stall,
+}
+
+struct Proxy {
+    mode: watch::Sender<Mode>,
+    dir: PathBuf,
+}
+
+impl Proxy {
+    async fn before(place: &Place) -> (Self, Place) {
+        let dir = std::env::temp_dir().join(format!("tdkp{}", uuid::Uuid::now_v7().simple()));
+        std::fs::create_dir(&dir).unwrap();
+        let behind = match &place.base.get_hosts()[0] {
+            tokio_postgres::config::Host::Unix(path) => path.join(".s.PGSQL.5432"),
+            tokio_postgres::config::Host::Tcp(_) => panic!("the private cluster has a socket"),
+        };
+        let listener = UnixListener::bind(dir.join(".s.PGSQL.5432")).unwrap();
+        let (mode, seen) = watch::channel(Mode::Pass);
+        tokio::spawn(async move {
+            while let Ok((front, _)) = listener.accept().await {
+                if *seen.borrow() != Mode::Cut {
+                    tokio::spawn(join(front, behind.clone(), seen.clone()));
+                }
+            }
+        });
+        let mut base = tokio_postgres::Config::new();
+        base.host_path(&dir).port(5432).dbname(place.base.get_dbname().unwrap());
+        (Self { mode, dir }, Place { base, ..place.clone() })
+    }
+
+    fn turn(&self, mode: Mode) {
+        self.mode.send(mode).unwrap();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+async fn join(front: UnixStream, behind: PathBuf, mode: watch::Receiver<Mode>) {
+    let Ok(back) = UnixStream::connect(behind).await else { return };
+    let ((mut front_in, mut front_out), (mut back_in, mut back_out)) = (front.into_split(), back.into_split());
+    let (one, other, mut cut) = (mode.clone(), mode.clone(), mode);
+    tokio::select! {
+        () = carry(&mut front_in, &mut back_out, one) => {}
+        () = carry(&mut back_in, &mut front_out, other) => {}
+        _ = cut.wait_for(|mode| *mode == Mode::Cut) => {}
+    }
+}
+
+async fn carry(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteExt + Unpin), mut mode: watch::Receiver<Mode>) {
+    let mut bytes = [0; 16 * 1024];
+    loop {
+        let Ok(n @ 1..) = from.read(&mut bytes).await else { return };
+        if mode.wait_for(|mode| *mode != Mode::Stall).await.is_err() || to.write_all(&bytes[..n]).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn told_to_come_back(reply: &Reply) {
+    let (status, code, _) = reply.problem();
+    assert_eq!(status, 503, "{}", String::from_utf8_lossy(&reply.bytes));
+    assert!(["database-unavailable", "overloaded", "outcome-unknown"].contains(&code.as_str()), "{code}");
+    assert_eq!(reply.header("retry-after"), "1");
+}
+
+/// Tries until it is well again, as a client does; a hang fails the test.
+async fn well_again(app: &App, token: &str) {
+    for _ in 0..100 {
+        if app.get(token, "/v1/customers").await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("not well after ten seconds")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_told_and_outlived() {
+    let (proxy, place) = Proxy::before(&database().await).await;
+    // As in life: a second or so of patience, not the suite's.
+    let app = App::start_at(place, &[("TODOKU_DATABASE__POOL_WAIT_MS", "250")]).await;
+    let (_, staff) = app.found("Vendor").await;
+    let partner = text(&app.post(&staff, "/v1/partners", &json!({ "external_id": "R1", "name": "R", "kind": "reseller" })).await.expect(201)["id"]);
+    let (_, portal) = client(&app, &staff, &partner, &[]).await;
+    app.post(&portal, "/v1/customers", &json!({ "external_id": "K", "name": "K" })).await.expect(201);
+    let report = |n: usize| json!({ "customer_external_id": "K", "external_id": format!("O{n}"), "period_end": "2026-11-20", "declared_band": "watch" });
+
+    for (round, mode) in [Mode::Cut, Mode::Stall, Mode::Cut].into_iter().enumerate() {
+        // Writers are under way when it happens; each insists with its key.
+        let keys: Vec<String> = (0..6).map(|n| format!("outage-{round}-{n}")).collect();
+        let writers = keys.iter().enumerate().map(async |(n, key)| -> Value {
+            for _ in 0..200 {
+                let reply = app.post_with(&portal, "/v1/status-reports", &report(round * 10 + n), &[("idempotency-key", key)]).await;
+                match reply.status.as_u16() {
+                    201 => return reply.json(),
+                    409 => assert_eq!(reply.problem().1, "idempotency-in-progress"),
+                    _ => told_to_come_back(&reply),
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            panic!("a writer never got through")
+        });
+        let outage = async {
+            tokio::task::yield_now().await;
+            proxy.turn(mode);
+            for _ in 0..3 {
+                let asked = tokio::time::timeout(Duration::from_secs(10), app.get(&portal, "/v1/customers"));
+                told_to_come_back(&asked.await.expect("an answer, never a hang"));
+            }
+            proxy.turn(Mode::Pass);
+            well_again(&app, &portal).await;
+        };
+        let (answers, ()) = futures_util::future::join(futures_util::future::join_all(writers), outage).await;
+        // What was answered is there once, and a replay says the same.
+        for (n, (key, answer)) in keys.iter().zip(answers).enumerate() {
+            let replay = app.post_with(&portal, "/v1/status-reports", &report(round * 10 + n), &[("idempotency-key", key)]).await;
+            assert_eq!(replay.header("idempotency-replayed"), "true", "{mode:?}");
+            assert_eq!(replay.expect(201), answer);
+        }
+    }
+    let rows = |table: &str| format!("SELECT count(*) FROM todoku.{table}");
+    assert_eq!(app.count(&rows("status_report")).await, 18);
+    assert_eq!(app.count(&rows("event WHERE type = 'status_report.accepted'")).await, 18);
+    assert_eq!(app.count(&rows("audit_entry WHERE operation = 'submit_status_report' AND outcome = 'done'")).await, 18);
+    app.settle().await;
+    assert_eq!(app.count(&rows("health_score WHERE audience = 'vendor' AND band = 'unknown'")).await, 1);
+}
