@@ -142,7 +142,7 @@ fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Faul
 async fn get_health(call: Call<op::GetCustomerHealth, CustomerId, ViewQuery>) -> Result<HttpResponse, Fault> {
     let audience = audience(call.query.view.as_ref().map(|v| v.0), call.scope().audience())?;
     let (found, (_, measures, catalogue)) = call.read(async |tx| futures_util::try_join!(store::health_of(tx, call.path, audience), policy(tx))).await?;
-    let (_, health) = found.ok_or(Fault::of(Code::NotFound))?;
+    let health = found.ok_or(Fault::of(Code::NotFound))?;
     Ok(HttpResponse::Ok().json(HealthView::of(call.path, audience, health.as_ref(), &measures, &catalogue)))
 }
 
@@ -195,12 +195,8 @@ struct Explanation {
 #[get("/v1/customers/{customer_id}/health/explanation")]
 async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, ViewQuery>) -> Result<HttpResponse, Fault> {
     let audience = audience(call.query.view.as_ref().map(|v| v.0), call.scope().audience())?;
-    let ((_, health), (_, card_measures, catalogue)) = call
-        .read(async |tx| {
-            let found = store::health_of(tx, call.path, audience).await?.ok_or(Fault::of(Code::NotFound))?;
-            Ok((found, policy(tx).await?))
-        })
-        .await?;
+    let (found, (_, card_measures, catalogue)) = call.read(async |tx| futures_util::try_join!(store::health_of(tx, call.path, audience), policy(tx))).await?;
+    let health = found.ok_or(Fault::of(Code::NotFound))?;
     let parts = health.as_ref().map(|h| h.parts.as_slice()).unwrap_or_default();
     let measures = parts
         .iter()

@@ -162,7 +162,7 @@ async fn submit(mut call: Call<op::SubmitStatusReport, (), ActingQuery, Json<Opt
     ledger::write(&call, async |tx| {
         let mut results = submit_reports(tx, call.caller.caller_id(), call.caller.principal().uuid(), vec![Ok(draft)]).await?;
         let accepted = results.pop().ok_or_else(|| Fault::internal("no result"))??;
-        let health = store::healths(tx, tx.scope().acts()?, vec![accepted.customer.uuid()], SHARED).await?;
+        let health = store::healths(tx, vec![tx.scope().acts()?], vec![accepted.customer.uuid()], SHARED).await?;
         let (_, measures, catalogue) = policy(tx).await?;
         let view = SubmittedReport {
             id: accepted.report,

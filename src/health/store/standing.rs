@@ -144,14 +144,14 @@ struct HealthRow {
     due_on: Option<NaiveDate>,
 }
 
-/// The kept conclusions about visible customers, in one view. A customer of whom none is kept is absent.
-pub async fn healths<S: Tenant>(tx: &Tx<S>, partner: Uuid, customers: Vec<Uuid>, audience: &'static str) -> Result<HashMap<Uuid, Health>, Fault> {
+/// The kept conclusions about visible customers of some partners, in one view. A customer of whom none is kept is absent.
+pub async fn healths<S: Tenant>(tx: &Tx<S>, partners: Vec<Uuid>, customers: Vec<Uuid>, audience: &'static str) -> Result<HashMap<Uuid, Health>, Fault> {
     let rows: Vec<HealthRow> = tx
         .rows(
             sql("SELECT customer_id, scorecard_id, scored_for, score, low, high, band, coverage, parts, reported_on, due_on
-                 FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = {}")
+                 FROM todoku.health_score WHERE vendor_id = {} AND partner_id = ANY ({}) AND customer_id = ANY ({}) AND audience = {}")
             .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<SqlUuid, _>(partner)
+            .bind::<Array<SqlUuid>, _>(partners)
             .bind::<Array<SqlUuid>, _>(customers)
             .bind::<Text, _>(audience),
         )
@@ -176,11 +176,17 @@ pub async fn healths<S: Tenant>(tx: &Tx<S>, partner: Uuid, customers: Vec<Uuid>,
         .collect()
 }
 
-/// One visible customer's conclusion in one view, with its partner; `None` when there is no such customer.
-pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str) -> Result<Option<(Uuid, Option<Health>)>, Fault> {
-    let Some(partner) = locate_customer(tx, id).await? else { return Ok(None) };
-    let mut found = healths(tx, partner.uuid(), vec![id.uuid()], audience).await?;
-    Ok(Some((partner.uuid(), found.remove(&id.uuid()))))
+/// One visible customer's conclusion in one view, if there is one; `None` when there is no such customer. A caller whose partners are
+/// known looks for both at once.
+pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str) -> Result<Option<Option<Health>>, Fault> {
+    let (partner, mut found) = match tx.scope().visible() {
+        Some(partners) => futures_util::try_join!(locate_customer(tx, id), healths(tx, partners, vec![id.uuid()], audience))?,
+        None => match locate_customer(tx, id).await? {
+            Some(partner) => (Some(partner), healths(tx, vec![partner.uuid()], vec![id.uuid()], audience).await?),
+            None => (None, HashMap::new()),
+        },
+    };
+    Ok(partner.map(|_| found.remove(&id.uuid())))
 }
 
 /// The scores and bands of customers of the acting partner in the shared view.
