@@ -12,6 +12,7 @@ mod outage;
 mod races;
 mod readme;
 mod road;
+mod rotation;
 mod saas;
 mod scope;
 mod worker;
