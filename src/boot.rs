@@ -27,9 +27,10 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
     if let Some(cluster) = cluster.as_ref().filter(|cluster| cluster.is_owner()) {
         private::make_database(&cluster.superuser("postgres"), private::DATABASE).await?;
         migrate::make_roles(&cluster.superuser("postgres"), &place).await?;
-        migrate::migrate(&cluster.superuser(private::DATABASE), &place, chrono::Utc::now()).await?;
+        migrate::bring_up(&cluster.superuser(private::DATABASE), &place, chrono::Utc::now()).await?;
+    } else {
+        catalogue::check(&place).await?;
     }
-    catalogue::check(&place).await?;
     let master = match cluster.as_ref().filter(|_| config.secrets.master.is_empty()) {
         Some(cluster) => kept_master(cluster.dir())?,
         None => config.secrets.master.reveal().to_owned(),
@@ -104,7 +105,7 @@ pub async fn migrate_outside(config: &Config) -> Result<(), Box<dyn std::error::
     let admin = outside("database.admin_url", config.database.admin_url.reveal())?;
     let place = Place { base: admin.clone(), role_prefix: config.database.role_prefix.clone(), password: Some(config.database.password.clone()) };
     migrate::make_roles(&admin, &place).await?;
-    migrate::migrate(&admin, &place, chrono::Utc::now()).await?;
+    migrate::bring_up(&admin, &place, chrono::Utc::now()).await?;
     Ok(())
 }
 

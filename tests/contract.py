@@ -66,7 +66,7 @@ def main():
         environment.update(SCHEMATHESIS_HOOKS="contract", PYTHONPATH=os.path.dirname(os.path.abspath(__file__)), CONTRACT_BASE=base,
                            CONTRACT_CLIENT=words["client_id"], CONTRACT_SECRET=words["client_secret"])
         settings = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contract.toml")
-        command = [asked.st, "--config-file", settings, "run", f"{base}/openapi.json", "--url", base, "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all", "--mode", "all",
+        command = [os.path.abspath(asked.st), "--config-file", settings, "run", f"{base}/openapi.json", "--url", base, "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all", "--mode", "all",
                    "--max-examples", str(asked.examples), "--seed", str(asked.seed), "--continue-on-failure", "--generation-database", "none", "--request-timeout", "10", "--workers", "1"]
         ended = subprocess.run(command, env=environment, cwd=folder).returncode
         log.flush()

@@ -1,12 +1,17 @@
 //! Roles, numbered migrations, then the policies: run by `todoku migrate` and at each start of the private cluster.
 
+use super::catalogue;
 use super::pool::{Place, connect};
+use super::sql::sql;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
+use crate::kernel::hash::sha256;
 use crate::kernel::time::Moment;
+use diesel::QueryableByName;
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
+use diesel::sql_types::{Nullable, Text};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -42,8 +47,19 @@ pub async fn make_roles(admin: &tokio_postgres::Config, place: &Place) -> Result
     Ok(())
 }
 
-/// Brings one database to the newest schema and applies the policies. Safe to run again, and by several processes at once.
-pub async fn migrate(database: &tokio_postgres::Config, place: &Place, today: Moment) -> Result<(), Fault> {
+/// Brings a database to the newest schema; one that breaks a rule gets its policies anew, and is refused if it still does.
+pub async fn bring_up(database: &tokio_postgres::Config, place: &Place, today: Moment) -> Result<(), Fault> {
+    migrate(database, place, today, false).await?;
+    if !catalogue::findings(place).await?.is_empty() {
+        migrate(database, place, today, true).await?;
+        catalogue::check(place).await?;
+    }
+    Ok(())
+}
+
+/// Brings one database to the newest schema and applies the policies, unless they stand as they are; `anew` applies them anyway.
+/// Safe to run again, and by several processes at once.
+pub async fn migrate(database: &tokio_postgres::Config, place: &Place, today: Moment, anew: bool) -> Result<(), Fault> {
     let prefix = place.role_prefix.clone();
     let policies = POLICIES.replace("${role}", &prefix);
     let mut conn = open(database).await?;
@@ -52,10 +68,43 @@ pub async fn migrate(database: &tokio_postgres::Config, place: &Place, today: Mo
     let mut harness = AsyncMigrationHarness::new(conn);
     let done = harness.run_pending_migrations(MIGRATIONS).map_err(Fault::internal)?.len();
     let mut conn = harness.into_inner();
-    run(&mut conn, &format!("BEGIN; SELECT pg_advisory_xact_lock(7231003); {policies} COMMIT")).await?;
+    let hash: String = sha256(policies.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    if anew || done > 0 || policies_in_force(&mut conn).await? != Some(format!("policies {hash}")) {
+        apply(&mut conn, &format!("{policies} COMMENT ON SCHEMA ops IS 'policies {hash}';")).await?;
+    }
     run(&mut conn, &format!("SELECT todoku.keep_partitions('{}')", today.format("%Y-%m-%d"))).await?;
     run(&mut conn, "SELECT pg_advisory_unlock(7231002)").await?;
     tracing::info!(migrations = done, "the database is at the newest schema");
+    Ok(())
+}
+
+/// Which policies were applied last.
+async fn policies_in_force(conn: &mut AsyncPgConnection) -> Result<Option<String>, Fault> {
+    #[derive(QueryableByName)]
+    struct Described {
+        #[diesel(sql_type = Nullable<Text>)]
+        says: Option<String>,
+    }
+    let statement = sql("SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace('ops')::oid, 'pg_namespace') AS says");
+    let described: Described = statement.get_result(conn).await.map_err(super::fault::fault)?;
+    Ok(described.says)
+}
+
+/// How often the policies are tried.
+const TRIES: u32 = 6;
+
+/// Applies the policies beside whoever is at work: they lock every table, so they give way and come again.
+async fn apply(conn: &mut AsyncPgConnection, policies: &str) -> Result<(), Fault> {
+    let script = format!("BEGIN; SET LOCAL lock_timeout = '3s'; SELECT pg_advisory_xact_lock(7231003); {policies} COMMIT");
+    for left in (0..TRIES).rev() {
+        let Err(fault) = run(conn, &script).await else { return Ok(()) };
+        run(conn, "ROLLBACK").await?;
+        if left == 0 || fault.code != Code::Overloaded {
+            return Err(fault);
+        }
+        tracing::info!(%fault, "the policies give way to running requests");
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
     Ok(())
 }
 

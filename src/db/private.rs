@@ -120,7 +120,7 @@ impl Cluster {
                 if cluster.postmaster().is_some() {
                     tracing::info!("taking over a private cluster whose owner is gone");
                 } else {
-                    cluster.launch(user.as_ref())?;
+                    cluster.launch_until_ready(user.as_ref())?;
                 }
             }
         }
@@ -154,8 +154,7 @@ impl Cluster {
             return Ok(false);
         }
         tracing::warn!(dir = %self.dir.display(), "the private cluster's server is gone and is started again");
-        self.launch(unprivileged_user().as_ref())?;
-        self.wait_until_ready()?;
+        self.launch_until_ready(unprivileged_user().as_ref())?;
         Ok(true)
     }
 
@@ -220,6 +219,18 @@ impl Cluster {
 
     fn log(&self) -> PathBuf {
         self.dir.join("postgres.log")
+    }
+
+    /// A server that was killed may still be there as a process nobody has buried: its lock file counts until then.
+    fn launch_until_ready(&mut self, user: Option<&User>) -> Result<(), ClusterFault> {
+        let begun = Instant::now();
+        loop {
+            self.launch(user)?;
+            match self.wait_until_ready() {
+                Err(ClusterFault::NotReady { tail, .. }) if tail.contains("postmaster.pid") && begun.elapsed() < START_LIMIT => std::thread::sleep(Duration::from_millis(250)),
+                other => return other,
+            }
+        }
     }
 
     fn launch(&mut self, user: Option<&User>) -> Result<(), ClusterFault> {

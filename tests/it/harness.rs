@@ -50,7 +50,7 @@ async fn start() -> Shared {
     let place = Place { base: cluster.parameters("todoku_template"), role_prefix: "todoku".into(), password: None };
     todoku::db::private::make_database(&cluster.superuser("postgres"), "todoku_template").await.unwrap();
     migrate::make_roles(&cluster.superuser("postgres"), &place).await.unwrap();
-    migrate::migrate(&cluster.superuser("todoku_template"), &place, noon()).await.unwrap();
+    migrate::migrate(&cluster.superuser("todoku_template"), &place, noon(), false).await.unwrap();
     Shared { cluster, place, _reaper: reaper }
 }
 
