@@ -5,6 +5,7 @@ use crate::db::private::{self, Cluster, ClusterFault, Options};
 use crate::db::{Clock, Db, Place, catalogue, migrate};
 use crate::kernel::error::Fault;
 use crate::state::{Keys, State, new_master};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -67,6 +68,18 @@ fn outside(name: &str, url: &str) -> Result<tokio_postgres::Config, String> {
 fn cluster_options(config: &Config) -> Options {
     let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
     Options { dir: given(&config.database.data_dir), bin: given(&config.database.bin_dir), settings: Vec::new() }
+}
+
+/// As many open files as the system lets us have: each connection is one, and the usual 1,024 are soon used up.
+pub fn allow_connections() {
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((soft, hard)) if soft < hard => {
+            if let Err(cause) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+                tracing::warn!(%cause, soft, "the limit of open files stays as it is");
+            }
+        }
+        _ => {}
+    }
 }
 
 /// How often the private cluster is looked after.

@@ -34,6 +34,7 @@ pub async fn serve(config: Config) -> Outcome {
 
 /// The same for a process that has booted; `greeting` is printed when it is ready.
 pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) -> Outcome {
+    boot::allow_connections();
     let state = booted.state.clone();
     let gate = web::Data::new(Gate::open(state.clone()).await?);
     let denials = web::Data::new(Denials::default());

@@ -38,6 +38,7 @@ pub async fn shared() -> &'static Shared {
 async fn start() -> Shared {
     // The cause of a 500 is in the log alone.
     let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(std::io::stderr).try_init();
+    todoku::boot::allow_connections();
     let dir = std::env::temp_dir().join(format!("todoku-it-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     let settings = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400"];
