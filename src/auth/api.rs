@@ -175,19 +175,13 @@ fn basic(request: &HttpRequest) -> Option<(PrincipalId, String)> {
 
 /// Whether the secret is the client's own and in force. An unknown secret costs the same hash as a wrong one.
 async fn is_in_force(gate: &Gate, vendor: Uuid, client: PrincipalId, public_id: &str, secret: &str) -> Result<bool, Fault> {
-    let tx = gate.state.db.begin_read(SystemScope::auth()).await?;
-    let now = tx.now();
-    let row = store::credential(&tx, public_id).await;
-    tx.rollback().await;
-    let row = row?;
+    let (now, row) = gate.state.db.begin_read(SystemScope::auth()).await?.look(async |tx| Ok((tx.now(), store::credential(tx, public_id).await?))).await?;
     let fits = gate.state.keys.mac_fits(secret, row.as_ref().map_or(&[0; 32], |row| &row.mac));
     let Some(row) = row.filter(|_| fits) else { return Ok(false) };
     let in_force = row.revoked_at.is_none() && row.not_after.is_none_or(|end| now < end) && row.principal_id == client.uuid() && row.vendor_id == vendor;
     let today = now.date_naive();
     if in_force && row.last_used_on != Some(today) {
-        let tx = gate.state.db.begin_write(SystemScope::auth()).await?;
-        store::credential_used(&tx, public_id, today).await?;
-        tx.commit().await?;
+        gate.state.db.begin_write(SystemScope::auth()).await?.settle(async |tx| store::credential_used(tx, public_id, today).await).await?;
     }
     Ok(in_force)
 }

@@ -26,6 +26,7 @@ use deserr::Deserr;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 /// What an operation reads from its query string beyond its own parameters.
 pub trait Query: Deserr<Faults> + 'static {
@@ -216,10 +217,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         A::Scope: Clone,
     {
         let _place = self.place().await?;
-        let tx = self.gate.state.db.begin_read(self.scope()).await?;
-        let seen = look(&tx).await;
-        tx.rollback().await;
-        seen
+        self.gate.state.db.begin_read(self.scope()).await?.look(look).await
     }
 
     /// What page of a list is asked for. Its cursors are bound to the caller, the path and every other parameter.
@@ -251,17 +249,16 @@ where
     }
 }
 
+/// A body that took longer has its sender looked at once more; a revocation bites within two seconds.
+const SLOW_BODY: Duration = Duration::from_secs(1);
+
 async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payload: &mut dev::Payload) -> Result<Call<A, P, Q, B>, Fault> {
     let gate = request.app_data::<web::Data<Gate>>().cloned().ok_or_else(|| Fault::internal("no gate"))?;
     if let Some(address) = peer(request, gate.state.config.server.trust_forwarded_for) {
         gate.limits.address(address)?;
     }
     let rule = A::RULE;
-    let (caller, suspended) = authenticate(request, &gate)?;
-    request.extensions_mut().insert(Called { caller: caller.clone(), operation: rule.id });
-    if suspended {
-        return Err(Fault::of(Code::TenantSuspended));
-    }
+    let caller = authenticate(request, &gate, rule.id)?;
     if !caller.may(rule.permission) || rule.who == Who::Vendor && caller.partner().is_some() {
         return Err(Fault::of(Code::InsufficientScope));
     }
@@ -273,12 +270,10 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
         B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
     }
     check_accept(request)?;
+    let begun = Instant::now();
     let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
-    // A body may have taken its time: who was revoked, suspended or timed out meanwhile does not get in.
-    let (caller, suspended) = if B::MEDIA.is_empty() { (caller, false) } else { authenticate(request, &gate)? };
-    if suspended {
-        return Err(Fault::of(Code::TenantSuspended));
-    }
+    // Who was revoked, suspended or timed out while a slow body came does not get in.
+    let caller = if begun.elapsed() < SLOW_BODY { caller } else { authenticate(request, &gate, rule.id)? };
     let key = if rule.writes { idempotency::key(request.headers())? } else { None };
     let if_match = if rule.if_match { IfMatch::required(request)? } else { IfMatch::Any };
     let path = P::read(request).ok_or(Fault::of(Code::NotFound))?;
@@ -306,8 +301,8 @@ pub(super) fn peer(request: &HttpRequest, trust: bool) -> Option<IpAddr> {
     })
 }
 
-/// The caller behind the token, and whether it is suspended.
-fn authenticate(request: &HttpRequest, gate: &Gate) -> Result<(Caller, bool), Fault> {
+/// The caller behind the token; noted beside the request even if it is suspended.
+fn authenticate(request: &HttpRequest, gate: &Gate, operation: &'static str) -> Result<Caller, Fault> {
     let mut given = request.headers().get_all(header::AUTHORIZATION);
     let refused = |cause: &str| Fault { cause: Some(cause.to_owned()), ..Fault::of(Code::Unauthenticated) };
     let Some(value) = given.next() else { return Err(Fault::of(Code::Unauthenticated)) };
@@ -326,7 +321,9 @@ fn authenticate(request: &HttpRequest, gate: &Gate) -> Result<(Caller, bool), Fa
     };
     // A scope taken away from the client takes effect at once, whatever the token says.
     let permissions = claims.scope.split(' ').filter(|scope| granted.iter().any(|g| g == scope)).filter_map(|scope| scope.parse().ok()).collect();
-    Ok((Caller { vendor: claims.ven, partner: claims.par, principal: claims.sub, permissions }, suspended))
+    let caller = Caller { vendor: claims.ven, partner: claims.par, principal: claims.sub, permissions };
+    request.extensions_mut().insert(Called { caller: caller.clone(), operation });
+    if suspended { Err(Fault::of(Code::TenantSuspended)) } else { Ok(caller) }
 }
 
 fn check_accept(request: &HttpRequest) -> Result<(), Fault> {

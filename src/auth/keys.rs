@@ -4,7 +4,7 @@
 use super::scope::SystemScope;
 use super::store::{self, KeyRow};
 use super::token::LIFE;
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::kernel::error::Fault;
 use crate::kernel::hash::sha256;
 use crate::kernel::time::Moment;
@@ -59,10 +59,7 @@ impl Keyring {
 
     /// Reads the keys from the database.
     pub async fn load(db: &Db, keys: &Keys) -> Result<Self, Fault> {
-        let tx = db.begin_read(SystemScope::auth()).await?;
-        let now = tx.now();
-        let rows = store::signing_keys(&tx).await?;
-        tx.rollback().await;
+        let (now, rows) = db.begin_read(SystemScope::auth()).await?.look(async |tx| Ok((tx.now(), store::signing_keys(tx).await?))).await?;
         let mut signing = None;
         let mut published = Vec::new();
         for row in rows {
@@ -82,25 +79,24 @@ impl Keyring {
 
 /// Makes the first key if there is none; of several processes one wins.
 pub async fn make_first_key(db: &Db, keys: &Keys) -> Result<(), Fault> {
-    let tx = db.begin_write(SystemScope::auth()).await?;
-    if store::signing_keys(&tx).await?.iter().any(|key| key.state == "active") {
-        tx.rollback().await;
-        return Ok(());
-    }
-    let row = new_key(keys, "active", tx.now())?;
-    store::add_first_signing_key(&tx, row).await?;
-    tx.commit().await
+    let make = async |tx: &Tx<SystemScope>| {
+        if store::signing_keys(tx).await?.iter().any(|key| key.state == "active") {
+            return Ok(());
+        }
+        store::add_first_signing_key(tx, new_key(keys, "active", tx.now())?).await
+    };
+    db.begin_write(SystemScope::auth()).await?.settle(make).await
 }
 
 /// Steps the rotation on: the next key becomes active, the active one passive, and a new next is published.
 pub async fn rotate(db: &Db, keys: &Keys) -> Result<String, Fault> {
-    let tx = db.begin_write(SystemScope::auth()).await?;
-    let next = new_key(keys, "next", tx.now())?;
-    let kid = next.kid.clone();
-    let now = tx.now();
-    store::rotate_signing_keys(&tx, next, now).await?;
-    tx.commit().await?;
-    Ok(kid)
+    let step = async |tx: &Tx<SystemScope>| {
+        let next = new_key(keys, "next", tx.now())?;
+        let kid = next.kid.clone();
+        store::rotate_signing_keys(tx, next, tx.now()).await?;
+        Ok(kid)
+    };
+    db.begin_write(SystemScope::auth()).await?.settle(step).await
 }
 
 fn new_key(keys: &Keys, state: &str, now: Moment) -> Result<KeyRow, Fault> {

@@ -83,10 +83,7 @@ impl Tenancy {
 
     async fn look(&self, db: &Db) -> Result<store::Changes, Fault> {
         let cursor = self.read(|known| known.cursor);
-        let tx = db.begin_read(SystemScope::auth()).await?;
-        let changes = store::changes(&tx, cursor).await;
-        tx.rollback().await;
-        changes
+        db.begin_read(SystemScope::auth()).await?.look(async |tx| store::changes(tx, cursor).await).await
     }
 
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {

@@ -89,15 +89,7 @@ pub struct Founded {
 /// Founds a vendor: directory, catalogue and scorecard in one transaction.
 pub async fn found(state: &State, new: &NewVendor) -> Result<Founded, Fault> {
     let vendor = VendorId::of(uuid::Uuid::now_v7());
-    let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;
-    let founded = found_in(&tx, state, vendor, new).await;
-    match founded {
-        Ok(founded) => tx.commit().await.map(|()| founded),
-        Err(fault) => {
-            tx.rollback().await;
-            Err(fault)
-        }
-    }
+    state.db.begin_write(StaffScope::operator(vendor)).await?.settle(async |tx| found_in(tx, state, vendor, new).await).await
 }
 
 async fn found_in(tx: &Tx<StaffScope>, state: &State, vendor: VendorId, new: &NewVendor) -> Result<Founded, Fault> {
@@ -150,8 +142,7 @@ async fn revoke(config: Config, (vendor, partner): (VendorId, Option<PartnerId>)
     let client: PrincipalId = client.parse().map_err(|_| "--client is not a client id")?;
     let booted = boot::boot(config, Clock::Live).await?;
     let tx = booted.state.db.begin_write(StaffScope::operator(vendor)).await?;
-    let changed = directory::revoke_client(&tx, tx.scope().vendor(), partner, client).await?;
-    tx.commit().await?;
+    let changed = tx.settle(async |tx| directory::revoke_client(tx, tx.scope().vendor(), partner, client).await).await?;
     println!("{client} {}", if changed { "is revoked" } else { "was revoked before" });
     booted.state.db.close();
     Ok(())
@@ -170,23 +161,13 @@ async fn mint(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), 
     let booted = boot::boot(config, Clock::Live).await?;
     let state = &booted.state;
     let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;
-    let minted = async {
-        let live = directory::calendar(&tx).await?.live;
-        let (client, minted) = directory::add_client(&tx, &state.keys, tx.scope().vendor(), partner, name, scopes, live).await?;
-        Ok::<_, Fault>((client, minted))
-    }
-    .await;
-    match minted {
-        Ok((client, minted)) => {
-            tx.commit().await?;
-            println!("client_id      {}", client.id);
-            println!("client_secret  {}   (shown once)", minted.secret);
-        }
-        Err(fault) => {
-            tx.rollback().await;
-            return Err(format!("the client was not made: {fault}").into());
-        }
-    }
+    let mint = async |tx: &Tx<StaffScope>| {
+        let live = directory::calendar(tx).await?.live;
+        directory::add_client(tx, &state.keys, tx.scope().vendor(), partner, name, scopes, live).await
+    };
+    let (client, minted) = tx.settle(mint).await.map_err(|fault| format!("the client was not made: {fault}"))?;
+    println!("client_id      {}", client.id);
+    println!("client_secret  {}   (shown once)", minted.secret);
     state.db.close();
     Ok(())
 }

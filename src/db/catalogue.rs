@@ -24,7 +24,7 @@ const PINNED: [&str; 7] = [
     "scope_partner d88f89fced31",
     "scope_partners 2191ed886a51",
     "scope_totals 369455321326",
-    "scope_system 6798cbc076d3",
+    "scope_system aeec9106be99",
     "scope_acting 07e9128cee74",
 ];
 

@@ -230,6 +230,24 @@ impl<S: Scope> Tx<S> {
         }
     }
 
+    /// Does a deed in it: made to last if it succeeds, undone if not.
+    pub async fn settle<T>(self, deed: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        match deed(&self).await {
+            Ok(done) => self.commit().await.map(|()| done),
+            Err(fault) => {
+                self.rollback().await;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Looks at something in it, and ends it.
+    pub async fn look<T>(self, look: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let seen = look(&self).await;
+        self.rollback().await;
+        seen
+    }
+
     /// Undoes it, and hands the connection back once PostgreSQL has confirmed.
     pub async fn rollback(mut self) {
         roll_back(self.conn.hand_over()).await;

@@ -10,6 +10,7 @@ use crate::http::query::{Limit, Param};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, TypeId};
 use crate::kernel::money::Currency;
+use crate::kernel::number::thousandths;
 use crate::kernel::paging::Page;
 use actix_web::{HttpResponse, get};
 use chrono::{Duration, NaiveDate};
@@ -32,10 +33,6 @@ const UNKNOWN_BESIDE: i64 = 20;
 
 /// Of the unknown, those are shown whose renewal is this near, in days (SCIENCE 2.6).
 const UNKNOWN_RENEWS_WITHIN: i64 = 180;
-
-fn thousandths(value: i64) -> f64 {
-    value as f64 / 1000.0
-}
 
 /// Customers and their value per year, in minor units of the reporting currency.
 #[derive(Serialize, ToSchema)]

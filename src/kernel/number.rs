@@ -5,6 +5,11 @@ pub fn round(value: f64) -> i64 {
     value.round_ties_even() as i64
 }
 
+/// A figure kept in thousandths, as a number with at most three digits after the point.
+pub fn thousandths(value: i64) -> f64 {
+    value as f64 / 1000.0
+}
+
 /// `numerator / denominator`, rounded half-even in exact integer arithmetic; `None` when the denominator is not positive.
 pub fn ratio(numerator: i128, denominator: i128) -> Option<i64> {
     if denominator <= 0 {

@@ -75,14 +75,10 @@ fn places(state: &State) -> usize {
 async fn claim_and_run(state: &State, served: &Mutex<(Uuid, Uuid)>) -> Result<usize, Fault> {
     let (scope, jobs) = {
         let mut served = served.lock().await;
-        let tx = state.db.begin_write(SystemScope::worker()).await?;
-        let claimed = ledger::claim_jobs(&tx, *served, LEASE).await?;
-        let Some(first) = claimed.first() else {
-            tx.rollback().await;
-            return Ok(0);
-        };
+        let after = *served;
+        let claimed = state.db.begin_write(SystemScope::worker()).await?.settle(async |tx| ledger::claim_jobs(tx, after, LEASE).await).await?;
+        let Some(first) = claimed.first() else { return Ok(0) };
         *served = (first.vendor_id, first.partner_id);
-        tx.commit().await?;
         (WorkerScope::for_job(first.vendor_id, first.partner_id), claimed)
     };
     settle(state, scope, &jobs).await;
@@ -106,9 +102,7 @@ async fn settle(state: &State, scope: WorkerScope, jobs: &[Claimed]) {
     let pause = Duration::seconds(1 << tried.clamp(0, 10));
     let put_back = async {
         let tx = state.db.begin_write(SystemScope::worker()).await?;
-        let again = tx.now() + pause;
-        ledger::fail_jobs(&tx, jobs, &fault.to_string(), again).await?;
-        tx.commit().await
+        tx.settle(async |tx| ledger::fail_jobs(tx, jobs, &fault.to_string(), tx.now() + pause).await).await
     };
     if let Err(fault) = put_back.await {
         // Their leases will run out.

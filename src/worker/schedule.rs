@@ -26,24 +26,14 @@ async fn forget(state: &State) -> Result<(), Fault> {
 }
 
 async fn step(state: &State, deed: impl AsyncFnOnce(&Tx<SystemScope>) -> Result<usize, Fault>) -> Result<usize, Fault> {
-    let tx = state.db.begin_write(SystemScope::worker()).await?;
-    match deed(&tx).await {
-        Ok(done) => tx.commit().await.map(|()| done),
-        Err(fault) => {
-            tx.rollback().await;
-            Err(fault)
-        }
-    }
+    state.db.begin_write(SystemScope::worker()).await?.settle(deed).await
 }
 
 /// Turns the day of each vendor whose midnight has passed: one job per partner, enqueued once. One vendor's trouble is not
 /// another's.
 async fn turn_days(state: &State) -> Result<(), Fault> {
-    let tx = state.db.begin_read(SystemScope::worker()).await?;
-    let now = tx.now();
-    let vendors = directory::all_vendors(&tx).await;
-    tx.rollback().await;
-    for vendor in vendors? {
+    let (now, vendors) = state.db.begin_read(SystemScope::worker()).await?.look(async |tx| Ok((tx.now(), directory::all_vendors(tx).await?))).await?;
+    for vendor in vendors {
         if let Err(fault) = turn(state, vendor.id, vendor.zone.day_of(now)).await {
             tracing::warn!(vendor = %vendor.id, %fault, "the day could not be turned");
         }
@@ -53,13 +43,13 @@ async fn turn_days(state: &State) -> Result<(), Fault> {
 
 /// Turns one vendor's day, once.
 async fn turn(state: &State, vendor: VendorId, day: NaiveDate) -> Result<(), Fault> {
-    let tx = state.db.begin_write(ScheduleScope::for_vendor(vendor)).await?;
-    if !ledger::turn_day_once(&tx, day).await? {
-        tx.rollback().await;
-        return Ok(());
-    }
-    let partners = directory::all_partner_ids(&tx).await?;
-    let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Daily, partner, subjects: Vec::new(), day: Some(day) }).collect();
-    ledger::enqueue(&tx, &jobs).await?;
-    tx.commit().await
+    let enqueue = async |tx: &Tx<ScheduleScope>| {
+        if !ledger::turn_day_once(tx, day).await? {
+            return Ok(());
+        }
+        let partners = directory::all_partner_ids(tx).await?;
+        let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Daily, partner, subjects: Vec::new(), day: Some(day) }).collect();
+        ledger::enqueue(tx, &jobs).await
+    };
+    state.db.begin_write(ScheduleScope::for_vendor(vendor)).await?.settle(enqueue).await
 }

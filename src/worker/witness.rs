@@ -40,12 +40,5 @@ pub async fn write_denials(db: &Db, denials: &Denials) {
 
 async fn record(db: &Db, tenant: &[Denial]) -> Result<(), Fault> {
     let Some(first) = tenant.first() else { return Ok(()) };
-    let tx = db.begin_write(WitnessScope::of(&first.caller)).await?;
-    match ledger::record_denials(&tx, tenant).await {
-        Ok(()) => tx.commit().await,
-        Err(fault) => {
-            tx.rollback().await;
-            Err(fault)
-        }
-    }
+    db.begin_write(WitnessScope::of(&first.caller)).await?.settle(async |tx| ledger::record_denials(tx, tenant).await).await
 }

@@ -2,17 +2,15 @@
 //! partner could not know.
 
 use crate::harness::App;
-use crate::world::{client, text};
+use crate::world::{client, reseller, text};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_of_known_callers_are_written_down() {
     let app = App::start().await;
     let (_, staff) = app.found("Vendor").await;
-    let partner = async |name: &str| text(&app.post(&staff, "/v1/partners", &json!({ "external_id": name, "name": name, "kind": "reseller" })).await.expect(201)["id"]);
-    let (a, b) = (partner("A").await, partner("B").await);
-    let (_, first) = client(&app, &staff, &a, &[]).await;
-    let (_, second) = client(&app, &staff, &b, &[]).await;
+    let (_, first) = reseller(&app, &staff, "A").await;
+    let (b, second) = reseller(&app, &staff, "B").await;
     let (_, reader) = client(&app, &staff, &b, &["customers:read"]).await;
     let customer = text(&app.post(&first, "/v1/customers", &json!({ "external_id": "K", "name": "K" })).await.expect(201)["id"]);
     app.write_denials().await;

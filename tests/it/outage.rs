@@ -2,7 +2,7 @@
 //! restart. A proxy of our own stands between, because packet tools are absent from many kernels (DECISIONS 33).
 
 use crate::harness::{App, Reply, database};
-use crate::world::{client, text};
+use crate::world::reseller;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -104,8 +104,7 @@ async fn an_outage_is_told_and_outlived() {
     // As in life: a second or so of patience, not the suite's.
     let app = App::start_at(place, &[("TODOKU_DATABASE__POOL_WAIT_MS", "250")]).await;
     let (_, staff) = app.found("Vendor").await;
-    let partner = text(&app.post(&staff, "/v1/partners", &json!({ "external_id": "R1", "name": "R", "kind": "reseller" })).await.expect(201)["id"]);
-    let (_, portal) = client(&app, &staff, &partner, &[]).await;
+    let (_, portal) = reseller(&app, &staff, "R1").await;
     app.post(&portal, "/v1/customers", &json!({ "external_id": "K", "name": "K" })).await.expect(201);
     let report = |n: usize| json!({ "customer_external_id": "K", "external_id": format!("O{n}"), "period_end": "2026-11-20", "declared_band": "watch" });
 

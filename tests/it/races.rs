@@ -1,7 +1,7 @@
 //! Races with a defined outcome: whoever comes at the same time, nothing is lost, doubled or half done.
 
 use crate::harness::{App, Reply};
-use crate::world::{client, text};
+use crate::world::{client, reseller, text};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -18,8 +18,7 @@ impl Scene {
     async fn make() -> Self {
         let app = App::start().await;
         let (_, staff) = app.found("Vendor").await;
-        let partner = text(&app.post(&staff, "/v1/partners", &json!({ "external_id": "R1", "name": "R", "kind": "reseller" })).await.expect(201)["id"]);
-        let (_, portal) = client(&app, &staff, &partner, &[]).await;
+        let (partner, portal) = reseller(&app, &staff, "R1").await;
         let customer = text(&app.post(&portal, "/v1/customers", &json!({ "external_id": "K", "name": "K" })).await.expect(201)["id"]);
         Self { app, staff, partner, portal, customer }
     }

@@ -1,7 +1,7 @@
 //! The main road, step by step, as a newcomer would walk it.
 
 use crate::harness::App;
-use crate::world::{client, text};
+use crate::world::{client, reseller, text};
 use chrono::Duration;
 use serde_json::{Value, json};
 
@@ -105,8 +105,7 @@ async fn a_report_travels_from_the_partner_to_the_vendors_channel_view() {
 async fn a_batch_answers_every_row_in_order() {
     let app = App::start().await;
     let (_, staff) = app.found("Vendor").await;
-    let partner = text(&app.post(&staff, "/v1/partners", &json!({ "external_id": "R1", "name": "R", "kind": "reseller" })).await.expect(201)["id"]);
-    let (_, portal) = client(&app, &staff, &partner, &[]).await;
+    let (_, portal) = reseller(&app, &staff, "R1").await;
     for i in 0..20 {
         app.post(&portal, "/v1/customers", &json!({ "external_id": format!("K{i}"), "name": format!("お客様{i}") })).await.expect(201);
     }
@@ -156,8 +155,7 @@ async fn a_batch_answers_every_row_in_order() {
 async fn days_turn_evidence_fades_and_closes_are_kept() {
     let app = App::start().await;
     let (_, staff) = app.found("Vendor").await;
-    let partner = text(&app.post(&staff, "/v1/partners", &json!({ "external_id": "R1", "name": "R", "kind": "reseller" })).await.expect(201)["id"]);
-    let (_, portal) = client(&app, &staff, &partner, &[]).await;
+    let (_, portal) = reseller(&app, &staff, "R1").await;
     app.settle().await;
     let id = text(&app.post(&portal, "/v1/customers", &json!({ "external_id": "K", "name": "K" })).await.expect(201)["id"]);
     app.post(&portal, "/v1/status-reports", &json!({ "customer_id": id, "period_end": "2026-11-22", "declared_band": "at_risk" })).await.expect(201);
@@ -196,7 +194,7 @@ async fn a_token_lives_three_hundred_seconds_and_five_more() {
 async fn a_revoked_client_and_a_suspended_partner_are_refused() {
     let app = App::start().await;
     let (_, staff) = app.found("Vendor").await;
-    let partner = text(&app.post(&staff, "/v1/partners", &json!({ "external_id": "R1", "name": "R", "kind": "reseller" })).await.expect(201)["id"]);
+    let (partner, _) = reseller(&app, &staff, "R1").await;
     let (id, portal) = client(&app, &staff, &partner, &[]).await;
     let (_, second) = client(&app, &staff, &partner, &[]).await;
     app.get(&portal, "/v1/customers").await.expect(200);

@@ -1,7 +1,7 @@
 //! The worker: bundles, turns, failures, and two processes on one database.
 
 use crate::harness::App;
-use crate::world::{client, text};
+use crate::world::{reseller, text};
 use chrono::Duration;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -11,12 +11,6 @@ use todoku::ledger::{self, Claimed};
 use todoku::state::State;
 use todoku::worker;
 use uuid::Uuid;
-
-async fn partner(app: &App, staff: &str, name: &str) -> (String, String) {
-    let id = text(&app.post(staff, "/v1/partners", &json!({ "external_id": name, "name": name, "kind": "reseller" })).await.expect(201)["id"]);
-    let (_, token) = client(app, staff, &id, &[]).await;
-    (id, token)
-}
 
 async fn customers(app: &App, token: &str, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
@@ -52,7 +46,7 @@ async fn partners_take_turns_and_a_bundle_is_one_partners() {
     let app = App::start().await;
     let (_, staff) = app.found("Vendor").await;
     for name in ["A", "B"] {
-        let (_, token) = partner(&app, &staff, name).await;
+        let (_, token) = reseller(&app, &staff, name).await;
         customers(&app, &token, 1).await;
     }
     app.settle().await;
@@ -78,7 +72,7 @@ async fn partners_take_turns_and_a_bundle_is_one_partners() {
 async fn a_job_that_cannot_be_done_harms_no_other() {
     let app = App::start().await;
     let (_, staff) = app.found("Vendor").await;
-    let (_, token) = partner(&app, &staff, "A").await;
+    let (_, token) = reseller(&app, &staff, "A").await;
     customers(&app, &token, 1).await;
     app.settle().await;
     enqueue(&app, "A", "health.rescore", 5).await;
@@ -98,7 +92,7 @@ async fn two_processes_share_the_work_and_nothing_is_done_twice() {
     let (_, staff) = app.found("Vendor").await;
     let mut everybody = Vec::new();
     for name in ["A", "B", "C"] {
-        let (_, token) = partner(&app, &staff, name).await;
+        let (_, token) = reseller(&app, &staff, name).await;
         let ids = customers(&app, &token, 6).await;
         everybody.push((token, ids));
     }

@@ -59,6 +59,13 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
+/// A reseller without a parent, and its portal, signed in.
+pub async fn reseller(app: &App, staff: &str, name: &str) -> (String, String) {
+    let id = text(&app.post(staff, "/v1/partners", &json!({ "external_id": name, "name": name, "kind": "reseller" })).await.expect(201)["id"]);
+    let (_, portal) = client(app, staff, &id, &[]).await;
+    (id, portal)
+}
+
 /// A client of a partner, signed in.
 pub async fn client(app: &App, staff: &str, partner: &str, scopes: &[&str]) -> (String, String) {
     let body = if scopes.is_empty() { json!({ "name": "portal" }) } else { json!({ "name": "portal", "scopes": scopes }) };

@@ -64,19 +64,12 @@ pub async fn live(state: &State, today: Moment) -> Result<Guide, Fault> {
     stage.guide().await
 }
 
-/// Runs a deed in a transaction of its own.
-async fn with<T>(state: &State, scope: StaffScope, deed: impl AsyncFnOnce(&Tx<StaffScope>) -> Result<T, Fault>) -> Result<T, Fault> {
-    let tx = state.db.begin_batch(scope).await?;
-    match deed(&tx).await {
-        Ok(done) => tx.commit().await.map(|()| done),
-        Err(fault) => {
-            tx.rollback().await;
-            Err(fault)
-        }
-    }
-}
-
 impl Stage<'_> {
+    /// Does a deed in a transaction of its own.
+    async fn within<T>(&self, scope: StaffScope, deed: impl AsyncFnOnce(&Tx<StaffScope>) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.state.db.begin_batch(scope).await?.settle(deed).await
+    }
+
     fn caller(&self) -> uuid::Uuid {
         self.founded.client.uuid()
     }
@@ -92,7 +85,7 @@ impl Stage<'_> {
                 tier: None,
             };
             let caller = self.caller();
-            let partner = with(self.state, StaffScope::operator(self.founded.vendor), async |tx| directory::add_partner(tx, caller, draft).await).await?;
+            let partner = self.within(StaffScope::operator(self.founded.vendor), async |tx| directory::add_partner(tx, caller, draft).await).await?;
             self.partners.insert(role.key, partner.id);
         }
         Ok(())
@@ -120,7 +113,7 @@ impl Stage<'_> {
         }
         let scope = StaffScope::operator_for(self.founded.vendor, self.partners[role.key]);
         let caller = self.caller();
-        with(self.state, scope, async |tx| {
+        self.within(scope, async |tx| {
             for n in arriving {
                 directory::upsert_customer(tx, caller, customer(role, n, None)?).await?;
                 directory::upsert_subscription(tx, caller, subscription(role, n, today, None)?).await?;
@@ -194,7 +187,7 @@ impl Stage<'_> {
             return Ok(());
         }
         let caller = self.caller();
-        with(self.state, StaffScope::operator(self.founded.vendor), async |tx| {
+        self.within(StaffScope::operator(self.founded.vendor), async |tx| {
             for result in health::record_observations(tx, caller, EvidenceClass::VendorObserved, None, facts).await? {
                 result?;
             }
@@ -208,16 +201,15 @@ impl Stage<'_> {
         for (role, key) in [("distributor", "D-EAST"), ("reseller", "R-01")] {
             let (caller, partner) = (self.caller(), self.partners[key]);
             let scope = StaffScope::operator(self.founded.vendor);
-            let (client, minted) = with(self.state, scope, async |tx| {
-                directory::add_client(tx, &self.state.keys, caller, Some(partner), word("portal")?, Permission::FOR_PARTNERS.to_vec(), true).await
-            })
-            .await?;
+            let (client, minted) = self
+                .within(scope, async |tx| directory::add_client(tx, &self.state.keys, caller, Some(partner), word("portal")?, Permission::FOR_PARTNERS.to_vec(), true).await)
+                .await?;
             entrances.push(Entrance { role: role.into(), client_id: client.id.to_string(), client_secret: minted.secret });
         }
         let partner = self.partners["R-01"];
-        let customer =
-            with(self.state, StaffScope::operator_for(self.founded.vendor, partner), async |tx| directory::customer_for(tx, &CustomerRef::External(word(&external_id(0))?)).await)
-                .await?;
+        let customer = self
+            .within(StaffScope::operator_for(self.founded.vendor, partner), async |tx| directory::customer_for(tx, &CustomerRef::External(word(&external_id(0))?)).await)
+            .await?;
         Ok(Guide { vendor: "株式会社カンリ".into(), entrances, customer: customer.id.to_string(), partner: partner.to_string() })
     }
 }

@@ -13,6 +13,7 @@ use crate::intake::Measure;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, ScorecardId};
+use crate::kernel::number::thousandths;
 use crate::kernel::text::Key;
 use actix_web::{HttpResponse, get};
 use chrono::NaiveDate;
@@ -34,11 +35,6 @@ crate::wire_words!(View, EvidenceClass);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(get_health).service(explain);
-}
-
-/// A figure kept in thousandths, as a number with at most three digits after the point.
-pub(super) fn thousandths(value: i64) -> f64 {
-    value as f64 / 1000.0
 }
 
 /// An 80 % interval, in points.

@@ -1,6 +1,6 @@
 //! `/v1/status-reports`: the reply to a report is the customer's new health.
 
-use super::health::{HealthView, thousandths};
+use super::health::HealthView;
 use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::auth::{ActingQuery, Batch, Call, Json, Query, Tenant, op};
 use crate::db::Tx;
@@ -15,6 +15,7 @@ use crate::intake::{self, DeclaredBand, Reading, ReportDraft, ReportRow};
 use crate::kernel::change::Upserted;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, ReportId, TypeId};
+use crate::kernel::number::thousandths;
 use crate::kernel::text::{Broken, Comment, ExternalId, Key};
 use crate::kernel::time::Moment;
 use crate::ledger::{self, Answer};

@@ -1,6 +1,6 @@
 //! Scoring customers again by the active policy.
 
-use super::VENDOR;
+use super::{SHARED, VENDOR};
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::calendar;
@@ -58,8 +58,10 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
     let on = turned.unwrap_or(vendor.zone.day_of(tx.now()));
     let valid = measures.iter().map(|m| i64::from(m.valid_days)).max().unwrap_or(0);
     let since = vendor.zone.start_of(on - Duration::days(valid));
+    // The vendor's view is made from all there is, the shared one from what is shared.
+    let read: &[&'static str] = if audiences.contains(&VENDOR) { &[SHARED, VENDOR] } else { &[SHARED] };
     let (evidence, priced, rates, last) = futures_util::try_join!(
-        store::evidence(tx, vendor.zone, ids.clone(), since, audiences),
+        store::evidence(tx, vendor.zone, ids.clone(), since, read),
         store::running_subscriptions(tx, ids.clone(), on),
         store::rates(tx, on),
         store::last_reports(tx, ids.clone()),

@@ -86,7 +86,7 @@ struct EvidenceRow {
 
 /// The evidence in force about customers of the acting partner since a moment: of reports the revision in force, of one day of
 /// one measure the last word of each class, so that saying a thing often makes it no weightier. With each, whether its partner
-/// may see it; for the shared view alone nothing else is read, so that what the vendor knows takes none of a partner's time.
+/// may see it. Only what has one of these `audiences` is read: what the vendor knows takes none of a partner's time.
 pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, since: Moment, audiences: &[&'static str]) -> Result<HashMap<Uuid, Vec<(Evidence, bool)>>, Fault> {
     let (vendor, partner) = (tx.scope().vendor(), tx.scope().acts()?);
     let rows: Vec<EvidenceRow> = tx
@@ -102,7 +102,7 @@ pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, s
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner)
             .bind::<Array<SqlUuid>, _>(customers)
-            .bind::<Array<Text>, _>(if audiences == ["shared"] { vec!["shared"] } else { vec!["shared", "vendor"] })
+            .bind::<Array<Text>, _>(audiences.to_vec())
             .bind::<Timestamptz, _>(since)
             // Nothing is dated this far ahead; the months made ahead are not looked at.
             .bind::<Timestamptz, _>(tx.now() + chrono::Duration::days(1)),
