@@ -10,22 +10,13 @@ import argparse
 import base64
 import json
 import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.request
 
+from house import House
+
 TOKEN_SECONDS = 200  # of the 300 a token lives
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def token(base, client, secret):
@@ -42,47 +33,25 @@ def main():
     arguments.add_argument("--examples", type=int, default=40)
     arguments.add_argument("--seed", type=int, default=1)
     asked = arguments.parse_args()
-    folder = tempfile.mkdtemp(prefix="tdk", dir="/tmp")
-    os.chmod(folder, 0o755)
-    api, ops = free_port(), free_port()
-    base = f"http://127.0.0.1:{api}"
-    limits = {f"TODOKU_LIMITS__{name}": "1000000" for name in (
-        "READ_PER_SECOND", "READ_BURST", "WRITE_PER_SECOND", "WRITE_BURST", "TOKEN_PER_SECOND", "TOKEN_BURST", "ADDRESS_PER_SECOND", "ADDRESS_BURST")}
-    environment = {**os.environ, **limits, "TODOKU_DATABASE__DATA_DIR": f"{folder}/data", "TODOKU_SERVER__LISTEN": f"127.0.0.1:{api}",
-                   "TODOKU_SERVER__OPS_LISTEN": f"127.0.0.1:{ops}", "TODOKU_SERVER__PUBLIC_URL": base, "TODOKU_LOG__LEVEL": "error", "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
-    binary = os.path.abspath(asked.binary)
-    log = open(f"{folder}/log", "wb")
-    server = None
+    house, server = House(asked.binary, LOG__LEVEL="error"), None
     try:
-        founded = subprocess.run([binary, "vendor", "create", "--name", "契約株式会社", "--time-zone", "Asia/Tokyo", "--currency", "JPY"], env=environment, check=True, capture_output=True, text=True).stdout
-        words = dict(line.split()[:2] for line in founded.splitlines() if line.startswith("client_"))
-        server = subprocess.Popen([binary, "serve"], env=environment, stdout=log, stderr=log)
-        for _ in range(300):
-            try:
-                token(base, words["client_id"], words["client_secret"])
-                break
-            except OSError:
-                time.sleep(0.1)
-        environment.update(SCHEMATHESIS_HOOKS="contract", PYTHONPATH=os.path.dirname(os.path.abspath(__file__)), CONTRACT_BASE=base,
-                           CONTRACT_CLIENT=words["client_id"], CONTRACT_SECRET=words["client_secret"])
-        settings = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contract.toml")
-        command = [os.path.abspath(asked.st), "--config-file", settings, "run", f"{base}/openapi.json", "--url", base, "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all", "--mode", "all",
-                   "--max-examples", str(asked.examples), "--seed", str(asked.seed), "--continue-on-failure", "--generation-database", "none", "--request-timeout", "10", "--workers", "1"]
-        ended = subprocess.run(command, env=environment, cwd=folder).returncode
-        log.flush()
-        wrong = open(f"{folder}/log", encoding="utf-8", errors="replace").read()
+        founder = house.todoku("vendor", "create", "--name", "契約株式会社")
+        server = house.serve()
+        here = os.path.dirname(os.path.abspath(__file__))
+        environment = {**house.env, "SCHEMATHESIS_HOOKS": "contract", "PYTHONPATH": here, "CONTRACT_BASE": house.url, "CONTRACT_CLIENT": founder["client_id"],
+                       "CONTRACT_SECRET": founder["client_secret"]}
+        command = [os.path.abspath(asked.st), "--config-file", f"{here}/contract.toml", "run", f"{house.url}/openapi.json", "--url", house.url, "--phases", "examples,coverage,fuzzing,stateful",
+                   "--checks", "all", "--mode", "all", "--max-examples", str(asked.examples), "--seed", str(asked.seed), "--continue-on-failure", "--generation-database", "none",
+                   "--request-timeout", "10", "--workers", "1"]
+        ended = subprocess.run(command, env=environment, cwd=house.dir).returncode
+        wrong = house.said()
         if "internal error" in wrong or "panicked" in wrong:
             print(wrong[-4000:])
             ended = ended or 1
         return ended
     finally:
-        if server:
-            server.send_signal(signal.SIGINT)
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+        house.stop(server)
+        house.leave()
 
 
 if __name__ == "__main__":

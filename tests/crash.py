@@ -9,9 +9,11 @@ Usage: tests/crash.py --binary target/debug/todoku [--cycles 10] [--seed N] [--c
 the PATH. --control damages what was written, at the end, and fails unless the check sees each damage; --keep leaves the folder (data, logs, ledger) behind.
 """
 
-import argparse, base64, hashlib, http.client, json, os, random, shutil, signal, socket, subprocess, sys, tempfile, threading, time, uuid
+import argparse, base64, hashlib, http.client, json, os, random, shutil, signal, subprocess, sys, threading, time, uuid
 from collections import Counter, defaultdict
 from datetime import date, timedelta
+
+from house import House
 
 GUARD = 60  # seconds until what does not end is called a hang
 SETTLE = 300  # the same for the queue: a killed worker's leases run for 60 s, and its successor may have been killed as well
@@ -73,24 +75,15 @@ def processes():
     return found
 
 
-class House:
-    """A data folder with its processes: `serve` owns the cluster, `work` joins it."""
+class Crashing(House):
+    """A house with its processes: `serve` owns the cluster, `work` joins it."""
 
-    def __init__(self, binary, bin_dir):
-        self.binary, self.bin_dir, self.running, self.failed_starts = binary, bin_dir, {}, 0
-        self.port, self.ops = random.SystemRandom().sample(range(20000, 32000), 2)  # not ephemeral: a caller of a dead gateway would connect to itself
-        self.dir = tempfile.mkdtemp(prefix="tdcrash", dir="/tmp")  # short: a socket's path has no room
-        os.chmod(self.dir, 0o755)  # run by root, PostgreSQL is somebody else
-        settings = {f"LIMITS__{kind}_{part}": "100000" for kind in ("READ", "WRITE", "TOKEN", "ADDRESS") for part in ("PER_SECOND", "BURST")}
-        settings.update(DATABASE__DATA_DIR=f"{self.dir}/d", DATABASE__BIN_DIR=bin_dir, SERVER__LISTEN=f"127.0.0.1:{self.port}", SERVER__OPS_LISTEN=f"127.0.0.1:{self.ops}",
-                        SERVER__PUBLIC_URL=f"http://127.0.0.1:{self.port}", WORKER__ENABLED="false", LOG__LEVEL="warn")
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("TODOKU_") and "proxy" not in name.lower()}
-        self.env.update({f"TODOKU_{name}": value for name, value in settings.items()})
+    def __init__(self, binary):
+        super().__init__(binary, WORKER__ENABLED="false")
+        self.running, self.failed_starts = {}, 0
 
     def start(self, name):
-        with open(f"{self.dir}/{name}.log", "ab") as log:
-            command = [self.binary, {"gateway": "serve", "worker": "work"}[name]]
-            self.running[name] = subprocess.Popen(command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        self.running[name] = self.launch({"gateway": "serve", "worker": "work"}[name], f"{name}.log")
 
     def ready(self):
         """Whether /readyz says so. A gateway that gave up while it started is started again, as by a supervisor; how often is told at the end."""
@@ -98,10 +91,7 @@ class House:
             time.sleep(0.2)
             self.failed_starts += 1
             self.start("gateway")
-        try:
-            return ask(http.client.HTTPConnection("127.0.0.1", self.ops, timeout=5), "GET", "/readyz")[0] == 200
-        except BROKEN:
-            return False
+        return self.is_ready()
 
     def postgres(self):
         """The postmaster, first, and its children, by their ids."""
@@ -130,14 +120,7 @@ class House:
         return [f"the {name} ended by itself, with {process.returncode}" for name, process in self.running.items() if process.poll() is not None]
 
     def rows(self, query):
-        """Rows as the cluster's superuser, past all policies; run by root, as the owner of the data."""
-        command = [f"{self.bin_dir}/psql", "-XAtqF\t", "-v", "ON_ERROR_STOP=1", "-h", f"{self.dir}/d/run", "-U", "postgres", "-d", "todoku", "-c", query]
-        data = os.stat(f"{self.dir}/d/data")
-        other = {"user": data.st_uid, "group": data.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-        done = subprocess.run(command, env=self.env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=GUARD, **other)
-        if done.returncode:
-            raise RuntimeError(f"psql: {done.stderr.strip()}")
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return [line.split("\t") for line in self.psql(query).splitlines()]
 
 
 class Ledger:
@@ -382,8 +365,8 @@ def control(house, ledger, told, writers, stop):
 def run(house, ledger, options):
     """A vendor with partners, the cycles, the check; everything that is wrong."""
     rng, customers, stop = random.Random(options.seed), {}, threading.Event()
-    made = subprocess.run([house.binary, "vendor", "create", "--name", "Crash"], env=house.env, stdout=subprocess.PIPE, timeout=2 * GUARD, text=True, check=True).stdout
-    secrets = {"vendor": [line.split()[1] for line in made.splitlines() if line.startswith("client_")]}
+    made = house.todoku("vendor", "create", "--name", "Crash")
+    secrets = {"vendor": (made["client_id"], made["client_secret"])}
     founder, *writers = [Writer(f"{name}", options.seed, house.port, ledger, secrets, customers, stop) for name in range(13)]
     house.start("gateway")
     until("/readyz", house.ready)
@@ -437,7 +420,7 @@ def main():
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    house = House(options.binary, os.environ.get("TODOKU_DATABASE__BIN_DIR") or os.path.dirname(os.path.realpath(shutil.which("postgres") or sys.exit("where is PostgreSQL?"))))
+    house = Crashing(options.binary)
     ledger = Ledger(f"{house.dir}/ledger")
     print(f"seed {options.seed}, {options.cycles} cycles, {house.dir}", flush=True)
     try:

@@ -5,9 +5,8 @@ What belongs here: a row per forgery and the answer it must get. The issuer is a
 signs with the server's own key, unsealed from the database, so that a row is refused for the reason in its name and no other. That well-formed tokens so
 made are accepted is proved first. Usage: tests/forged_tokens.py --binary target/debug/todoku (PostgreSQL's programs: $TODOKU_DATABASE__BIN_DIR)
 """
-import argparse, base64, contextlib, hashlib, hmac, http.client, json, os, re, secrets, shutil, signal, socket, subprocess, sys, tempfile, time, zlib
+import argparse, base64, contextlib, hashlib, hmac, http.client, json, os, re, secrets, signal, sys, time, zlib
 from collections import namedtuple
-from pathlib import Path
 from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from jwcrypto import jwe, jwk, jws, jwt
 from jwcrypto.common import base64url_encode as b64
 from jwcrypto.jwa import JWA
+
+from house import House
 
 LEAST, GONE = 80, object()  # GONE: a member to leave out
 REFUSED, NONE_CAME = (401, "unauthenticated", 'Bearer error="invalid_token"'), (401, "unauthenticated", "Bearer")
@@ -33,44 +34,12 @@ def within(seconds, look):
     return found
 
 
-class House:
-    """A server of our own with its private cluster, in a folder that is gone in the end."""
+class Forgery(House):
+    """A house whose master secret is known, so that its signing keys can be opened."""
 
     def __init__(self, binary):
-        probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-        self.port, self.ops = [probe.getsockname()[1] for probe in probes]
-        [probe.close() for probe in probes]
-        self.binary, self.bin, self.server, self.master = str(Path(binary).resolve()), os.environ.get("TODOKU_DATABASE__BIN_DIR", ""), None, os.urandom(32)
-        # Short for the socket's path, and open for the user PostgreSQL runs as when we are root.
-        self.dir, self.url = Path(tempfile.mkdtemp(prefix="tdk-", dir="/tmp")), f"http://127.0.0.1:{self.port}"
-        self.dir.chmod(0o755)
-        self.data, self.log = self.dir / "d", self.dir / "log"
-        own = {"SERVER__LISTEN": f"127.0.0.1:{self.port}", "SERVER__OPS_LISTEN": f"127.0.0.1:{self.ops}", "SERVER__PUBLIC_URL": self.url, "LOG__LEVEL": "info,todoku=debug",
-               "DATABASE__DATA_DIR": str(self.data), "DATABASE__BIN_DIR": self.bin, "SECRETS__MASTER": base64.b64encode(self.master).decode(),
-               **{f"LIMITS__{kind}_{what}": "100000" for kind in ("READ", "WRITE", "TOKEN", "ADDRESS") for what in ("PER_SECOND", "BURST")}}
-        self.env = {**{k: v for k, v in os.environ.items() if not k.startswith("TODOKU_")}, **{f"TODOKU_{k}": v for k, v in own.items()}}
-
-    def start(self):
-        with open(self.log, "wb") as log:
-            self.server = subprocess.Popen([self.binary, "serve"], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        while self.server.poll() is None:  # it gives up by itself
-            with contextlib.suppress(OSError):
-                if self.call([], "/readyz", port=self.ops).status == 200:
-                    return
-            time.sleep(0.1)
-        sys.exit("the server did not start:\n" + self.log.read_text()[-3000:])
-
-    def stop(self):
-        if self.server:
-            self.server.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.server.wait(60)
-            self.server.kill()
-        left = self.data / "data" / "postmaster.pid"
-        with contextlib.suppress(OSError, ValueError, IndexError):  # only a killed server leaves its PostgreSQL behind
-            os.kill(int(left.read_text().split()[0]), signal.SIGINT)
-            [(left.stat(), time.sleep(0.1)) for _ in range(300)]
-        shutil.rmtree(self.dir, ignore_errors=True)
+        self.master = os.urandom(32)
+        super().__init__(binary, LOG__LEVEL="info,todoku=debug", SECRETS__MASTER=base64.b64encode(self.master).decode())
 
     def call(self, headers, path="/v1/customers", method="GET", body=b"", port=None):
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)) as line:
@@ -82,22 +51,10 @@ class House:
         seen = {k: v for k, v in headers.items() if k not in ("date", "x-request-id", "www-authenticate")}, re.sub(rb"req_[0-9a-z]{26}", b"req_", body)
         return Answer(got.status, headers, json.loads(body) if "json" in headers.get("content-type", "") else {}, seen)
 
-    def todoku(self, *arguments):
-        """Runs a command; the ids and secrets it prints."""
-        done = subprocess.run([self.binary, *arguments], env={**self.env, "TODOKU_LOG__LEVEL": "error"}, stdout=subprocess.PIPE, text=True, check=True, timeout=60)
-        return dict(re.findall(r"^(?:direct )?(vendor|partner|client_id|client_secret) +(\S+)", done.stdout, re.M))
-
-    def sql(self, text):
-        """Runs a statement as the superuser, being the user that owns the cluster."""
-        owner, psql = (self.data / "data").stat(), os.path.join(self.bin, "psql")
-        command = [psql if os.path.exists(psql) else "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(self.data / "run"), "-p", "5432", "-U", "postgres", "-d", "todoku", "-c", text]
-        as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-        return subprocess.run(command, cwd="/", stdout=subprocess.PIPE, text=True, check=True, timeout=60, **as_owner).stdout.split()
-
     def keys(self):
         """The signing keys by state, opened as src/state.rs seals them: AES-256-GCM bound to the kid, the nonce behind."""
         opener, found = AESGCM(hmac.new(self.master, b"todoku signing key 1", hashlib.sha256).digest()), {}
-        for state, kid, sealed in (line.split("|") for line in self.sql("SELECT state || '|' || kid || '|' || encode(sealed_key, 'hex') FROM auth.signing_key")):
+        for state, kid, sealed in (line.split("\t") for line in self.psql("SELECT state, kid, encode(sealed_key, 'hex') FROM auth.signing_key").splitlines()):
             found[state] = jwk.JWK.from_pyca(load_der_private_key(opener.decrypt(bytes.fromhex(sealed[-24:]), bytes.fromhex(sealed[:-24]), kid.encode()), None))
             assert found[state].thumbprint() == kid, "the kid is not the RFC 7638 thumbprint"
         return found
@@ -298,8 +255,8 @@ def endings(table, house, f, who):
     [house.todoku("keys", "rotate") for _ in range(2)]
     keys = house.keys()
     within(10, lambda: keys["next"].thumbprint().encode() in house.call([], "/.well-known/jwks.json").seen[1])
-    ends("retired key", f.make(), lambda: house.sql("UPDATE auth.signing_key SET passive_from = passive_from - interval '16 minutes' WHERE state = 'passive'"))
-    ends("deleted key", Forge(keys["next"], f.real).make(), lambda: house.sql("DELETE FROM auth.signing_key WHERE state = 'next'"))
+    ends("retired key", f.make(), lambda: house.psql("UPDATE auth.signing_key SET passive_from = passive_from - interval '16 minutes' WHERE state = 'passive'"))
+    ends("deleted key", Forge(keys["next"], f.real).make(), lambda: house.psql("DELETE FROM auth.signing_key WHERE state = 'next'"))
     table.check("the active key in the end", house.call(bearer(Forge(keys["active"], f.real).make())).status == 200)
 
 
@@ -333,7 +290,6 @@ def people(house):
 
 
 def run(house, table):
-    house.start()
     who = people(house)
     real = [house.token(who[name]) for name in "absnrp"][-1]
     # The other way round: the library takes the server's token, by the published keys alone.
@@ -353,19 +309,22 @@ def run(house, table):
         table.judge(name, house.call(headers, *place), wanted)
     token_endpoint(table, house, f, who)
     endings(table, house, f, who)
-    log, hidden = house.log.read_text(errors="replace"), [real.rsplit(".", 1)[1], "access_token=", *(client["client_secret"] for client in who.values())]
+    log, hidden = house.said(), [real.rsplit(".", 1)[1], "access_token=", *(client["client_secret"] for client in who.values())]
     table.check("no token and no secret in the log", len(log) > 1000 and not any(text in log for text in hidden))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default="target/debug/todoku")
-    house, table = House(parser.parse_args().binary), Table()
+    house, table = Forgery(parser.parse_args().binary), Table()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    server = None
     try:
+        server = house.serve()
         run(house, table)
     finally:
-        house.stop()
+        house.stop(server)
+        house.leave()
     print(f"{len(table.names)} vectors (at least {LEAST} must run) and {table.checks} other checks; {table.failed} failed")
     sys.exit(table.failed > 0 or len(table.names) < LEAST)
 
