@@ -108,6 +108,7 @@ fn told(error: &tokio_postgres::Error) -> String {
 struct Inner {
     pools: [Pool<AsyncPgConnection>; 4],
     queue: usize,
+    patience: Duration,
 }
 
 /// The database as the house sees it. Cheap to clone.
@@ -120,6 +121,7 @@ pub struct Db {
 impl Db {
     /// Makes the pools; connects to nothing yet.
     pub fn new(place: &Place, settings: &config::Database, clock: Clock) -> Result<Self, Fault> {
+        let patience = Duration::from_millis(settings.pool_wait_ms);
         let pool = |login: Login, size: usize| {
             let parameters = place.as_role(login.name());
             let mut manager = ManagerConfig::<AsyncPgConnection>::default();
@@ -131,7 +133,7 @@ impl Db {
             Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
                 .max_size(size)
                 .runtime(deadpool::Runtime::Tokio1)
-                .wait_timeout(Some(Duration::from_millis(settings.pool_wait_ms)))
+                .wait_timeout(Some(patience))
                 .create_timeout(Some(Duration::from_secs(5)))
                 .build()
                 .map_err(Fault::internal)
@@ -142,12 +144,17 @@ impl Db {
             pool(Login::Worker, settings.pool_worker)?,
             pool(Login::Auth, settings.pool_auth)?,
         ];
-        Ok(Self { inner: Arc::new(Inner { pools, queue: settings.pool_queue }), clock })
+        Ok(Self { inner: Arc::new(Inner { pools, queue: settings.pool_queue, patience }), clock })
     }
 
     /// The clock all transactions of this database go by.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// How long a caller waits for a connection.
+    pub(super) fn patience(&self) -> Duration {
+        self.inner.patience
     }
 
     pub(super) async fn connection(&self, login: Login) -> Result<Object<AsyncPgConnection>, Fault> {

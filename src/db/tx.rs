@@ -3,7 +3,7 @@
 
 use super::fault::fault;
 use super::pool::Db;
-use super::scope::Scope;
+use super::scope::{Login, Scope};
 use super::sql::{Sql, sql};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
@@ -24,7 +24,7 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 /// How long a COMMIT may take before its outcome is called unknown.
 const COMMIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a server may take to begin a transaction.
+/// How long beginning a transaction may take beyond the wait for a connection, further tries among it.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a transaction is for; decides its limits.
@@ -69,14 +69,14 @@ pub struct Tx<S: Scope> {
     now: Moment,
     // PostgreSQL answers COMMIT after a failed statement with a quiet ROLLBACK; such a transaction must not be called done.
     failed: AtomicBool,
+    silent: AtomicBool,
     made: AtomicU32,
     limit: Duration,
 }
 
-/// A statement of a server that does not answer at all: its own time limit cannot end it.
-async fn in_time<T>(limit: Duration, statement: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
-    let silent = || diesel::result::Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new("the database does not answer".to_owned()));
-    tokio::time::timeout(limit, statement).await.unwrap_or_else(|_| Err(silent()))
+/// What a server that does not answer at all is called: its own time limit cannot end a statement.
+fn silence() -> diesel::result::Error {
+    diesel::result::Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new("the database does not answer".to_owned()))
 }
 
 impl Db {
@@ -97,13 +97,20 @@ impl Db {
 
     async fn begin<S: Scope>(&self, scope: S, kind: Kind) -> Result<Tx<S>, Fault> {
         let prefix = format!("{}{}", kind.begin(), scope.settings().prefix());
+        let begun = tokio::time::timeout(OPEN_LIMIT + self.patience(), self.try_begin(scope.login(), &prefix)).await;
+        let (conn, now) = begun.unwrap_or_else(|_| Err(fault(silence())))?;
+        let (failed, silent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Tx { conn, scope, now, failed, silent, made: AtomicU32::new(0), limit: kind.limit() })
+    }
+
+    async fn try_begin(&self, login: Login, prefix: &str) -> Result<(Unfinished, Moment), Fault> {
         // A pooled connection may have died unnoticed. Until the prefix is acknowledged nothing has happened, so the rest of
         // the pool, and then a fresh connection, may be tried.
         let mut last = None;
         for _ in 0..3 {
-            let conn = self.connection(scope.login()).await?;
-            match in_time(OPEN_LIMIT, Tx::<S>::open(conn, &prefix, self.clock().set_time())).await {
-                Ok((conn, now)) => return Ok(Tx { conn, scope, now, failed: AtomicBool::new(false), made: AtomicU32::new(0), limit: kind.limit() }),
+            let conn = Unfinished(Some(self.connection(login).await?));
+            match conn.open(prefix, self.clock().set_time()).await {
+                Ok(now) => return Ok((conn, now)),
                 Err(error) => last = Some(error),
             }
         }
@@ -112,27 +119,6 @@ impl Db {
 }
 
 impl<S: Scope> Tx<S> {
-    async fn open(conn: Object<AsyncPgConnection>, prefix: &str, set: Option<Moment>) -> QueryResult<(Unfinished, Moment)> {
-        let guard = Unfinished(Some(conn));
-        let begun = async {
-            let conn = guard.get()?;
-            let (mut for_prefix, mut for_now) = (conn, conn);
-            let prefix = for_prefix.batch_execute(prefix);
-            match set {
-                Some(now) => prefix.await.map(|()| now),
-                None => {
-                    // One round trip: the clock is read behind the prefix in the same pipeline.
-                    let now = sql("SELECT pg_catalog.transaction_timestamp() AS at").get_result::<Began>(&mut for_now);
-                    let (prefix, now) = futures_util::future::join(prefix, now).await;
-                    prefix?;
-                    now.map(|row| to_micros(row.at))
-                }
-            }
-        }
-        .await;
-        begun.map(|now| (guard, now))
-    }
-
     /// The moment this transaction happens at: bound as a parameter, never read in SQL.
     pub fn now(&self) -> Moment {
         self.now
@@ -158,7 +144,11 @@ impl<S: Scope> Tx<S> {
         I::of(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
-    fn watch<T>(&self, result: QueryResult<T>) -> QueryResult<T> {
+    async fn watch<T>(&self, statement: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
+        let result = tokio::time::timeout(self.limit, statement).await.unwrap_or_else(|_| {
+            self.silent.store(true, Ordering::Relaxed);
+            Err(silence())
+        });
         if result.is_err() {
             self.failed.store(true, Ordering::Relaxed);
         }
@@ -179,7 +169,7 @@ impl<S: Scope> Tx<S> {
         R: QueryableByName<Pg> + diesel::deserialize::FromSqlRow<Untyped, Pg> + Send + 'static,
     {
         let mut conn = self.conn.get()?;
-        self.watch(in_time(self.limit, statement.load::<R>(&mut conn)).await)
+        self.watch(statement.load::<R>(&mut conn)).await
     }
 
     /// Runs a statement for at most one row.
@@ -198,7 +188,7 @@ impl<S: Scope> Tx<S> {
     /// Runs a statement for its effect, leaving the error to a caller who expects a certain one.
     pub async fn try_run(&self, statement: Sql) -> QueryResult<usize> {
         let mut conn = self.conn.get()?;
-        self.watch(in_time(self.limit, statement.execute(&mut conn)).await)
+        self.watch(statement.execute(&mut conn)).await
     }
 
     /// Makes it last. Runs in a task of its own, so that a caller who goes away cannot cut it between COMMIT and the
@@ -210,7 +200,7 @@ impl<S: Scope> Tx<S> {
         let mut guard = self.conn.hand_over();
         let ended = tokio::spawn(async move {
             let mut conn = guard.get()?;
-            let result = in_time(COMMIT_LIMIT, conn.batch_execute("COMMIT")).await;
+            let result = tokio::time::timeout(COMMIT_LIMIT, conn.batch_execute("COMMIT")).await.unwrap_or_else(|_| Err(silence()));
             if result.is_ok() {
                 guard.release();
             }
@@ -248,9 +238,12 @@ impl<S: Scope> Tx<S> {
         seen
     }
 
-    /// Undoes it, and hands the connection back once PostgreSQL has confirmed.
+    /// Undoes it, and hands the connection back once PostgreSQL has confirmed. A server that did not answer is not asked again.
     pub async fn rollback(mut self) {
-        roll_back(self.conn.hand_over()).await;
+        let guard = self.conn.hand_over();
+        if !AtomicBool::load(&self.silent, Ordering::Relaxed) {
+            roll_back(guard).await;
+        }
     }
 }
 
@@ -278,6 +271,23 @@ struct Unfinished(Option<Object<AsyncPgConnection>>);
 impl Unfinished {
     fn get(&self) -> QueryResult<&AsyncPgConnection> {
         self.0.as_deref().ok_or(diesel::result::Error::NotInTransaction)
+    }
+
+    /// Begins the transaction; answers its moment.
+    async fn open(&self, prefix: &str, set: Option<Moment>) -> QueryResult<Moment> {
+        let conn = self.get()?;
+        let (mut for_prefix, mut for_now) = (conn, conn);
+        let prefix = for_prefix.batch_execute(prefix);
+        match set {
+            Some(now) => prefix.await.map(|()| now),
+            None => {
+                // One round trip: the clock is read behind the prefix in the same pipeline.
+                let now = sql("SELECT pg_catalog.transaction_timestamp() AS at").get_result::<Began>(&mut for_now);
+                let (prefix, now) = futures_util::future::join(prefix, now).await;
+                prefix?;
+                now.map(|row| to_micros(row.at))
+            }
+        }
     }
 
     fn hand_over(&mut self) -> Self {

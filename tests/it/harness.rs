@@ -4,6 +4,7 @@ use actix_web::web;
 use chrono::{DateTime, Utc};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -167,8 +168,9 @@ impl App {
             ("TODOKU_LIMITS__ADDRESS_PER_SECOND", "1000000"),
             ("TODOKU_LIMITS__ADDRESS_BURST", "1000000"),
         ];
-        let variables = generous.iter().chain(settings).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        let config = config::load(None, variables).unwrap();
+        // A test's own settings come over the suite's.
+        let variables: BTreeMap<String, String> = generous.iter().chain(settings).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let config = config::load(None, variables.into_iter()).unwrap();
         let clock = Clock::at(noon());
         let db = Db::new(&place, &config.database, clock.clone()).unwrap();
         let state = Arc::new(State { keys: Keys::derive(&[42; 32]).unwrap(), db, config, wake: tokio::sync::Notify::new() });
@@ -255,7 +257,7 @@ impl App {
     pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         use std::io::Read;
         let mut stream = std::net::TcpStream::connect(self.base.trim_start_matches("http://")).unwrap();
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
         let mut chunk = [0; 4096];

@@ -127,7 +127,7 @@ async fn an_outage_is_told_and_outlived() {
             tokio::task::yield_now().await;
             proxy.turn(mode);
             for _ in 0..3 {
-                let asked = tokio::time::timeout(Duration::from_secs(10), app.get(&portal, "/v1/customers"));
+                let asked = tokio::time::timeout(Duration::from_secs(60), app.get(&portal, "/v1/customers"));
                 told_to_come_back(&asked.await.expect("an answer, never a hang"));
             }
             proxy.turn(Mode::Pass);
