@@ -61,7 +61,8 @@ BEGIN
     ('todoku', 'idempotency',          'ledger',        'r i u', 'r i u',                  'd r:vendor_id,caller_id,route,method,key,expires_at', ''),
     ('ops',    'job',                  'system',        'i',     'i r:vendor_id,partner_id,kind',  'r i u d',  ''),
     ('ops',    'turned_day',           'system',        '',      '',                       'r i',      ''),
-    ('auth',   'credential',           'system',        '',      'i r:public_id,vendor_id,principal_id,kind,created_at,not_after,revoked_at,last_used_on u:not_after,revoked_at', '', 'r u:last_used_on'),
+    ('auth',   'credential',           'system',        '',      'i r:id,vendor_id,principal_id,kind,public_key,created_at,not_after,revoked_at,last_used_on u:not_after,revoked_at', '', 'r u:last_used_on'),
+    ('auth',   'used_assertion',       'system',        '',      '',                       '',         'r i d'),
     ('auth',   'signing_key',          'system',        '',      '',                       '',         'r i u')
   ) AS x(schema_, table_, class, partner, staff, worker, auth) LOOP
     EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', t.schema_, t.table_);

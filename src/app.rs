@@ -10,6 +10,7 @@ use crate::ledger::{Denials, watch};
 use crate::telemetry;
 use crate::{directory, health, insight, intake};
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse, fn_service};
+use actix_web::http::Method;
 use actix_web::http::header::{self, CacheControl, CacheDirective, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, web};
@@ -93,6 +94,7 @@ pub fn document(base: &str) -> Document {
     // Through a value, whose members are sorted: extensions are kept in a hash map, and the same code must give the same bytes.
     let mut value = serde_json::to_value(&document).unwrap_or_default();
     spec::close_bodies(&mut value);
+    spec::name_items(&mut value);
     let json = serde_json::to_string_pretty(&value).unwrap_or_default();
     Document { bytes: web::Bytes::from(json.clone()), json: json.into(), routes: Arc::new(routes) }
 }
@@ -119,6 +121,8 @@ fn templates(document: &OpenApi) -> Vec<(Vec<String>, Vec<&'static str>)> {
 }
 
 /// The API document
+///
+/// OpenAPI 3.1, made from the routes the server has.
 #[utoipa::path(operation_id = "openapi_document", tag = "Document", security(()), responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
 #[get("/openapi.json")]
 async fn openapi_document(document: web::Data<Document>) -> HttpResponse {
@@ -126,13 +130,20 @@ async fn openapi_document(document: web::Data<Document>) -> HttpResponse {
     HttpResponse::Ok().insert_header(cache).content_type("application/json").body(document.bytes.clone())
 }
 
-/// No route took it: an unknown path is 404; a known one with another method is 405 and says which there are.
+/// No route took it: an unknown path is 404; a known one with another method is 405 and says which there are; a browser asking for a page of another
+/// origin is told no, because no origin is listed.
 async fn no_route(request: ServiceRequest) -> Result<ServiceResponse, actix_web::Error> {
     let segments: Vec<&str> = request.path().split('/').collect();
     let fits = |template: &[String]| template.len() == segments.len() && template.iter().zip(&segments).all(|(t, s)| t == s || t.starts_with('{') && !s.is_empty());
     let document = request.app_data::<web::Data<Document>>().cloned();
     let methods: Vec<&'static str> = document.iter().flat_map(|d| d.routes.iter()).filter(|(template, _)| fits(template)).flat_map(|(_, methods)| methods.clone()).collect();
-    let fault = Fault::of(if methods.is_empty() { Code::NotFound } else { Code::MethodNotAllowed });
+    let asks_for_a_page =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN) && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let fault = Fault::of(match methods.is_empty() {
+        true => Code::NotFound,
+        false if asks_for_a_page => Code::OriginNotAllowed,
+        false => Code::MethodNotAllowed,
+    });
     let (request, _) = request.into_parts();
     let mut response = ServiceResponse::from_err(fault, request);
     if let (false, Ok(allow)) = (methods.is_empty(), HeaderValue::from_str(&methods.join(", "))) {

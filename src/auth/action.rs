@@ -30,7 +30,7 @@ permissions! {
     HealthRead = "health:read", "Read health scores, explanations, measures and scorecards.";
     InsightsRead = "insights:read", "Read figures over many customers.";
     PartnersManage = "partners:manage", "Create and change partners and currency rates.";
-    ClientsManage = "clients:manage", "Create clients and revoke them.";
+    ClientsManage = "clients:manage", "Create clients and their credentials, and revoke them.";
     ScorecardsManage = "scorecards:manage", "Create measures and scorecards, activate scorecards.";
 }
 
@@ -140,6 +140,9 @@ actions! {
     ListClients              "list_clients"                ClientsManage      Vendor Read;
     CreateClient             "create_client"               ClientsManage      Vendor Write;
     RevokeClient             "revoke_client"               ClientsManage      Vendor Write;
+    ListCredentials          "list_credentials"            ClientsManage      Vendor Read;
+    AddCredential            "add_credential"              ClientsManage      Vendor Write;
+    RevokeCredential         "revoke_credential"           ClientsManage      Vendor Write;
     SetCurrencyRate          "set_currency_rate"           PartnersManage     Vendor Write;
     ListCustomers            "list_customers"              CustomersRead      Any    Read;
     UpsertCustomer           "upsert_customer"             CustomersWrite     Any    Write;

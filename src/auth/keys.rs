@@ -1,12 +1,12 @@
 //! Signing keys: Ed25519, named by their RFC 7638 thumbprint, private halves sealed in the database. One is active, the next
 //! is published before it signs, passive ones verify until the last token they signed is dead (SECURITY c.2).
 
+use super::jwk::PublicJwk;
 use super::scope::SystemScope;
 use super::store::{self, KeyRow};
 use super::token::LIFE;
 use crate::db::{Db, Tx};
 use crate::kernel::error::Fault;
-use crate::kernel::hash::sha256;
 use crate::kernel::time::Moment;
 use crate::state::{Keys, Purpose, base64url};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -102,26 +102,10 @@ pub async fn rotate(db: &Db, keys: &Keys) -> Result<String, Fault> {
 fn new_key(keys: &Keys, state: &str, now: Moment) -> Result<KeyRow, Fault> {
     let pair = Ed25519KeyPair::generate().map_err(Fault::internal)?;
     let public_key = pair.public_key().as_ref().to_vec();
-    let kid = thumbprint(&public_key);
+    let kid = PublicJwk::ed25519(&public_key).thumbprint();
     // Version 1 of PKCS#8: what the token library reads.
     let der = pair.to_pkcs8v1().map_err(Fault::internal)?;
     let sealed_key = keys.seal(Purpose::SigningKey, kid.as_bytes(), der.as_ref())?;
     let active_from = (state == "active").then_some(now);
     Ok(KeyRow { kid, state: state.to_owned(), public_key, sealed_key, created_at: now, active_from, passive_from: None })
-}
-
-fn thumbprint(public_key: &[u8]) -> String {
-    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url(public_key));
-    base64url(&sha256(canonical.as_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_thumbprint_is_the_one_of_rfc_8037() {
-        let x = crate::state::from_base64url("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
-        assert_eq!(thumbprint(&x), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-    }
 }

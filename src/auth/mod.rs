@@ -3,8 +3,10 @@
 
 mod action;
 mod api;
+mod assertion;
 mod call;
 mod gate;
+mod jwk;
 mod keys;
 mod params;
 mod principal;
@@ -18,6 +20,7 @@ pub use action::{Action, Permission, Rule, TABLE, Who, op, rule};
 pub use api::{public_routes, routes};
 pub use call::{Batch, BatchOf, Body, Call, Called, Ids, Json, NoBody, Patch, Query};
 pub use gate::Gate;
+pub use jwk::PublicJwk;
 pub use keys::{Keyring, make_first_key, rotate};
 pub use params::{ActingQuery, WriteQuery};
 pub use principal::Caller;

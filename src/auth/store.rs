@@ -9,21 +9,46 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Binary, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-/// A stored credential.
+/// Whether a credential is in force, and since when it has not been used.
 #[derive(QueryableByName)]
-pub struct CredentialRow {
+pub struct StandingRow {
     #[diesel(sql_type = SqlUuid)]
-    pub vendor_id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    pub principal_id: Uuid,
-    #[diesel(sql_type = Binary)]
-    pub mac: Vec<u8>,
+    pub id: Uuid,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub not_after: Option<Moment>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub revoked_at: Option<Moment>,
     #[diesel(sql_type = Nullable<Date>)]
     pub last_used_on: Option<NaiveDate>,
+}
+
+impl StandingRow {
+    /// Whether it opens the door now.
+    pub fn is_in_force(&self, now: Moment) -> bool {
+        self.revoked_at.is_none() && self.not_after.is_none_or(|end| now < end)
+    }
+}
+
+/// A stored secret.
+#[derive(QueryableByName)]
+pub struct SecretRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub vendor_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub principal_id: Uuid,
+    #[diesel(sql_type = Binary)]
+    pub mac: Vec<u8>,
+    #[diesel(embed)]
+    pub standing: StandingRow,
+}
+
+/// A client's stored public key.
+#[derive(QueryableByName)]
+pub struct PublicKeyRow {
+    #[diesel(sql_type = Text)]
+    pub public_key: String,
+    #[diesel(embed)]
+    pub standing: StandingRow,
 }
 
 /// A signing key as stored.
@@ -106,14 +131,40 @@ pub struct Changes {
     pub cursor: i64,
 }
 
-/// The credential with a public id.
-pub async fn credential(tx: &Tx<SystemScope>, public_id: &str) -> Result<Option<CredentialRow>, Fault> {
-    tx.row(sql("SELECT vendor_id, principal_id, mac, not_after, revoked_at, last_used_on FROM auth.credential WHERE public_id = {}").bind::<Text, _>(public_id.to_owned())).await
+/// The secret with a public id.
+pub async fn secret(tx: &Tx<SystemScope>, public_id: &str) -> Result<Option<SecretRow>, Fault> {
+    tx.row(sql("SELECT id, vendor_id, principal_id, mac, not_after, revoked_at, last_used_on FROM auth.credential WHERE public_id = {}").bind::<Text, _>(public_id.to_owned()))
+        .await
+}
+
+/// The public keys of a client.
+pub async fn public_keys(tx: &Tx<SystemScope>, vendor: Uuid, client: Uuid) -> Result<Vec<PublicKeyRow>, Fault> {
+    tx.rows(
+        sql("SELECT id, public_key, not_after, revoked_at, last_used_on FROM auth.credential
+             WHERE vendor_id = {} AND principal_id = {} AND kind = 'public_key' AND revoked_at IS NULL ORDER BY created_at DESC LIMIT 2")
+        .bind::<SqlUuid, _>(vendor)
+        .bind::<SqlUuid, _>(client),
+    )
+    .await
+}
+
+/// Remembers an assertion until it is dead; `false` when it was there before. Dead ones of the client go.
+pub async fn use_assertion(tx: &Tx<SystemScope>, vendor: Uuid, client: Uuid, jti_hash: Vec<u8>, dead_at: Moment) -> Result<bool, Fault> {
+    let statement = sql("WITH dead AS (DELETE FROM auth.used_assertion WHERE vendor_id = {} AND principal_id = {} AND expires_at < {})
+                         INSERT INTO auth.used_assertion (vendor_id, principal_id, jti_hash, expires_at) VALUES ({}, {}, {}, {}) ON CONFLICT DO NOTHING")
+    .bind::<SqlUuid, _>(vendor)
+    .bind::<SqlUuid, _>(client)
+    .bind::<Timestamptz, _>(tx.now())
+    .bind::<SqlUuid, _>(vendor)
+    .bind::<SqlUuid, _>(client)
+    .bind::<Binary, _>(jti_hash)
+    .bind::<Timestamptz, _>(dead_at);
+    Ok(tx.run(statement).await? == 1)
 }
 
 /// Notes the day a credential was used.
-pub async fn credential_used(tx: &Tx<SystemScope>, public_id: &str, day: NaiveDate) -> Result<(), Fault> {
-    let statement = sql("UPDATE auth.credential SET last_used_on = {} WHERE public_id = {}").bind::<Date, _>(day).bind::<Text, _>(public_id.to_owned());
+pub async fn credential_used(tx: &Tx<SystemScope>, credential: Uuid, day: NaiveDate) -> Result<(), Fault> {
+    let statement = sql("UPDATE auth.credential SET last_used_on = {} WHERE id = {}").bind::<Date, _>(day).bind::<SqlUuid, _>(credential);
     tx.run(statement).await.map(drop)
 }
 

@@ -60,6 +60,21 @@ pub(super) enum ClientCommand {
         #[arg(long = "scope")]
         scopes: Vec<String>,
     },
+    /// Give a client a new secret, printed once; the one before works for some days more.
+    Rotate {
+        /// The vendor's id.
+        #[arg(long)]
+        vendor: String,
+        /// The partner's id; the vendor's own client when left out.
+        #[arg(long)]
+        partner: Option<String>,
+        /// The client's id.
+        #[arg(long)]
+        client: String,
+        /// How many days the secret before works on.
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(i64).range(0..=7))]
+        overlap_days: i64,
+    },
     /// Revoke a client: its secrets and tokens are refused within two seconds.
     Revoke {
         /// The vendor's id.
@@ -94,13 +109,13 @@ pub async fn found(state: &State, new: &NewVendor) -> Result<Founded, Fault> {
 
 async fn found_in(tx: &Tx<StaffScope>, state: &State, vendor: VendorId, new: &NewVendor) -> Result<Founded, Fault> {
     let (direct, client, minted) = directory::found_vendor(tx, &state.keys, new).await?;
-    let caller = client.id.uuid();
+    let caller = client.uuid();
     let measures = intake::starter_measures(tx)?;
     for measure in &measures {
         intake::add_measure(tx, caller, measure).await?;
     }
     health::starter_scorecard(tx, caller, &measures).await?;
-    Ok(Founded { vendor, direct, client: client.id, secret: minted.secret })
+    Ok(Founded { vendor, direct, client, secret: minted.secret })
 }
 
 fn argument<T: std::str::FromStr<Err = Broken>>(name: &str, text: &str) -> Result<T, String> {
@@ -134,6 +149,7 @@ fn ids(vendor: &str, partner: Option<&str>) -> Result<(VendorId, Option<PartnerI
 pub(super) async fn client(config: Config, command: ClientCommand) -> Outcome {
     match command {
         ClientCommand::Mint { vendor, partner, name, scopes } => mint(config, ids(&vendor, partner.as_deref())?, &name, &scopes).await,
+        ClientCommand::Rotate { vendor, partner, client, overlap_days } => rotate(config, ids(&vendor, partner.as_deref())?, &client, overlap_days).await,
         ClientCommand::Revoke { vendor, partner, client } => revoke(config, ids(&vendor, partner.as_deref())?, &client).await,
     }
 }
@@ -145,6 +161,21 @@ async fn revoke(config: Config, (vendor, partner): (VendorId, Option<PartnerId>)
     let changed = tx.settle(async |tx| directory::revoke_client(tx, tx.scope().vendor(), partner, client).await).await?;
     println!("{client} {}", if changed { "is revoked" } else { "was revoked before" });
     booted.state.db.close();
+    Ok(())
+}
+
+async fn rotate(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), client: &str, overlap_days: i64) -> Outcome {
+    let client: PrincipalId = client.parse().map_err(|_| "--client is not a client id")?;
+    let booted = boot::boot(config, Clock::Live).await?;
+    let state = &booted.state;
+    let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;
+    let rotate = async |tx: &Tx<StaffScope>| directory::add_credential(tx, &state.keys, tx.scope().vendor(), (partner, client), None, chrono::Duration::days(overlap_days)).await;
+    let (_, minted) = tx.settle(rotate).await.map_err(|fault| format!("the client has no new secret: {fault}"))?;
+    println!("client_id      {client}");
+    if let Some(minted) = minted {
+        println!("client_secret  {}   (shown once)", minted.secret);
+    }
+    state.db.close();
     Ok(())
 }
 
@@ -161,10 +192,7 @@ async fn mint(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), 
     let booted = boot::boot(config, Clock::Live).await?;
     let state = &booted.state;
     let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;
-    let mint = async |tx: &Tx<StaffScope>| {
-        let live = directory::calendar(tx).await?.live;
-        directory::add_client(tx, &state.keys, tx.scope().vendor(), partner, name, scopes, live).await
-    };
+    let mint = async |tx: &Tx<StaffScope>| directory::add_client(tx, &state.keys, tx.scope().vendor(), partner, name, scopes).await;
     let (client, minted) = tx.settle(mint).await.map_err(|fault| format!("the client was not made: {fault}"))?;
     println!("client_id      {}", client.id);
     println!("client_secret  {}   (shown once)", minted.secret);

@@ -2,6 +2,7 @@
 //! customers subscribe to.
 
 mod api;
+mod credential;
 mod customer;
 mod flow;
 mod partner;
@@ -11,7 +12,8 @@ mod subscription;
 pub use api::routes;
 pub use customer::{Customer, CustomerRef, CustomerState, TouchModel};
 pub use flow::{
-    CustomerDraft, NewVendor, PartnerDraft, SubscriptionDraft, add_client, add_partner, customer_for, found_vendor, revoke_client, upsert_customer, upsert_subscription,
+    CustomerDraft, NewVendor, PartnerDraft, SubscriptionDraft, add_client, add_credential, add_partner, customer_for, found_vendor, revoke_client, upsert_customer,
+    upsert_subscription,
 };
 pub use partner::{Partner, PartnerKind, PartnerState, Sees};
 pub use store::customer::locate as locate_customer;

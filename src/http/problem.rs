@@ -62,7 +62,7 @@ pub fn status(code: Code) -> StatusCode {
     match code {
         MalformedRequest | InvalidParameter | InvalidCursor | IdempotencyKeyInvalid => StatusCode::BAD_REQUEST,
         Unauthenticated => StatusCode::UNAUTHORIZED,
-        InsufficientScope | TenantSuspended | ReadOnlyHere => StatusCode::FORBIDDEN,
+        InsufficientScope | TenantSuspended | OriginNotAllowed | ReadOnlyHere => StatusCode::FORBIDDEN,
         NotFound => StatusCode::NOT_FOUND,
         MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         NotAcceptable => StatusCode::NOT_ACCEPTABLE,

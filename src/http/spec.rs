@@ -4,7 +4,8 @@
 use crate::http::problem::{self, ProblemField};
 use crate::kernel::code::Code;
 use crate::kernel::id::{
-    AgreementId, AuditId, CustomerId, EventId, JobId, MeasureId, ObservationId, PartnerId, PrincipalId, ReportId, RequestId, ScorecardId, SubscriptionId, TypeId, VendorId,
+    AgreementId, AuditId, CredentialId, CustomerId, EventId, JobId, MeasureId, ObservationId, PartnerId, PrincipalId, ReportId, RequestId, ScorecardId, SubscriptionId, TypeId,
+    VendorId,
 };
 use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Name};
@@ -34,7 +35,23 @@ macro_rules! id_schemas {
         }
     )*};
 }
-id_schemas!(VendorId, PartnerId, CustomerId, SubscriptionId, PrincipalId, MeasureId, ObservationId, ReportId, ScorecardId, EventId, AuditId, RequestId, AgreementId, JobId,);
+id_schemas!(
+    VendorId,
+    PartnerId,
+    CustomerId,
+    SubscriptionId,
+    PrincipalId,
+    CredentialId,
+    MeasureId,
+    ObservationId,
+    ReportId,
+    ScorecardId,
+    EventId,
+    AuditId,
+    RequestId,
+    AgreementId,
+    JobId,
+);
 
 macro_rules! text_schemas {
     ($($name:ident: $max:literal, $says:literal, $example:literal;)*) => {$(
@@ -115,6 +132,15 @@ pub fn close_bodies(document: &mut serde_json::Value) {
     }
 }
 
+/// Makes lists refer to what they hold: utoipa writes a type parameter out in full, and leaves its schema unused.
+pub fn name_items(document: &mut serde_json::Value) {
+    for (name, schema) in document["components"]["schemas"].as_object_mut().into_iter().flatten() {
+        if let Some(item) = name.strip_prefix("PageView_") {
+            schema["properties"]["data"]["items"] = serde_json::json!({ "$ref": format!("#/components/schemas/{item}") });
+        }
+    }
+}
+
 /// The schemas a part of the document refers to, each once.
 fn named(value: &serde_json::Value, names: &mut Vec<String>) {
     match value {
@@ -163,6 +189,14 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten() {
             let Some(id) = operation.operation_id.clone() else { continue };
             illustrate(operation, &examples[&id]);
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter
+                    && parameter.description.is_none()
+                    && let Some(of) = parameter.name.strip_suffix("_id")
+                {
+                    parameter.description = Some(format!("The {of}'s id."));
+                }
+            }
             let Some(mark) = mark(&id) else { continue };
             let extensions = operation.extensions.get_or_insert_default();
             extensions.insert("x-scope".into(), mark.scope.map_or(serde_json::Value::Null, Into::into));

@@ -343,6 +343,8 @@ struct AtRiskAnswer {
 }
 
 /// List customers at risk, with the unknown beside them
+///
+/// Highest value first. The first page also brings those too little is known of whose renewal is near.
 #[utoipa::path(operation_id = "list_at_risk", tag = "Insights", params(AtRiskQuery), responses((status = 200, description = "A page", body = AtRiskAnswer)))]
 #[get("/v1/insights/at-risk")]
 async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResponse, Fault> {

@@ -129,6 +129,8 @@ struct MeasureList {
 }
 
 /// List the measures of the catalogue
+///
+/// All of them, in order of key.
 #[utoipa::path(operation_id = "list_measures", tag = "Measures", responses((status = 200, description = "The catalogue", body = MeasureList)))]
 #[get("/v1/measures")]
 async fn list(call: Call<op::ListMeasures>) -> Result<HttpResponse, Fault> {
@@ -163,6 +165,8 @@ struct NewMeasure {
 }
 
 /// Create a measure
+///
+/// It cannot be changed afterwards.
 #[utoipa::path(operation_id = "create_measure", tag = "Measures", params(WriteQuery), request_body = NewMeasure, responses((status = 201, description = "Created", body = MeasureView)))]
 #[post("/v1/measures")]
 async fn create(call: Call<op::CreateMeasure, (), WriteQuery, Json<NewMeasure>>) -> Result<HttpResponse, Fault> {

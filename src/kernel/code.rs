@@ -36,6 +36,8 @@ codes! {
     InsufficientScope, "insufficient-scope", "The credential does not allow this operation", "この操作に必要な権限がありません";
     /// The partner or the vendor is suspended.
     TenantSuspended, "tenant-suspended", "The partner or the vendor is suspended", "パートナーまたはベンダーの利用が停止されています";
+    /// A page of a foreign origin asks whether it may call.
+    OriginNotAllowed, "origin-not-allowed", "Pages of this origin may not call the API", "このオリジンのページからは API を呼び出せません";
     /// The row may be seen, but belongs to another partner.
     ReadOnlyHere, "read-only-here", "This record belongs to another partner and is read-only here", "この記録は別のパートナーのもので、ここでは閲覧のみできます";
     /// There is no such thing for this caller.

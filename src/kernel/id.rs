@@ -89,6 +89,8 @@ ids! {
     SubscriptionId = "sub", "subscription";
     /// A principal: a client, a member of staff or the system.
     PrincipalId = "prn", "client";
+    /// A credential of a client.
+    CredentialId = "crd", "credential";
     /// A measure of the vendor's catalogue.
     MeasureId = "mea", "measure";
     /// An observation.

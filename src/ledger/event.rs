@@ -23,6 +23,8 @@ impl Event {
         "partner.created",
         "partner.updated",
         "client.created",
+        "client.credential_added",
+        "client.credential_revoked",
         "client.revoked",
         "currency_rate.set",
         "customer.created",

@@ -104,6 +104,12 @@ async fn the_examples_of_the_document_are_true() {
     let client = json!({ "name": "portal" });
     let client = tour.call("create_client", true, "POST", &format!("/v1/partners/{partner}/clients"), Some(client)).await;
     tour.portal = tour.app.token(&text(&client["id"]), client["client_secret"].as_str().unwrap()).await;
+    let credentials = format!("/v1/partners/{partner}/clients/{}/credentials", text(&client["id"]));
+    let key = json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" } });
+    let key = text(&tour.call("add_credential", true, "POST", &credentials, Some(key)).await["id"]);
+    tour.call("list_credentials", true, "GET", &credentials, None).await;
+    tour.call("revoke_credential", true, "DELETE", &format!("{credentials}/{key}"), None).await;
+    tour.portal = tour.app.token(&text(&client["id"]), client["client_secret"].as_str().unwrap()).await;
     tour.call("list_clients", true, "GET", &format!("/v1/partners/{partner}/clients"), None).await;
 
     let customer =

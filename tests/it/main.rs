@@ -1,6 +1,7 @@
 //! The suite that runs on a real PostgreSQL, as the real login roles, through HTTP, with a clock that stands where it is put.
 
 mod catalogue;
+mod credentials;
 mod denials;
 mod examples;
 mod harness;

@@ -14,6 +14,7 @@ fn random_id(kind: &str) -> String {
         "customer" => "cus",
         "subscription" => "sub",
         "client" => "prn",
+        "credential" => "crd",
         "status_report" => "rep",
         "scorecard" => "sco",
         other => panic!("no prefix for {other}"),
@@ -107,6 +108,8 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         "list_partners"
         | "get_partner"
         | "list_clients"
+        | "list_credentials"
+        | "revoke_credential"
         | "list_customers"
         | "get_customer"
         | "list_subscriptions"
@@ -121,6 +124,7 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         "create_partner" => with(json!({ "external_id": format!("m{n}"), "name": "新しい代理店", "kind": "reseller" })),
         "update_partner" => Some(Recipe { body: Some(json!({ "tier": format!("t{n}") })), if_match: true }),
         "create_client" => with(json!({ "name": "portal" })),
+        "add_credential" => with(json!({})),
         "set_currency_rate" => with(json!({ "currency": "USD", "valid_from": "2026-01-01", "rate": "150.25" })),
         "upsert_customer" => with(json!({ "external_id": format!("m{n}"), "name": "お客様" })),
         "update_customer" => Some(Recipe { body: Some(json!({ "region": format!("r{n}") })), if_match: true }),
@@ -147,6 +151,7 @@ fn things(someone: &Someone, scorecard: &str) -> BTreeMap<&'static str, String> 
         ("customer", someone.customer.clone()),
         ("subscription", someone.subscription.clone()),
         ("client", someone.client.clone()),
+        ("credential", someone.credential.clone()),
         ("status_report", someone.report.clone()),
         ("scorecard", scorecard.to_owned()),
     ])
@@ -299,7 +304,14 @@ async fn foreign_and_random_ids_are_answered_alike() {
             assert_eq!(reply.status, 200);
         } else if !matches!(
             operation.id.as_str(),
-            "update_customer" | "upsert_subscription" | "submit_status_report" | "submit_status_report_batch" | "submit_observation" | "submit_observation_batch" | "revoke_client"
+            "update_customer"
+                | "upsert_subscription"
+                | "submit_status_report"
+                | "submit_status_report_batch"
+                | "submit_observation"
+                | "submit_observation_batch"
+                | "revoke_client"
+                | "revoke_credential"
         ) {
             let reply = prepared.call(Some(&world.staff), None, n).await;
             assert!(reply.status.is_success(), "{} as staff: {}", operation.id, reply.masked());

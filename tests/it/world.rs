@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 pub struct Someone {
     pub partner: String,
     pub client: String,
+    pub credential: String,
     pub token: String,
     pub read_only: String,
     pub customer: String,
@@ -21,6 +22,8 @@ pub struct World {
     pub app: App,
     /// The vendor's token, and its direct partner.
     pub staff: String,
+    /// The id and secret it came by.
+    pub founder: (String, String),
     pub direct: String,
     pub scorecard: String,
     /// distributor > near (customers), far (totals), hidden (nothing); near > deep (customers); stranger beside them; and
@@ -47,7 +50,8 @@ impl World {
         app.settle().await;
         let cards = app.get(&staff, "/v1/scorecards").await.expect(200);
         let scorecard = cards["data"][0]["id"].as_str().unwrap().to_owned();
-        Self { app, staff, direct: founded.direct.to_string(), scorecard, people, other_staff }
+        let founder = (founded.client.to_string(), founded.secret.clone());
+        Self { app, staff, founder, direct: founded.direct.to_string(), scorecard, people, other_staff }
     }
 
     pub fn of(&self, name: &str) -> &Someone {
@@ -87,5 +91,7 @@ async fn someone(app: &App, staff: &str, name: &str, kind: &str, parent: Option<
     let subscription = text(&app.post(&token, "/v1/subscriptions", &subscription).await.expect(201)["id"]);
     let report = json!({ "customer_external_id": "K-1", "period_end": "2026-11-20", "declared_band": "healthy", "observations": [{ "measure": "adoption", "value": 80 }] });
     let report = text(&app.post(&token, "/v1/status-reports", &report).await.expect(201)["id"]);
-    Someone { partner, client: client_id, token, read_only, customer, subscription, report }
+    let credentials = app.get(staff, &format!("/v1/partners/{partner}/clients/{client_id}/credentials")).await.expect(200);
+    let credential = text(&credentials["data"][0]["id"]);
+    Someone { partner, client: client_id, credential, token, read_only, customer, subscription, report }
 }

@@ -201,9 +201,8 @@ impl Stage<'_> {
         for (role, key) in [("distributor", "D-EAST"), ("reseller", "R-01")] {
             let (caller, partner) = (self.caller(), self.partners[key]);
             let scope = StaffScope::operator(self.founded.vendor);
-            let (client, minted) = self
-                .within(scope, async |tx| directory::add_client(tx, &self.state.keys, caller, Some(partner), word("portal")?, Permission::FOR_PARTNERS.to_vec(), true).await)
-                .await?;
+            let (client, minted) =
+                self.within(scope, async |tx| directory::add_client(tx, &self.state.keys, caller, Some(partner), word("portal")?, Permission::FOR_PARTNERS.to_vec()).await).await?;
             entrances.push(Entrance { role: role.into(), client_id: client.id.to_string(), client_secret: minted.secret });
         }
         let partner = self.partners["R-01"];

@@ -3,7 +3,7 @@
 use crate::auth::{Call, Json, Permission, WriteQuery, op};
 use crate::directory::flow::{add_client, revoke_client};
 use crate::directory::store::client::{self as store, Client};
-use crate::directory::store::{partner, vendor};
+use crate::directory::store::partner;
 use crate::http::body::Faults;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
@@ -65,6 +65,8 @@ struct ClientList {
 }
 
 /// List the clients of a partner
+///
+/// Oldest first, at most 1,000. Never with a secret.
 #[utoipa::path(operation_id = "list_clients", tag = "Clients", params(("partner_id" = PartnerId, Path)), responses((status = 200, description = "The clients", body = ClientList)))]
 #[get("/v1/partners/{partner_id}/clients")]
 async fn list(call: Call<op::ListClients, PartnerId>) -> Result<HttpResponse, Fault> {
@@ -112,15 +114,15 @@ fn scopes(wanted: Option<&Vec<String>>) -> Result<Vec<Permission>, Fault> {
 /// The secret is in this answer alone. A retry with the same Idempotency-Key shows it again for 15 minutes.
 #[utoipa::path(operation_id = "create_client", tag = "Clients", params(("partner_id" = PartnerId, Path), WriteQuery), request_body = NewClient,
     responses((status = 201, description = "Created, with its secret", body = ClientView,
-        links(("revoke" = (operation_id = "revoke_client", parameters(("partner_id" = "$request.path.partner_id"), ("client_id" = "$response.body#/id"))))))))]
+        links(("revoke" = (operation_id = "revoke_client", parameters(("partner_id" = "$request.path.partner_id"), ("client_id" = "$response.body#/id")))),
+               ("credentials" = (operation_id = "list_credentials", parameters(("partner_id" = "$request.path.partner_id"), ("client_id" = "$response.body#/id"))))))))]
 #[post("/v1/partners/{partner_id}/clients")]
 async fn create(call: Call<op::CreateClient, PartnerId, WriteQuery, Json<NewClient>>) -> Result<HttpResponse, Fault> {
     let new = &call.body.0;
     let scopes = scopes(new.scopes.as_ref())?;
     let response = ledger::write(&call, async |tx| {
         partner::by_id(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
-        let live = vendor::calendar(tx).await?.live;
-        let (client, minted) = add_client(tx, &call.gate.state.keys, call.caller.caller_id(), Some(call.path), new.name.clone(), scopes, live).await?;
+        let (client, minted) = add_client(tx, &call.gate.state.keys, call.caller.caller_id(), Some(call.path), new.name.clone(), scopes).await?;
         let id = client.id.uuid();
         let plain = ClientView::of(client);
         let shown = ClientView { client_secret: Some(minted.secret), ..plain.clone() };

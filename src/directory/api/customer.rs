@@ -99,6 +99,8 @@ struct ListQuery {
 impl Query for ListQuery {}
 
 /// List the customers you may see
+///
+/// In order of partner and id; filters narrow it.
 #[utoipa::path(operation_id = "list_customers", tag = "Customers", params(ListQuery), responses((status = 200, description = "A page", body = PageView<CustomerView>)))]
 #[get("/v1/customers")]
 async fn list(call: Call<op::ListCustomers, (), ListQuery>) -> Result<HttpResponse, Fault> {
@@ -117,6 +119,8 @@ async fn list(call: Call<op::ListCustomers, (), ListQuery>) -> Result<HttpRespon
 }
 
 /// Read a customer
+///
+/// Its `ETag` is what a change asks for in `If-Match`.
 #[utoipa::path(operation_id = "get_customer", tag = "Customers", params(("customer_id" = CustomerId, Path)), responses((status = 200, description = "The customer", body = CustomerView, headers(("ETag" = String)))))]
 #[get("/v1/customers/{customer_id}")]
 async fn get_one(call: Call<op::GetCustomer, CustomerId>) -> Result<HttpResponse, Fault> {
@@ -150,6 +154,8 @@ struct CustomerBody {
 }
 
 /// Create or change a customer by your own id
+///
+/// What is left out stays as it is, `null` clears; the same again changes nothing.
 #[utoipa::path(operation_id = "upsert_customer", tag = "Customers", params(ActingQuery), request_body = CustomerBody,
     responses((status = 201, description = "Created", body = CustomerView, headers(("Location" = String), ("ETag" = String)),
             links(("read" = (operation_id = "get_customer", parameters(("customer_id" = "$response.body#/id")))),
@@ -207,6 +213,8 @@ struct CustomerPatch {
 }
 
 /// Change a customer
+///
+/// A merge patch (RFC 7396): what is left out stays as it is, `null` clears.
 #[utoipa::path(operation_id = "update_customer", tag = "Customers", params(("customer_id" = CustomerId, Path), ("If-Match" = String, Header, description = "The ETag you read"), ActingQuery),
     request_body(content = CustomerPatch, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "Changed", body = CustomerView, headers(("ETag" = String)))))]

@@ -1,6 +1,7 @@
 //! The directory over HTTP, one file per noun.
 
 mod client;
+mod credential;
 mod customer;
 mod partner;
 mod subscription;
@@ -11,6 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn routes(config: &mut ServiceConfig) {
     partner::routes(config);
     client::routes(config);
+    credential::routes(config);
     customer::routes(config);
     subscription::routes(config);
 }

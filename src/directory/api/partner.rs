@@ -86,6 +86,8 @@ struct PageQuery {
 impl Query for PageQuery {}
 
 /// List the partners you may see
+///
+/// In order of id.
 #[utoipa::path(operation_id = "list_partners", tag = "Partners", params(PageQuery), responses((status = 200, description = "A page", body = PageView<PartnerView>)))]
 #[get("/v1/partners")]
 async fn list(call: Call<op::ListPartners, (), PageQuery>) -> Result<HttpResponse, Fault> {
@@ -98,6 +100,8 @@ async fn list(call: Call<op::ListPartners, (), PageQuery>) -> Result<HttpRespons
 }
 
 /// Read a partner
+///
+/// Its `ETag` is what a change asks for in `If-Match`.
 #[utoipa::path(operation_id = "get_partner", tag = "Partners", params(("partner_id" = PartnerId, Path)), responses((status = 200, description = "The partner", body = PartnerView)))]
 #[get("/v1/partners/{partner_id}")]
 async fn get_one(call: Call<op::GetPartner, PartnerId>) -> Result<HttpResponse, Fault> {
@@ -126,6 +130,8 @@ struct NewPartner {
 }
 
 /// Create a partner
+///
+/// Its external id is the vendor's own, and unique among the vendor's partners.
 #[utoipa::path(operation_id = "create_partner", tag = "Partners", params(WriteQuery), request_body = NewPartner,
     responses((status = 201, description = "Created", body = PartnerView, headers(("Location" = String), ("ETag" = String)),
         links(("read" = (operation_id = "get_partner", parameters(("partner_id" = "$response.body#/id")))),
@@ -172,6 +178,8 @@ struct PartnerPatch {
 }
 
 /// Change a partner
+///
+/// A merge patch (RFC 7396): what is left out stays as it is, `null` clears.
 #[utoipa::path(operation_id = "update_partner", tag = "Partners", params(("partner_id" = PartnerId, Path), ("If-Match" = String, Header, description = "The ETag you read"), WriteQuery),
     request_body(content = PartnerPatch, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "Changed", body = PartnerView, headers(("ETag" = String)))))]

@@ -103,6 +103,8 @@ struct ListQuery {
 impl Query for ListQuery {}
 
 /// List the subscriptions you may see
+///
+/// In order of partner and id.
 #[utoipa::path(operation_id = "list_subscriptions", tag = "Subscriptions", params(ListQuery), responses((status = 200, description = "A page", body = PageView<SubscriptionView>)))]
 #[get("/v1/subscriptions")]
 async fn list(call: Call<op::ListSubscriptions, (), ListQuery>) -> Result<HttpResponse, Fault> {
@@ -189,6 +191,8 @@ fn draft(b: &SubscriptionBody) -> Result<SubscriptionDraft, Fault> {
 }
 
 /// Create or change a subscription by your own id
+///
+/// What is left out stays as it is, `null` clears; the same again changes nothing.
 #[utoipa::path(operation_id = "upsert_subscription", tag = "Subscriptions", params(ActingQuery), request_body = SubscriptionBody,
     responses((status = 201, description = "Created", body = SubscriptionView, headers(("ETag" = String)),
             links(("customer" = (operation_id = "get_customer", parameters(("customer_id" = "$response.body#/customer_id")))))),

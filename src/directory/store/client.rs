@@ -1,17 +1,15 @@
-//! Clients: principals that are machines, and their credentials. A secret's hash goes in and never comes out here: the
-//! staff role has no right to read it.
+//! Clients: principals that are machines.
 
 use super::word;
 use crate::auth::{Permission, StaffScope, Tenant};
-use crate::db::{Tx, sql};
+use crate::db::{Sql, Tx, sql};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, PrincipalId, TypeId};
 use crate::kernel::text::Name;
 use crate::kernel::time::Moment;
-use crate::state::PEPPER_VERSION;
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, Binary, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 /// A client as the vendor sees it.
@@ -77,8 +75,8 @@ pub async fn of_partner(tx: &Tx<StaffScope>, partner: PartnerId) -> Result<Vec<C
         .collect()
 }
 
-/// Adds a client with its first credential.
-pub async fn insert(tx: &Tx<StaffScope>, client: &Client, public_id: &str, mac: Vec<u8>) -> Result<(), Fault> {
+/// Adds a client.
+pub async fn insert(tx: &Tx<StaffScope>, client: &Client) -> Result<(), Fault> {
     tx.run(
         sql("INSERT INTO todoku.principal (vendor_id, id, partner_id, kind, name, hats, scopes, state, epoch, version, created_at, updated_at)
              VALUES ({}, {}, {}, 'client', {}, array[]::text[], {}, 'active', 1, 1, {}, {})")
@@ -90,53 +88,50 @@ pub async fn insert(tx: &Tx<StaffScope>, client: &Client, public_id: &str, mac: 
         .bind::<Timestamptz, _>(tx.now())
         .bind::<Timestamptz, _>(tx.now()),
     )
-    .await?;
-    tx.run(
-        sql("INSERT INTO auth.credential (public_id, vendor_id, principal_id, kind, mac, pepper_version, created_at) VALUES ({}, {}, {}, 'client_secret', {}, {}, {})")
-            .bind::<Text, _>(public_id.to_owned())
-            .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<SqlUuid, _>(client.id.uuid())
-            .bind::<Binary, _>(mac)
-            .bind::<Integer, _>(PEPPER_VERSION)
-            .bind::<Timestamptz, _>(tx.now()),
-    )
     .await
     .map(drop)
 }
 
-/// Revokes a client of a partner, or of the vendor itself, and all its credentials; `None` when there is no such client, `false` when it was revoked before.
-pub async fn revoke(tx: &Tx<StaffScope>, partner: Option<PartnerId>, client: PrincipalId) -> Result<Option<bool>, Fault> {
+/// The state of a client of a partner, or of the vendor itself; `None` when there is no such client.
+pub async fn state(tx: &Tx<StaffScope>, partner: Option<PartnerId>, client: PrincipalId) -> Result<Option<String>, Fault> {
+    find(tx, sql("SELECT state FROM todoku.principal WHERE vendor_id = {} AND id = {} AND partner_id IS NOT DISTINCT FROM {} AND kind = 'client'"), partner, client).await
+}
+
+/// The same, behind its lock.
+pub async fn lock(tx: &Tx<StaffScope>, partner: Option<PartnerId>, client: PrincipalId) -> Result<Option<String>, Fault> {
+    find(tx, sql("SELECT state FROM todoku.principal WHERE vendor_id = {} AND id = {} AND partner_id IS NOT DISTINCT FROM {} AND kind = 'client' FOR UPDATE"), partner, client)
+        .await
+}
+
+async fn find(tx: &Tx<StaffScope>, statement: Sql, partner: Option<PartnerId>, client: PrincipalId) -> Result<Option<String>, Fault> {
     #[derive(QueryableByName)]
     struct State {
         #[diesel(sql_type = Text)]
         state: String,
     }
-    let found: Option<State> = tx
-        .row(
-            sql("SELECT state FROM todoku.principal WHERE vendor_id = {} AND id = {} AND partner_id IS NOT DISTINCT FROM {} AND kind = 'client' FOR UPDATE")
-                .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<SqlUuid, _>(client.uuid())
-                .bind::<Nullable<SqlUuid>, _>(partner.map(TypeId::uuid)),
-        )
-        .await?;
-    match found {
-        None => return Ok(None),
-        Some(row) if row.state == "revoked" => return Ok(Some(false)),
-        Some(_) => {}
-    }
+    let statement = statement.bind::<SqlUuid, _>(tx.scope().vendor()).bind::<SqlUuid, _>(client.uuid()).bind::<Nullable<SqlUuid>, _>(partner.map(TypeId::uuid));
+    Ok(tx.row::<State>(statement).await?.map(|row| row.state))
+}
+
+/// Revokes a client.
+pub async fn revoke(tx: &Tx<StaffScope>, client: PrincipalId) -> Result<(), Fault> {
+    next_epoch(tx, client, Some("revoked")).await
+}
+
+/// Makes every token a client holds void; it may get new ones.
+pub async fn forget_tokens(tx: &Tx<StaffScope>, client: PrincipalId) -> Result<(), Fault> {
+    next_epoch(tx, client, None).await
+}
+
+/// A token names the epoch it was issued in.
+async fn next_epoch(tx: &Tx<StaffScope>, client: PrincipalId, state: Option<&str>) -> Result<(), Fault> {
     tx.run(
-        sql("UPDATE todoku.principal SET state = 'revoked', epoch = epoch + 1, version = version + 1, updated_at = {} WHERE vendor_id = {} AND id = {}")
+        sql("UPDATE todoku.principal SET state = coalesce({}, state), epoch = epoch + 1, version = version + 1, updated_at = {} WHERE vendor_id = {} AND id = {}")
+            .bind::<Nullable<Text>, _>(state.map(str::to_owned))
             .bind::<Timestamptz, _>(tx.now())
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(client.uuid()),
     )
-    .await?;
-    tx.run(
-        sql("UPDATE auth.credential SET revoked_at = {} WHERE vendor_id = {} AND principal_id = {} AND revoked_at IS NULL")
-            .bind::<Timestamptz, _>(tx.now())
-            .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<SqlUuid, _>(client.uuid()),
-    )
-    .await?;
-    Ok(Some(true))
+    .await
+    .map(drop)
 }

@@ -1,6 +1,7 @@
 //! The directory's rows, one file per noun. A value that is not what its column promises is our fault, not the caller's.
 
 pub mod client;
+pub mod credential;
 pub mod customer;
 pub mod partner;
 pub mod subscription;

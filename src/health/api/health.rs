@@ -133,6 +133,8 @@ fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Faul
 }
 
 /// Read how a customer is doing
+///
+/// Score, band, coverage and interval, what is missing or stale, and when the next report is due.
 #[utoipa::path(operation_id = "get_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), ViewQuery), responses((status = 200, description = "Its health", body = HealthView)))]
 #[get("/v1/customers/{customer_id}/health")]
 async fn get_health(call: Call<op::GetCustomerHealth, CustomerId, ViewQuery>) -> Result<HttpResponse, Fault> {
@@ -187,6 +189,8 @@ struct Explanation {
 }
 
 /// Read why a customer's score is what it is
+///
+/// Every contribution to the score, with its sources and their age; they add up to the score exactly.
 #[utoipa::path(operation_id = "explain_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), ViewQuery), responses((status = 200, description = "The explanation", body = Explanation)))]
 #[get("/v1/customers/{customer_id}/health/explanation")]
 async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, ViewQuery>) -> Result<HttpResponse, Fault> {

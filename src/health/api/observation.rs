@@ -124,6 +124,8 @@ fn named_by(gate: &Gate, caller: &Caller, asked: Option<PartnerId>) -> Result<Op
 }
 
 /// Submit an observation
+///
+/// About one customer, named in exactly one of three ways. The same value of the same moment again changes nothing.
 #[utoipa::path(operation_id = "submit_observation", tag = "Observations", params(SubmitQuery), request_body = ObservationBody,
     responses((status = 201, description = "Recorded, or another value of a known moment", body = RecordedView), (status = 200, description = "Unchanged", body = RecordedView)))]
 #[post("/v1/observations")]

@@ -77,7 +77,7 @@ struct ReportBody {
     comment: Option<Comment>,
     /// The values, at most 100.
     #[deserr(default)]
-    #[schema(max_items = 100)]
+    #[schema(max_items = 100, required = false)]
     observations: Vec<ReadingBody>,
     /// The revision you mean to replace; refused when it is not the one in force.
     #[deserr(default)]
@@ -345,6 +345,8 @@ impl From<ReportRow> for ReportView {
 }
 
 /// List status reports with all their revisions
+///
+/// Every revision is an entry of its own, in order of partner and id.
 #[utoipa::path(operation_id = "list_status_reports", tag = "Status reports", params(ListQuery), responses((status = 200, description = "A page", body = PageView<ReportView>)))]
 #[get("/v1/status-reports")]
 async fn list(call: Call<op::ListStatusReports, (), ListQuery>) -> Result<HttpResponse, Fault> {

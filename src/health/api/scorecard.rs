@@ -111,6 +111,8 @@ struct ScorecardList {
 }
 
 /// List scorecards
+///
+/// Newest first; a partner sees the active one.
 #[utoipa::path(operation_id = "list_scorecards", tag = "Scorecards", responses((status = 200, description = "The scorecards", body = ScorecardList)))]
 #[get("/v1/scorecards")]
 async fn list(call: Call<op::ListScorecards>) -> Result<HttpResponse, Fault> {
@@ -151,6 +153,8 @@ fn policy(new: &NewScorecard) -> Scorecard {
 }
 
 /// Create a scorecard
+///
+/// A draft until it is activated.
 #[utoipa::path(operation_id = "create_scorecard", tag = "Scorecards", params(WriteQuery), request_body = NewScorecard,
     responses((status = 201, description = "Created as a draft", body = ScorecardView, headers(("ETag" = String)),
         links(("activate" = (operation_id = "activate_scorecard", parameters(("scorecard_id" = "$response.body#/id"))))))))]

@@ -1,12 +1,15 @@
 //! Deeds of the directory that have more than one door: the API, the operator's commands, the demo.
 
-use super::customer::{Customer, CustomerRef, CustomerState, TouchModel};
-use super::partner::{Partner, PartnerKind, PartnerState, Sees, look_alike};
-use super::store::client::Client;
-use super::store::{client, customer, partner, subscription, vendor};
-use super::subscription::Subscription;
-use crate::auth::{Minted, Permission, StaffScope, Tenant, mint};
+mod client;
+
+pub use client::{add_client, add_credential, revoke_client, revoke_credential};
+
+use crate::auth::{Minted, Permission, StaffScope, Tenant};
 use crate::db::Tx;
+use crate::directory::customer::{Customer, CustomerRef, CustomerState, TouchModel};
+use crate::directory::partner::{Partner, PartnerKind, PartnerState, Sees, look_alike};
+use crate::directory::store::{customer, partner, subscription, vendor};
+use crate::directory::subscription::Subscription;
 use crate::kernel::change::{Patch, Upserted};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
@@ -33,7 +36,7 @@ pub struct NewVendor {
 }
 
 /// Adds a vendor with its direct partner and its first client, who may do everything.
-pub async fn found_vendor(tx: &Tx<StaffScope>, keys: &Keys, new: &NewVendor) -> Result<(PartnerId, Client, Minted), Fault> {
+pub async fn found_vendor(tx: &Tx<StaffScope>, keys: &Keys, new: &NewVendor) -> Result<(PartnerId, PrincipalId, Minted), Fault> {
     vendor::insert(tx, &new.name, new.zone, new.currency, new.live).await?;
     let direct = PartnerDraft {
         external_id: "direct".parse().map_err(|e| Fault::internal(format!("{e:?}")))?,
@@ -48,8 +51,8 @@ pub async fn found_vendor(tx: &Tx<StaffScope>, keys: &Keys, new: &NewVendor) -> 
     record_events(tx, founder, &[created]).await?;
     let direct = add_partner(tx, founder, direct).await?;
     let name = "administrator".parse().map_err(|e| Fault::internal(format!("{e:?}")))?;
-    let (client, minted) = add_client(tx, keys, founder, None, name, Permission::ALL.to_vec(), new.live).await?;
-    Ok((direct.id, client, minted))
+    let (client, minted) = add_client(tx, keys, founder, None, name, Permission::ALL.to_vec()).await?;
+    Ok((direct.id, client.id, minted))
 }
 
 /// A partner to be.
@@ -104,34 +107,6 @@ pub(super) async fn check_name(tx: &Tx<StaffScope>, partner: &Partner) -> Result
 pub(super) async fn tell_partner(tx: &Tx<StaffScope>, caller: Uuid, kind: &'static str, partner: &Partner) -> Result<(), Fault> {
     let event = Event { kind, subject: partner.id.uuid(), partner: Some(partner.id.uuid()), data: json!({ "version": partner.version }) };
     record_events(tx, caller, &[event]).await
-}
-
-/// Adds a client with its first secret. A partner's client gets only what partners may have.
-pub async fn add_client(
-    tx: &Tx<StaffScope>,
-    keys: &Keys,
-    caller: Uuid,
-    partner: Option<PartnerId>,
-    name: Name,
-    scopes: Vec<Permission>,
-    live: bool,
-) -> Result<(Client, Minted), Fault> {
-    let client = Client { id: tx.new_id(), partner_id: partner, name, scopes, state: "active".into(), created_at: tx.now(), last_used_on: None };
-    let minted = mint(live)?;
-    client::insert(tx, &client, &minted.public_id, keys.mac(&minted.secret)).await?;
-    let event = Event { kind: "client.created", subject: client.id.uuid(), partner: partner.map(TypeId::uuid), data: json!({}) };
-    record_events(tx, caller, &[event]).await?;
-    Ok((client, minted))
-}
-
-/// Revokes a client of a partner, or of the vendor itself; `false` when it was revoked before.
-pub async fn revoke_client(tx: &Tx<StaffScope>, caller: Uuid, partner: Option<PartnerId>, client: PrincipalId) -> Result<bool, Fault> {
-    let changed = client::revoke(tx, partner, client).await?.ok_or(Fault::of(Code::NotFound))?;
-    if changed {
-        let event = Event { kind: "client.revoked", subject: client.uuid(), partner: partner.map(TypeId::uuid), data: json!({}) };
-        record_events(tx, caller, &[event]).await?;
-    }
-    Ok(changed)
 }
 
 /// A customer as described by an upsert; what is left out stays as it is.

@@ -1,0 +1,14 @@
+DROP TABLE auth.used_assertion;
+ALTER TABLE auth.credential NO FORCE ROW LEVEL SECURITY;
+DELETE FROM auth.credential WHERE kind = 'public_key';
+ALTER TABLE auth.credential FORCE ROW LEVEL SECURITY;
+ALTER TABLE auth.credential DROP CONSTRAINT credential_kind_check;
+ALTER TABLE auth.credential ADD CONSTRAINT credential_kind_check CHECK (kind IN ('client_secret'));
+ALTER TABLE auth.credential DROP COLUMN public_key;
+ALTER TABLE auth.credential ALTER COLUMN pepper_version SET NOT NULL;
+ALTER TABLE auth.credential ALTER COLUMN mac SET NOT NULL;
+ALTER TABLE auth.credential ALTER COLUMN public_id SET NOT NULL;
+ALTER TABLE auth.credential DROP CONSTRAINT credential_public_id;
+ALTER TABLE auth.credential DROP CONSTRAINT credential_pkey;
+ALTER TABLE auth.credential ADD PRIMARY KEY (public_id);
+ALTER TABLE auth.credential DROP COLUMN id;

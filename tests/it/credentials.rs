@@ -1,0 +1,106 @@
+//! How a client proves who it is, and changes over: two secrets or keys at a time, the older for at most seven days.
+
+use crate::harness::{App, noon};
+use crate::world::{World, client, text};
+use chrono::Duration;
+use serde_json::{Value, json};
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+async fn opens(app: &App, client: &str, secret: &str) -> bool {
+    use base64::Engine as _;
+    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{client}:{secret}")));
+    let reply = app.send("POST", "/oauth/token", &[FORM, ("authorization", &basic)], Some(b"grant_type=client_credentials".to_vec())).await;
+    assert!([200, 401].contains(&reply.status.as_u16()), "{}", reply.masked());
+    reply.status == 200
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_changes_its_secret_without_a_refused_request() {
+    let world = World::make().await;
+    let (app, near) = (&world.app, world.of("near"));
+    let path = format!("/v1/partners/{}/clients", near.partner);
+    let made = app.post(&world.staff, &path, &json!({ "name": "portal" })).await.expect(201);
+    let (id, first) = (text(&made["id"]), text(&made["client_secret"]));
+    let path = format!("{path}/{id}/credentials");
+    let add = async |body: Value| text(&app.post(&world.staff, &path, &body).await.expect(201)["client_secret"]);
+
+    let second = add(json!({})).await;
+    assert!(opens(app, &id, &first).await && opens(app, &id, &second).await);
+    // A third ends the first at once; the second has its days.
+    let third = add(json!({ "overlap_days": 2 })).await;
+    assert!(!opens(app, &id, &first).await && opens(app, &id, &second).await && opens(app, &id, &third).await);
+    app.clock.turn_to(noon() + Duration::days(2) - Duration::seconds(1));
+    assert!(opens(app, &id, &second).await);
+    app.clock.turn_to(noon() + Duration::days(2));
+    app.gate.tenancy.refresh(&app.state.db).await.unwrap();
+    assert!(!opens(app, &id, &second).await && opens(app, &id, &third).await);
+    let staff = app.token(&world.founder.0, &world.founder.1).await;
+    // Without overlap the one before is out.
+    let fourth = text(&app.post(&staff, &path, &json!({ "overlap_days": 0 })).await.expect(201)["client_secret"]);
+    assert!(!opens(app, &id, &third).await && opens(app, &id, &fourth).await);
+
+    // None of a list's members is a secret.
+    let listed = app.get(&staff, &path).await;
+    assert!([&first, &second, &third, &fourth].iter().all(|secret| !String::from_utf8_lossy(&listed.bytes).contains(secret.as_str())));
+    let listed = listed.expect(200);
+    assert_eq!(listed["data"].as_array().unwrap().len(), 4);
+    // One revoked: the tokens it may have got are void, another opens again.
+    let token = app.token(&id, &fourth).await;
+    let fifth = text(&app.post(&staff, &path, &json!({})).await.expect(201)["client_secret"]);
+    let bearer = format!("Bearer {staff}");
+    let gone = app.send("DELETE", &format!("{path}/{}", text(&listed["data"][3]["id"])), &[("authorization", &bearer)], None).await;
+    assert_eq!(gone.status, 204);
+    assert_eq!(app.get(&token, "/v1/customers").await.problem().0, 401);
+    assert!(!opens(app, &id, &fourth).await && opens(app, &id, &fifth).await);
+    assert_eq!(app.count("SELECT count(*) FROM todoku.event WHERE type = 'client.credential_added'").await, 4);
+    assert_eq!(app.count("SELECT count(*) FROM todoku.audit_entry WHERE operation IN ('add_credential', 'revoke_credential') AND outcome = 'done'").await, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_added_at_once_leave_two_in_force() {
+    let world = World::make().await;
+    let (app, near) = (&world.app, world.of("near"));
+    let (id, _) = client(app, &world.staff, &near.partner, &[]).await;
+    let path = format!("/v1/partners/{}/clients/{id}/credentials", near.partner);
+    let added = futures_util::future::join_all((0..10).map(async |_| text(&app.post(&world.staff, &path, &json!({})).await.expect(201)["client_secret"]))).await;
+    let mut in_force = 0;
+    for secret in &added {
+        in_force += u32::from(opens(app, &id, secret).await);
+    }
+    assert_eq!(in_force, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_credentials_name_their_places() {
+    let world = World::make().await;
+    let (app, near) = (&world.app, world.of("near"));
+    let path = format!("/v1/partners/{}/clients/{}/credentials", near.partner, near.client);
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let before = app.count("SELECT count(*) FROM auth.credential").await;
+    for (body, pointer, code) in [
+        (json!({ "overlap_days": 8 }), "/overlap_days", "out-of-range"),
+        (json!({ "overlap_days": -1 }), "/overlap_days", "out-of-range"),
+        (json!({ "jwk": { "kty": "RSA", "crv": "Ed25519", "x": x } }), "/jwk/kty", "not-in-set"),
+        (json!({ "jwk": { "kty": "EC", "crv": "P-384", "x": x, "y": x } }), "/jwk/crv", "not-in-set"),
+        (json!({ "jwk": { "kty": "EC", "crv": "P-256", "x": x } }), "/jwk/y", "required"),
+        (json!({ "jwk": { "kty": "EC", "crv": "P-256", "x": x, "y": x } }), "/jwk/x", "malformed"),
+        (json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": "AAAA" } }), "/jwk/x", "malformed"),
+        (json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x, "alg": "RS256" } }), "/jwk/alg", "contradiction"),
+        // The private half has no business here.
+        (json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x, "d": x } }), "/jwk/d", "unknown-field"),
+    ] {
+        let (status, _, fields) = app.post(&world.staff, &path, &body).await.problem();
+        assert_eq!((status, fields), (422, vec![(pointer.to_owned(), code.to_owned())]), "{body}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM auth.credential").await, before);
+    let key = json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x } });
+    app.post(&world.staff, &path, &key).await.expect(201);
+    assert_eq!(app.post(&world.staff, &path, &key).await.problem().1, "already-exists");
+    // Another client may have the same key: nobody learns of it.
+    let elsewhere = world.of("abroad");
+    app.post(&world.other_staff, &format!("/v1/partners/{}/clients/{}/credentials", elsewhere.partner, elsewhere.client), &key).await.expect(201);
+    let bearer = format!("Bearer {}", world.staff);
+    app.send("DELETE", path.trim_end_matches("/credentials"), &[("authorization", &bearer)], None).await;
+    assert_eq!(app.post(&world.staff, &path, &json!({})).await.problem().1, "state-conflict");
+}
