@@ -10,6 +10,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 
 /// A process that has booted. The cluster, if it owns one, is stopped when this is dropped.
@@ -85,9 +87,28 @@ pub fn allow_connections() {
 /// How often the private cluster is looked after.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Keeps the private cluster running until `stop`, then stops it cleanly. Its server may be killed while we live; what was
-/// acknowledged is on disk, and requests are told to come back.
-pub async fn keep(cluster: Option<Cluster>, stop: impl Future<Output = ()>) {
+/// Keeps the private cluster running, if there is one. Its server may be killed while we live; what was acknowledged is on disk, and requests are told
+/// to come back.
+pub struct Keeper {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Begins.
+    pub fn of(cluster: Option<Cluster>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        Self { stop, task: tokio::spawn(keep(cluster, async { drop(stopped.await) })) }
+    }
+
+    /// Stops the cluster cleanly.
+    pub async fn stop(self) {
+        drop(self.stop);
+        let _ = self.task.await;
+    }
+}
+
+async fn keep(cluster: Option<Cluster>, stop: impl Future<Output = ()>) {
     let Some(mut cluster) = cluster else { return stop.await };
     tokio::pin!(stop);
     while tokio::time::timeout(LOOK, &mut stop).await.is_err() {

@@ -14,6 +14,7 @@ use crate::http::limit::{Class, Place, Turn};
 use crate::http::page::Asked;
 use crate::http::query::{Limit, Param};
 use crate::http::trace::Trace;
+use crate::http::unread::Unread;
 use crate::http::{idempotency, query};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
@@ -251,7 +252,13 @@ where
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
-        Box::pin(async move { admit(&request, &mut payload).await })
+        Box::pin(async move {
+            let admitted = admit(&request, &mut payload).await;
+            if admitted.is_err() {
+                Unread::keep(&request, payload);
+            }
+            admitted
+        })
     }
 }
 

@@ -101,10 +101,12 @@ async fn run(cli: Cli) -> Outcome {
 
 async fn work(config: Config) -> Outcome {
     let booted = boot::boot(config, Clock::Live).await?;
+    let keeper = boot::Keeper::of(booted.cluster);
     tokio::select! {
         () = worker::work(&booted.state) => {}
         () = serve::stop_signal() => tracing::info!("stopping"),
     }
     booted.state.db.close();
+    keeper.stop().await;
     Ok(())
 }

@@ -46,8 +46,7 @@ pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) 
         let gate = gate.clone();
         async move { gate.keep_fresh().await }
     });
-    let (stop_cluster, cluster_stops) = tokio::sync::oneshot::channel::<()>();
-    let keeper = tokio::spawn(boot::keep(booted.cluster, async { drop(cluster_stops.await) }));
+    let keeper = boot::Keeper::of(booted.cluster);
     let (stop_witness, stopped) = tokio::sync::oneshot::channel::<()>();
     let witness = tokio::spawn({
         let (state, denials) = (state.clone(), denials.clone());
@@ -73,8 +72,7 @@ pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) 
     let _ = witness.await;
     let _ = (server.await, ops.await);
     state.db.close();
-    drop(stop_cluster);
-    let _ = keeper.await;
+    keeper.stop().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -82,12 +82,12 @@ fn limiter<K: std::hash::Hash + Eq + Clone>(per_second: u32, burst: u32) -> Limi
     RateLimiter::<K, _, _>::new(quota, DashMapStateStore::default(), MonotonicClock).with_middleware()
 }
 
-fn check<K: std::hash::Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Result<u32, Fault> {
+fn check<K: std::hash::Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K, policy: &'static str) -> Result<u32, Fault> {
     match limiter.check_key(key) {
         Ok(state) => Ok(state.remaining_burst_capacity()),
         Err(not_until) => {
             let wait = not_until.wait_time_from(MonotonicClock.now());
-            Err(Fault::of(Code::QuotaExceeded).after(wait.as_secs() as u32 + 1))
+            Err(Fault { policy: Some(policy), ..Fault::of(Code::QuotaExceeded).after(wait.as_secs() as u32 + 1) })
         }
     }
 }
@@ -118,17 +118,17 @@ impl Limits {
             Class::Read => (&self.read, self.read_per_second),
             Class::Write => (&self.write, self.write_per_second),
         };
-        check(limiter, &caller).map(|left| Budget { class, per_second, left })
+        check(limiter, &caller, class.name()).map(|left| Budget { class, per_second, left })
     }
 
     /// Takes one token request out of a client's budget at an address.
     pub fn token(&self, client: Uuid, address: Option<IpAddr>) -> Result<(), Fault> {
-        check(&self.token, &(client, address)).map(drop)
+        check(&self.token, &(client, address), "token").map(drop)
     }
 
     /// Takes one request out of an address's budget.
     pub fn address(&self, address: IpAddr) -> Result<(), Fault> {
-        check(&self.address, &address).map(drop)
+        check(&self.address, &address, "address").map(drop)
     }
 
     /// Waits for one of a caller's turns at the database: however long its transactions wait for each other's locks, the others
@@ -146,7 +146,7 @@ impl Limits {
 
     /// Takes one of a caller's places for a running batch; given back when dropped.
     pub fn batch(&self, caller: Uuid) -> Result<Place, Fault> {
-        self.batches.take(caller).ok_or_else(|| Fault::of(Code::QuotaExceeded).after(1))
+        self.batches.take(caller).ok_or_else(|| Fault { policy: Some("batches"), ..Fault::of(Code::QuotaExceeded).after(1) })
     }
 
     /// Takes one of the process's places for a running batch: they hold connections for long, and others need some.

@@ -11,3 +11,4 @@ pub mod problem;
 pub mod query;
 pub mod spec;
 pub mod trace;
+pub mod unread;

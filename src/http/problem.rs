@@ -21,10 +21,14 @@ pub struct Problem {
     pub title: &'static str,
     /// Japanese title (日本語の見出し).
     pub title_ja: &'static str,
+    /// What to do about it, in English.
+    pub detail: &'static str,
+    /// The same in Japanese (日本語).
+    pub detail_ja: &'static str,
     /// HTTP status.
     #[schema(example = 422)]
     pub status: u16,
-    /// Stable code, the last part of `type`.
+    /// Stable code; `/problems/{code}` explains it.
     #[schema(example = "validation-failed")]
     pub code: &'static str,
     /// Give this to support.
@@ -32,6 +36,37 @@ pub struct Problem {
     /// Everything wrong with the input, where that is the problem.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ProblemField>,
+    /// The budget that is used up, as `RateLimit-Policy` names it.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    pub violated_policies: Vec<&'static str>,
+}
+
+impl Problem {
+    /// The wire form of a fault.
+    pub fn of(fault: &Fault, base: &str, request_id: Option<RequestId>) -> Self {
+        let code = fault.code;
+        Self {
+            r#type: kind(code, base),
+            title: code.title(),
+            title_ja: code.title_ja(),
+            detail: code.detail(),
+            detail_ja: code.detail_ja(),
+            status: status(code).as_u16(),
+            code: code.slug(),
+            request_id,
+            errors: fault.fields.iter().map(|field| ProblemField::new(field.pointer.clone(), field.code)).collect(),
+            violated_policies: fault.policy.into_iter().collect(),
+        }
+    }
+}
+
+/// The URI of a kind of problem: the one registered for it (draft-ietf-httpapi-ratelimit-headers), else a page of our own.
+fn kind(code: Code, base: &str) -> String {
+    match code {
+        Code::QuotaExceeded => "https://iana.org/assignments/http-problem-types#quota-exceeded".into(),
+        Code::Overloaded => "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity".into(),
+        _ => format!("{base}/problems/{}", code.slug()),
+    }
 }
 
 /// One thing wrong with the input.
@@ -102,15 +137,7 @@ pub fn render(fault: &Fault, base: &str, request_id: Option<RequestId>) -> HttpR
         }
         _ => {}
     }
-    answer.json(Problem {
-        r#type: format!("{base}/problems/{}", fault.code.slug()),
-        title: fault.code.title(),
-        title_ja: fault.code.title_ja(),
-        status: status.as_u16(),
-        code: fault.code.slug(),
-        request_id,
-        errors: fault.fields.iter().map(|field| ProblemField::new(field.pointer.clone(), field.code)).collect(),
-    })
+    answer.json(Problem::of(fault, base, request_id))
 }
 
 impl ResponseError for Fault {

@@ -1,8 +1,9 @@
 //! Finishing the API document: what every operation shares is added here from the catalogue of problems, so that handlers
 //! name only what is theirs. Ids carry `x-ref`, the mark the isolation matrix is generated from.
 
-use crate::http::problem::{self, ProblemField};
+use crate::http::problem::{self, Problem};
 use crate::kernel::code::Code;
+use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{
     AgreementId, AuditId, CredentialId, CustomerId, EventId, JobId, MeasureId, ObservationId, PartnerId, PrincipalId, ReportId, RequestId, ScorecardId, SubscriptionId, TypeId,
     VendorId,
@@ -170,15 +171,14 @@ fn close(schema: &mut serde_json::Value) {
 
 /// What a problem looks like.
 fn problem_example(code: Code, base: &str) -> serde_json::Value {
-    let mut example = serde_json::json!({
-        "type": format!("{base}/problems/{}", code.slug()), "title": code.title(), "title_ja": code.title_ja(), "status": problem::status(code).as_u16(),
-        "code": code.slug(), "request_id": "req_01kakw0e00e008000000000001"
-    });
-    if matches!(code, Code::ValidationFailed | Code::InvalidParameter) {
-        let (pointer, broken) = if code == Code::InvalidParameter { ("limit", Broken::OutOfRange) } else { ("/external_id", Broken::Required) };
-        example["errors"] = serde_json::json!([ProblemField::new(pointer.to_owned(), broken)]);
-    }
-    example
+    let fields = match code {
+        Code::InvalidParameter => vec![FieldFault { pointer: "limit".into(), code: Broken::OutOfRange }],
+        Code::ValidationFailed => vec![FieldFault { pointer: "/external_id".into(), code: Broken::Required }],
+        _ => Vec::new(),
+    };
+    let policy = (code == Code::QuotaExceeded).then_some("read");
+    let problem = Problem::of(&Fault { fields, policy, ..Fault::of(code) }, base, "req_01kakw0e00e008000000000001".parse().ok());
+    serde_json::to_value(problem).unwrap_or_default()
 }
 
 /// Completes every operation with its mark, the problems it can answer with, and its examples. `mark` knows an operation by its

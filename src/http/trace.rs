@@ -3,6 +3,7 @@
 
 use super::limit::Budget;
 use super::problem;
+use super::unread::Unread;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{RequestId, TypeId};
@@ -89,6 +90,7 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
         }
         response = response.into_response(problem);
     }
+    response = Unread::follow(response);
     let budget = response.request().extensions().get::<Budget>().copied();
     let status = response.status();
     let is_docs = status.is_success() && response.request().path().starts_with("/docs/");
@@ -117,8 +119,7 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
 fn fault_of(response: &ServiceResponse<BoxBody>) -> Option<Fault> {
     let error = response.response().error()?;
     if let Some(fault) = error.as_error::<Fault>() {
-        let Fault { code, fields, retry_after, cause } = fault;
-        return Some(Fault { code: *code, fields: fields.clone(), retry_after: *retry_after, cause: cause.clone() });
+        return Some(fault.clone());
     }
     let code = match response.status() {
         StatusCode::NOT_FOUND => Code::NotFound,

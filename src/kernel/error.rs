@@ -14,7 +14,7 @@ pub struct FieldFault {
 }
 
 /// Why a request was not carried out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fault {
     /// The kind of problem.
     pub code: Code,
@@ -22,6 +22,8 @@ pub struct Fault {
     pub fields: Vec<FieldFault>,
     /// Seconds after which to try again.
     pub retry_after: Option<u32>,
+    /// The budget that is used up.
+    pub policy: Option<&'static str>,
     /// For the log alone, never for the answer.
     pub cause: Option<String>,
 }
@@ -29,7 +31,7 @@ pub struct Fault {
 impl Fault {
     /// A problem of this kind.
     pub fn of(code: Code) -> Self {
-        Self { code, fields: Vec::new(), retry_after: None, cause: None }
+        Self { code, fields: Vec::new(), retry_after: None, policy: None, cause: None }
     }
 
     /// Fields of the body that are wrong.

@@ -5,7 +5,6 @@ use chrono::{DateTime, Utc};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -251,22 +250,5 @@ impl App {
     /// One number from the superuser.
     pub async fn count(&self, query: &str) -> i64 {
         self.ask(query).await[0][0].as_deref().unwrap().parse().unwrap()
-    }
-
-    /// Sends bytes as they are and reads what comes until the other side closes or is silent.
-    pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
-        use std::io::Read;
-        let mut stream = std::net::TcpStream::connect(self.base.trim_start_matches("http://")).unwrap();
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
-        stream.write_all(bytes).unwrap();
-        let mut answer = Vec::new();
-        let mut chunk = [0; 4096];
-        while let Ok(n) = stream.read(&mut chunk) {
-            if n == 0 {
-                break;
-            }
-            answer.extend_from_slice(&chunk[..n]);
-        }
-        answer
     }
 }

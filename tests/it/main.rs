@@ -1,5 +1,6 @@
 //! The suite that runs on a real PostgreSQL, as the real login roles, through HTTP, with a clock that stands where it is put.
 
+mod attacks;
 mod catalogue;
 mod credentials;
 mod denials;
@@ -17,4 +18,5 @@ mod rotation;
 mod saas;
 mod scope;
 mod worker;
+mod wire;
 mod world;

@@ -99,6 +99,10 @@ struct ProblemPage {
     title: &'static str,
     /// Japanese title (日本語の見出し).
     title_ja: &'static str,
+    /// What to do about it, in English.
+    detail: &'static str,
+    /// The same in Japanese (日本語).
+    detail_ja: &'static str,
 }
 
 /// What a kind of problem means
@@ -109,6 +113,13 @@ struct ProblemPage {
 #[get("/problems/{code}")]
 pub(super) async fn explain_problem(path: web::Path<String>) -> Result<HttpResponse, Fault> {
     let code = Code::ALL.iter().copied().find(|code| code.slug() == path.as_str()).ok_or(Fault::of(Code::NotFound))?;
-    let page = ProblemPage { code: code.slug(), status: crate::http::problem::status(code).as_u16(), title: code.title(), title_ja: code.title_ja() };
+    let page = ProblemPage {
+        code: code.slug(),
+        status: crate::http::problem::status(code).as_u16(),
+        title: code.title(),
+        title_ja: code.title_ja(),
+        detail: code.detail(),
+        detail_ja: code.detail_ja(),
+    };
     Ok(HttpResponse::Ok().insert_header(CacheControl(vec![CacheDirective::Public, CacheDirective::MaxAge(300)])).json(page))
 }

@@ -11,6 +11,7 @@ use crate::auth::{secret, store};
 use crate::db::Tx;
 use crate::http::body;
 use crate::http::problem::Problem;
+use crate::http::unread::Unread;
 use crate::kernel::error::Fault;
 use crate::kernel::hash::sha256;
 use crate::kernel::id::{PartnerId, PrincipalId, TypeId, VendorId};
@@ -92,11 +93,19 @@ fn refuse(status: u16, error: &'static str, error_description: &'static str) -> 
 #[post("/oauth/token")]
 pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gate: web::Data<Gate>) -> Result<HttpResponse, Fault> {
     let address = peer(&request, gate.state.config.server.trust_forwarded_for);
-    if let Some(address) = address {
-        gate.limits.address(address)?;
+    let mut payload = payload.into_inner();
+    let form = async {
+        if let Some(address) = address {
+            gate.limits.address(address)?;
+        }
+        body::check_media_type(&request, "application/x-www-form-urlencoded")?;
+        body::read(&request, &mut payload, 8 * 1024).await
+    };
+    let form = form.await;
+    if form.is_err() {
+        Unread::keep(&request, payload);
     }
-    body::check_media_type(&request, "application/x-www-form-urlencoded")?;
-    let bytes = body::read(&request, &mut payload.into_inner(), 8 * 1024).await?;
+    let bytes = form?;
     let Some(form) = Form::read(&bytes) else { return Ok(refuse(400, "invalid_request", "A parameter is given twice.")) };
     let invalid_client = || refuse(401, "invalid_client", "The client, or its proof of who it is, is not valid.");
     let proof = match (&form.assertion, request.headers().contains_key(header::AUTHORIZATION)) {

@@ -1,0 +1,46 @@
+//! What is left of a body when its request is answered early.
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::{HttpMessage, HttpRequest, dev, web};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A body nobody will read to its end. As long as it is kept, the connection is closed behind the answer; dropped before, a body in chunks would be
+/// read and thrown away for as long as its sender likes.
+pub struct Unread {
+    _payload: dev::Payload,
+}
+
+impl Unread {
+    /// Keeps what is left of a body beside its request, until the answer is on its way.
+    pub fn keep(request: &HttpRequest, payload: dev::Payload) {
+        request.extensions_mut().insert(Self { _payload: payload });
+    }
+
+    /// Puts it behind the answer.
+    pub fn follow(response: dev::ServiceResponse<BoxBody>) -> dev::ServiceResponse<BoxBody> {
+        let unread = response.request().extensions_mut().remove::<Self>();
+        match unread {
+            Some(unread) => response.map_body(|_, body| Followed { body, _unread: unread }.boxed()),
+            None => response,
+        }
+    }
+}
+
+/// An answer's body with what came behind the request.
+struct Followed {
+    body: BoxBody,
+    _unread: Unread,
+}
+
+impl MessageBody for Followed {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}

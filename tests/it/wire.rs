@@ -1,0 +1,101 @@
+//! Attacks on the connection itself (SECURITY d 49, 51, 52): smuggled, oversized and dribbled requests. Each ends with its connection closed.
+
+use crate::attacks::{JSON, bearer, held, refused};
+use crate::harness::App;
+use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What came back over a connection before the other side closed it.
+struct Heard {
+    status: u16,
+    /// In small letters.
+    head: String,
+    body: String,
+    seconds: u64,
+}
+
+/// Sends `first` over a connection of its own, then `piece` once a second, and never ends; `None` when that is not cut off.
+async fn talk(app: &App, first: &[u8], piece: &[u8]) -> Option<Heard> {
+    let (begun, mut answer) = (Instant::now(), Vec::new());
+    let (mut from, mut to) = TcpStream::connect(app.base.trim_start_matches("http://")).await.unwrap().into_split();
+    let sending = async {
+        let mut listens = to.write_all(first).await.is_ok();
+        while listens && !piece.is_empty() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            listens = to.write_all(piece).await.is_ok();
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = sending => return None,
+        () = tokio::time::sleep(Duration::from_secs(20)) => return None,
+        // A reset is an end as well; what came before stays.
+        _ = from.read_to_end(&mut answer) => {}
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {:?}", String::from_utf8_lossy(&first[..first.len().min(99)])));
+    Some(Heard { status: head[9..12].parse().unwrap(), head: head.to_lowercase(), body: body.to_owned(), seconds: begun.elapsed().as_secs() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn smuggled_and_oversized_requests_end_their_connection() {
+    let app = App::start().await;
+    let (_, staff) = app.found("Vendor").await;
+    // 52: by the HTTP layer, with an empty body; what is hidden behind is not answered. A stroke ends a line; the first head is empty.
+    let (many, long) = (format!("Host: a|{}", "X: 1|".repeat(96)), format!("Host: a|X: {}|", "a".repeat(200 * 1024)));
+    let heads = ";Host: a|Host: b|;Host : a|;Host: a|X: 1| folded|;Host: a|Idempotency-Key: a\u{1}b|;Host: a|Content-Length: 5|Transfer-Encoding: chunked||0|;\
+        Host: a|Content-Length: 5|Content-Length: 6||abcde;Host: a|Content-Length: 5|Content-Length: 5||abcde;Host: a|Content-Length: 5, 5||abcde;\
+        Host: a|Content-Length: +5||abcde;Host: a|Transfer-Encoding: gzip, chunked||0|;Host: a|Transfer-Encoding: chunked|Transfer-Encoding: chunked||0|";
+    for (head, status) in heads.split(';').map(|head| (head, 400)).chain([(many.as_str(), 431), (long.as_str(), 431)]) {
+        let request = format!("GET /openapi.json HTTP/1.1|{head}|GET /openapi.json HTTP/1.1|Host: a||").replace('|', "\r\n");
+        let shown = &head[..head.len().min(80)];
+        let heard = talk(&app, request.as_bytes(), b"").await.unwrap_or_else(|| panic!("still open: {shown}"));
+        assert_eq!((heard.status, heard.body.as_str(), heard.head.contains("\r\nconnection: close")), (status, "", true), "{shown}");
+    }
+    // 49: announced or not, ended or not.
+    let sized = |size: usize| format!("{{\"external_id\":\"{}\"}}", "a".repeat(size - 18)).into_bytes();
+    let most = app.send("POST", "/v1/customers", &[("authorization", &bearer(&staff)), JSON], Some(sized(256 * 1024))).await;
+    refused(&most, 422, "validation-failed", &["/external_id"], "256 KiB are read");
+    let large = sized(256 * 1024 + 1);
+    let head =
+        |length: &str| format!("POST /v1/customers HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Type: application/json\r\n{length}\r\n\r\n", bearer(&staff)).into_bytes();
+    let announced = head(&format!("Content-Length: {}", large.len()));
+    let chunk = [head("Transfer-Encoding: chunked"), format!("{:x}\r\n", large.len()).into_bytes(), large.clone(), b"\r\n".to_vec()].concat();
+    let ended = [chunk.clone(), b"0\r\n\r\n".to_vec()].concat();
+    let requests = [("sent", [announced.clone(), large].concat()), ("announced alone", announced), ("in a chunk", ended), ("in a chunk without an end", chunk)];
+    for ((what, _), heard) in requests.iter().zip(join_all(requests.iter().map(|(_, request)| talk(&app, request, b""))).await) {
+        let heard = heard.unwrap_or_else(|| panic!("{what}: still open"));
+        let told = (heard.status, heard.head.contains("\r\nconnection: close"), heard.body.contains("\"code\":\"payload-too-large\""));
+        assert_eq!(told, (413, true, true), "{what}: {}", heard.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_a_byte_a_second_is_cut_off() {
+    let app = App::start().await;
+    let (_, staff) = app.found("Vendor").await;
+    let before = held(&app).await;
+    // 51, and the deadline of heads in SECURITY c.6: all at once, since each takes its time.
+    let to = |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Type: application/{more}\r\n\r\n", bearer(&staff));
+    let (length, chunks, form) = ("json\r\nContent-Length: 100", "json\r\nTransfer-Encoding: chunked", "x-www-form-urlencoded\r\nContent-Length: 100");
+    let (line, timeout) = ("GET /problems/not-found HTTP/1.1\r\nHost: a\r\n", "\"code\":\"request-timeout\"");
+    let senders = [
+        ("a head", format!("{line}X: "), "a", 408, "", 4..9),
+        ("a first line", "GET /".to_owned(), "a", 408, "", 4..9),
+        ("a body", to("/v1/customers", length), " ", 408, timeout, 9..16),
+        ("no body", to("/v1/customers", length), "", 408, timeout, 9..16),
+        ("a body in chunks", to("/v1/customers", chunks), "1\r\n \r\n", 408, timeout, 9..16),
+        ("a batch", to("/v1/status-reports/batch", length), " ", 408, timeout, 9..16),
+        ("a form", to("/oauth/token", form), "a", 408, timeout, 9..16),
+    ];
+    let heard = join_all(senders.iter().map(|(_, first, piece, ..)| talk(&app, first.as_bytes(), piece.as_bytes()))).await;
+    let open: Vec<&str> = senders.iter().zip(&heard).filter(|(_, heard)| heard.is_none()).map(|(sender, _)| sender.0).collect();
+    assert!(open.is_empty(), "still open: {open:?}");
+    for ((what, _, _, status, part, seconds), heard) in senders.iter().zip(heard.into_iter().flatten()) {
+        let told = if part.is_empty() { heard.body.is_empty() } else { heard.body.contains(*part) };
+        assert_eq!((heard.status, told, seconds.contains(&heard.seconds)), (*status, true, true), "{what} after {} s: {}", heard.seconds, heard.body);
+    }
+    assert_eq!(held(&app).await, before, "nothing changed");
+}
