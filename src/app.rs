@@ -4,6 +4,7 @@
 use crate::auth::{self, Gate, Permission, Who};
 use crate::http::spec::{self, Mark};
 use crate::http::trace::{Base, trace};
+use crate::http::unread::Unread;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::ledger::{Denials, watch};
@@ -144,7 +145,8 @@ async fn no_route(request: ServiceRequest) -> Result<ServiceResponse, actix_web:
         false if asks_for_a_page => Code::OriginNotAllowed,
         false => Code::MethodNotAllowed,
     });
-    let (request, _) = request.into_parts();
+    let (request, payload) = request.into_parts();
+    Unread::keep(&request, payload);
     let mut response = ServiceResponse::from_err(fault, request);
     if let (false, Ok(allow)) = (methods.is_empty(), HeaderValue::from_str(&methods.join(", "))) {
         response.headers_mut().insert(header::ALLOW, allow);
@@ -187,7 +189,7 @@ async fn healthy() -> HttpResponse {
 async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let answers = async {
         gate.tenancy.check_fresh()?;
-        gate.state.db.begin_read(auth::SystemScope::auth()).await?.look(async |_| Ok(())).await
+        gate.state.db.begin_read(auth::SystemScope::auth()).await?.look(async |tx| tx.begun().await).await
     };
     match answers.await {
         Ok(()) => HttpResponse::Ok().body("ready\n"),

@@ -1,8 +1,5 @@
 -- A client proves itself by a secret, or by a key whose private half never leaves it. Each credential has an id to be named by.
-ALTER TABLE auth.credential ADD COLUMN id uuid;
-ALTER TABLE auth.credential NO FORCE ROW LEVEL SECURITY;
-UPDATE auth.credential SET id = gen_random_uuid();
-ALTER TABLE auth.credential FORCE ROW LEVEL SECURITY;
+ALTER TABLE auth.credential ADD COLUMN id uuid NOT NULL DEFAULT gen_random_uuid();
 ALTER TABLE auth.credential DROP CONSTRAINT credential_pkey;
 ALTER TABLE auth.credential ADD PRIMARY KEY (id);
 ALTER TABLE auth.credential ADD CONSTRAINT credential_public_id UNIQUE (public_id);

@@ -14,10 +14,12 @@ pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const LIFE: i64 = 60;
 /// Seconds two clocks may differ.
 const LEEWAY: i64 = 5;
+/// Signatures checked at least: a client has two keys at most.
+const CHECKS: usize = 2;
 /// The longest assertion looked at, in bytes.
 const MAX: usize = 4096;
 
-/// An assertion as it says of itself; nothing of it is believed before [`Assertion::is_signed_by`].
+/// An assertion as it says of itself; nothing of it is believed before [`Assertion::signer`] has found a key.
 #[derive(Debug)]
 pub struct Assertion {
     token: String,
@@ -91,11 +93,17 @@ impl Assertion {
         self.claims.exp + LEEWAY
     }
 
-    /// Whether a key signed it.
-    pub fn is_signed_by(&self, key: &PublicJwk) -> bool {
-        if key.algorithm() != self.algorithm {
-            return false;
-        }
+    /// Which of a client's keys signed it. Whatever keys there are, as many signatures are checked.
+    pub fn signer<'k>(&self, keys: &'k [PublicJwk]) -> Option<&'k PublicJwk> {
+        let mut fitting: Vec<&PublicJwk> = keys.iter().filter(|key| key.algorithm() == self.algorithm).collect();
+        let nobodys = PublicJwk::nobodys(self.algorithm);
+        let checked = (0..CHECKS.saturating_sub(fitting.len())).filter(|_| self.is_signed_by(&nobodys)).count();
+        std::hint::black_box(checked);
+        fitting.retain(|key| self.is_signed_by(key));
+        fitting.pop()
+    }
+
+    fn is_signed_by(&self, key: &PublicJwk) -> bool {
         let mut rules = Validation::new(self.algorithm);
         // The claims were checked above, in integers.
         rules.validate_exp = false;

@@ -254,7 +254,7 @@ where
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let admitted = admit(&request, &mut payload).await;
-            if admitted.is_err() {
+            if admitted.is_err() || B::MEDIA.is_empty() {
                 Unread::keep(&request, payload);
             }
             admitted

@@ -19,6 +19,21 @@ pub enum PublicJwk {
     P256 { x: String, y: String },
 }
 
+/// The y of every point of small order, in all its spellings (RFC 7748, section 7; the list of libsodium), without the sign.
+const SMALL_ORDER: [&str; 7] = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+];
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl PublicJwk {
     /// The Ed25519 key of 32 bytes.
     pub fn ed25519(bytes: &[u8]) -> Self {
@@ -43,11 +58,21 @@ impl PublicJwk {
         base64url(&sha256(self.canonical().as_bytes()))
     }
 
-    /// Whether it is a point of its curve; what is none verifies nothing.
+    /// Whether it can be a key: a point of its curve and, for Ed25519, none of small order, under which anybody can sign.
     pub fn check(&self) -> Result<(), Broken> {
         let coordinate = |text: &str| from_base64url(text).filter(|bytes| bytes.len() == 32).ok_or(Broken::Malformed);
         let parsed = match self {
-            Self::Ed25519 { x } => ParsedPublicKey::new(&ED25519, coordinate(x)?),
+            Self::Ed25519 { x } => {
+                let mut point = coordinate(x)?;
+                let parsed = ParsedPublicKey::new(&ED25519, &point);
+                if let Some(sign) = point.last_mut() {
+                    *sign &= 0x7f;
+                }
+                if SMALL_ORDER.contains(&hex(&point).as_str()) {
+                    return Err(Broken::Malformed);
+                }
+                parsed
+            }
             Self::P256 { x, y } => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [vec![4], coordinate(x)?, coordinate(y)?].concat()),
         };
         parsed.map(drop).map_err(|_| Broken::Malformed)
@@ -58,6 +83,14 @@ impl PublicJwk {
         match self {
             Self::Ed25519 { .. } => Algorithm::EdDSA,
             Self::P256 { .. } => Algorithm::ES256,
+        }
+    }
+
+    /// Keys nobody holds, one of a kind: to spend as much time on a client without keys as on one that has them.
+    pub fn nobodys(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::ES256 => Self::P256 { x: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4".into(), y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM".into() },
+            _ => Self::Ed25519 { x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into() },
         }
     }
 
@@ -91,5 +124,10 @@ mod tests {
             assert_eq!(PublicJwk::P256 { x: x.into(), y: y.into() }.check(), Err(Broken::Malformed));
         }
         assert_eq!(PublicJwk::ed25519(&[1; 31]).check(), Err(Broken::Malformed));
+        for sign in [0, 0x80] {
+            let mut neutral = [0; 32];
+            (neutral[0], neutral[31]) = (1, sign);
+            assert_eq!(PublicJwk::ed25519(&neutral).check(), Err(Broken::Malformed));
+        }
     }
 }

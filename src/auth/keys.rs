@@ -59,7 +59,7 @@ impl Keyring {
 
     /// Reads the keys from the database.
     pub async fn load(db: &Db, keys: &Keys) -> Result<Self, Fault> {
-        let (now, rows) = db.begin_read(SystemScope::auth()).await?.look(async |tx| Ok((tx.now(), store::signing_keys(tx).await?))).await?;
+        let (now, rows) = db.begin_read(SystemScope::auth()).await?.look(async |tx| store::signing_keys(tx).await.map(|rows| (tx.now(), rows))).await?;
         let mut signing = None;
         let mut published = Vec::new();
         for row in rows {

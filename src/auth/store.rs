@@ -4,7 +4,7 @@ use super::scope::SystemScope;
 use crate::db::{Tx, sql};
 use crate::kernel::error::Fault;
 use crate::kernel::time::Moment;
-use chrono::NaiveDate;
+use chrono::{Duration, NaiveDate};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Binary, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
@@ -148,13 +148,16 @@ pub async fn public_keys(tx: &Tx<SystemScope>, vendor: Uuid, client: Uuid) -> Re
     .await
 }
 
-/// Remembers an assertion until it is dead; `false` when it was there before. Dead ones of the client go.
+/// How much longer than it lives an assertion is remembered: the clock that judges its life is another one.
+const KEPT: Duration = Duration::minutes(10);
+
+/// Remembers an assertion until it is dead for sure; `false` when it was there before. Dead ones of the client go.
 pub async fn use_assertion(tx: &Tx<SystemScope>, vendor: Uuid, client: Uuid, jti_hash: Vec<u8>, dead_at: Moment) -> Result<bool, Fault> {
     let statement = sql("WITH dead AS (DELETE FROM auth.used_assertion WHERE vendor_id = {} AND principal_id = {} AND expires_at < {})
                          INSERT INTO auth.used_assertion (vendor_id, principal_id, jti_hash, expires_at) VALUES ({}, {}, {}, {}) ON CONFLICT DO NOTHING")
     .bind::<SqlUuid, _>(vendor)
     .bind::<SqlUuid, _>(client)
-    .bind::<Timestamptz, _>(tx.now())
+    .bind::<Timestamptz, _>(tx.now() - KEPT)
     .bind::<SqlUuid, _>(vendor)
     .bind::<SqlUuid, _>(client)
     .bind::<Binary, _>(jti_hash)

@@ -1,5 +1,6 @@
 //! A transaction that carries its authority. Scope, read-only and time limits are set in the message that begins it; a
-//! connection whose transaction did not end in a confirmed COMMIT or ROLLBACK never serves another request.
+//! connection whose transaction did not end in a confirmed COMMIT or ROLLBACK never serves another request. A read is begun by
+//! the message of its first statement and ended behind the caller's back: a look at one thing is one round trip.
 
 use super::fault::fault;
 use super::pool::Db;
@@ -16,6 +17,7 @@ use diesel::{QueryResult, QueryableByName};
 use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How long a dropped transaction may take to be rolled back before its connection is thrown away.
@@ -66,12 +68,20 @@ struct Began {
 pub struct Tx<S: Scope> {
     conn: Unfinished,
     scope: S,
-    now: Moment,
+    opening: Mutex<Option<Opening>>,
+    now: OnceLock<Moment>,
+    made_at: Moment,
     // PostgreSQL answers COMMIT after a failed statement with a quiet ROLLBACK; such a transaction must not be called done.
     failed: AtomicBool,
     silent: AtomicBool,
     made: AtomicU32,
     limit: Duration,
+}
+
+/// What begins a transaction, until it is sent.
+struct Opening {
+    prefix: String,
+    set: Option<Moment>,
 }
 
 /// What a server that does not answer at all is called: its own time limit cannot end a statement.
@@ -80,7 +90,7 @@ fn silence() -> diesel::result::Error {
 }
 
 impl Db {
-    /// Begins a read-only transaction: a statement that writes fails in PostgreSQL.
+    /// Begins a read-only transaction: a statement that writes fails in PostgreSQL. Nothing is sent before its first statement.
     pub async fn begin_read<S: Scope>(&self, scope: S) -> Result<Tx<S>, Fault> {
         self.begin(scope, Kind::Read).await
     }
@@ -97,19 +107,26 @@ impl Db {
 
     async fn begin<S: Scope>(&self, scope: S, kind: Kind) -> Result<Tx<S>, Fault> {
         let prefix = format!("{}{}", kind.begin(), scope.settings().prefix());
-        let begun = tokio::time::timeout(OPEN_LIMIT + self.patience(), self.try_begin(scope.login(), &prefix)).await;
-        let (conn, now) = begun.unwrap_or_else(|_| Err(fault(silence())))?;
+        let opening = Opening { prefix, set: self.clock().set_time() };
+        let (conn, opening, now) = if kind == Kind::Read {
+            (Unfinished(Some(self.connection(scope.login()).await?)), Some(opening), OnceLock::new())
+        } else {
+            let begun = tokio::time::timeout(OPEN_LIMIT + self.patience(), self.try_begin(scope.login(), &opening)).await;
+            let (conn, now) = begun.unwrap_or_else(|_| Err(fault(silence())))?;
+            (conn, None, now.into())
+        };
         let (failed, silent) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Tx { conn, scope, now, failed, silent, made: AtomicU32::new(0), limit: kind.limit() })
+        let made_at = self.clock().now();
+        Ok(Tx { conn, scope, opening: Mutex::new(opening), now, made_at, failed, silent, made: AtomicU32::new(0), limit: kind.limit() })
     }
 
-    async fn try_begin(&self, login: Login, prefix: &str) -> Result<(Unfinished, Moment), Fault> {
+    async fn try_begin(&self, login: Login, opening: &Opening) -> Result<(Unfinished, Moment), Fault> {
         // A pooled connection may have died unnoticed. Until the prefix is acknowledged nothing has happened, so the rest of
         // the pool, and then a fresh connection, may be tried.
         let mut last = None;
         for _ in 0..3 {
             let conn = Unfinished(Some(self.connection(login).await?));
-            match conn.open(prefix, self.clock().set_time()).await {
+            match conn.open(opening).await {
                 Ok(now) => return Ok((conn, now)),
                 Err(error) => last = Some(error),
             }
@@ -119,9 +136,15 @@ impl Db {
 }
 
 impl<S: Scope> Tx<S> {
-    /// The moment this transaction happens at: bound as a parameter, never read in SQL.
+    /// The moment this transaction happens at: bound as a parameter, never read in SQL. A read has none before its first statement is answered;
+    /// until then this is the moment it was made at.
     pub fn now(&self) -> Moment {
-        self.now
+        *self.now.get().unwrap_or(&self.made_at)
+    }
+
+    /// Sees to it that it is begun: that the database answers.
+    pub async fn begun(&self) -> Result<(), Fault> {
+        self.watch(async { Ok(()) }).await.map_err(fault)
     }
 
     /// The authority it runs with.
@@ -131,7 +154,7 @@ impl<S: Scope> Tx<S> {
 
     /// A new id: ordered by this transaction's moment, and within it by the order of the calls.
     pub fn new_id<I: TypeId>(&self) -> I {
-        let millis = self.now.timestamp_millis().max(0) as u64;
+        let millis = self.now().timestamp_millis().max(0) as u64;
         let mut random = [0u8; 10];
         // A machine without randomness makes ids that collide, and a collision is refused by the primary key.
         let _ = aws_lc_rs::rand::fill(&mut random);
@@ -145,7 +168,15 @@ impl<S: Scope> Tx<S> {
     }
 
     async fn watch<T>(&self, statement: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
-        let result = tokio::time::timeout(self.limit, statement).await.unwrap_or_else(|_| {
+        let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let whole = async {
+            let Some(opening) = opening else { return statement.await };
+            // Polled first, and so sent first: a statement never runs before its scope.
+            let (begun, result) = futures_util::future::join(self.conn.open(&opening), statement).await;
+            let _ = self.now.set(begun?);
+            result
+        };
+        let result = tokio::time::timeout(self.limit, whole).await.unwrap_or_else(|_| {
             self.silent.store(true, Ordering::Relaxed);
             Err(silence())
         });
@@ -231,27 +262,33 @@ impl<S: Scope> Tx<S> {
         }
     }
 
-    /// Looks at something in it, and ends it.
+    /// Looks at something in it. What was seen stands; the end of it is not waited for.
     pub async fn look<T>(self, look: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        let seen = look(&self).await;
-        self.rollback().await;
-        seen
+        look(&self).await
     }
 
-    /// Undoes it, and hands the connection back once PostgreSQL has confirmed. A server that did not answer is not asked again.
+    /// Undoes it, and hands the connection back once PostgreSQL has confirmed.
     pub async fn rollback(mut self) {
-        let guard = self.conn.hand_over();
-        if !AtomicBool::load(&self.silent, Ordering::Relaxed) {
+        if let Some(guard) = self.to_undo() {
             roll_back(guard).await;
         }
+    }
+
+    /// The connection, if there is something to undo on it. One that nothing was sent on goes back to the pool; a server that did not answer is not
+    /// asked again.
+    fn to_undo(&mut self) -> Option<Unfinished> {
+        let mut guard = self.conn.hand_over();
+        if guard.0.is_some() && self.opening.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
+            guard.release();
+        }
+        (guard.0.is_some() && !AtomicBool::load(&self.silent, Ordering::Relaxed)).then_some(guard)
     }
 }
 
 impl<S: Scope> Drop for Tx<S> {
     fn drop(&mut self) {
-        let guard = self.conn.hand_over();
-        // Cancelled or panicking: whatever was in flight comes first, then the ROLLBACK, then the pool.
-        if let (true, Ok(runtime)) = (guard.0.is_some(), tokio::runtime::Handle::try_current()) {
+        // Whatever is in flight comes first, then the ROLLBACK, then the pool.
+        if let (Some(guard), Ok(runtime)) = (self.to_undo(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(roll_back(guard));
         }
     }
@@ -274,11 +311,11 @@ impl Unfinished {
     }
 
     /// Begins the transaction; answers its moment.
-    async fn open(&self, prefix: &str, set: Option<Moment>) -> QueryResult<Moment> {
+    async fn open(&self, opening: &Opening) -> QueryResult<Moment> {
         let conn = self.get()?;
         let (mut for_prefix, mut for_now) = (conn, conn);
-        let prefix = for_prefix.batch_execute(prefix);
-        match set {
+        let prefix = for_prefix.batch_execute(&opening.prefix);
+        match opening.set {
             Some(now) => prefix.await.map(|()| now),
             None => {
                 // One round trip: the clock is read behind the prefix in the same pipeline.

@@ -46,6 +46,10 @@ pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 's
         request.head_mut().method = Method::GET;
     }
     request.extensions_mut().insert(Trace(id));
+    if ["GET", "HEAD", "OPTIONS"].contains(&method) {
+        let payload = request.take_payload();
+        Unread::keep(request.request(), payload);
+    }
     let span = tracing::info_span!("request", %id, correlation = correlation(&request));
     let base = request.app_data::<Data<Base>>().cloned();
     // A panic is our fault and one request's misfortune: it is answered, and everybody else is served on.

@@ -14,7 +14,9 @@ pub struct Unread {
 impl Unread {
     /// Keeps what is left of a body beside its request, until the answer is on its way.
     pub fn keep(request: &HttpRequest, payload: dev::Payload) {
-        request.extensions_mut().insert(Self { _payload: payload });
+        if !matches!(payload, dev::Payload::None) {
+            request.extensions_mut().insert(Self { _payload: payload });
+        }
     }
 
     /// Puts it behind the answer.

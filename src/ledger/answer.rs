@@ -58,6 +58,14 @@ impl Answer {
         self
     }
 
+    /// Of a deed that was undone: its secret opens nothing and is not shown.
+    pub fn undone(mut self) -> Self {
+        if let Some(plain) = self.without_secret.take() {
+            self.body = plain;
+        }
+        self
+    }
+
     /// With the body to be replayed once its secret may no longer be shown.
     pub fn secret(mut self, without: &impl Serialize) -> Result<Self, Fault> {
         self.without_secret = Some(serde_json::to_string(without).map_err(Fault::internal)?);

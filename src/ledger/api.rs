@@ -78,7 +78,7 @@ where
     };
     if replayed || call.query.dry_run() {
         tx.rollback().await;
-        return Ok(send(answer, replayed));
+        return Ok(send(if replayed { answer } else { answer.undone() }, replayed));
     }
     match tx.commit().await {
         Ok(()) => {

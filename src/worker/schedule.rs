@@ -32,7 +32,7 @@ async fn step(state: &State, deed: impl AsyncFnOnce(&Tx<SystemScope>) -> Result<
 /// Turns the day of each vendor whose midnight has passed: one job per partner, enqueued once. One vendor's trouble is not
 /// another's.
 async fn turn_days(state: &State) -> Result<(), Fault> {
-    let (now, vendors) = state.db.begin_read(SystemScope::worker()).await?.look(async |tx| Ok((tx.now(), directory::all_vendors(tx).await?))).await?;
+    let (now, vendors) = state.db.begin_read(SystemScope::worker()).await?.look(async |tx| directory::all_vendors(tx).await.map(|vendors| (tx.now(), vendors))).await?;
     for vendor in vendors {
         if let Err(fault) = turn(state, vendor.id, vendor.zone.day_of(now)).await {
             tracing::warn!(vendor = %vendor.id, %fault, "the day could not be turned");

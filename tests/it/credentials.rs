@@ -4,6 +4,7 @@ use crate::harness::{App, noon};
 use crate::world::{World, client, text};
 use chrono::Duration;
 use serde_json::{Value, json};
+use todoku::kernel::id::{PrincipalId, TypeId};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
@@ -72,6 +73,26 @@ async fn ten_added_at_once_leave_two_in_force() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_ends_however_many_keys_came_after_it() {
+    let world = World::make().await;
+    let (app, near) = (&world.app, world.of("near"));
+    let made = app.post(&world.staff, &format!("/v1/partners/{}/clients", near.partner), &json!({ "name": "portal" })).await.expect(201);
+    let (id, first) = (text(&made["id"]), text(&made["client_secret"]));
+    let path = format!("/v1/partners/{}/clients/{id}/credentials", near.partner);
+    // A hundred and twenty keys of the past, as the superuser can write them.
+    let keys = format!(
+        "INSERT INTO auth.credential (kind, vendor_id, principal_id, created_at, not_after, public_key)
+         SELECT 'public_key', vendor_id, principal_id, created_at + n * interval '1 minute', created_at, public_key
+         FROM generate_series(1, 120) n, (SELECT vendor_id, principal_id, created_at, '{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"x\"}}' AS public_key
+           FROM auth.credential WHERE principal_id = '{}') c",
+        id.parse::<PrincipalId>().unwrap().uuid()
+    );
+    app.ask(&keys).await;
+    let second = text(&app.post(&world.staff, &path, &json!({ "overlap_days": 0 })).await.expect(201)["client_secret"]);
+    assert!(!opens(app, &id, &first).await && opens(app, &id, &second).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_credentials_name_their_places() {
     let world = World::make().await;
     let (app, near) = (&world.app, world.of("near"));
@@ -87,6 +108,8 @@ async fn bad_credentials_name_their_places() {
         (json!({ "jwk": { "kty": "EC", "crv": "P-256", "x": x, "y": x } }), "/jwk/x", "malformed"),
         (json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": "AAAA" } }), "/jwk/x", "malformed"),
         (json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x, "alg": "RS256" } }), "/jwk/alg", "contradiction"),
+        // Anybody can sign under a point of small order.
+        (json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" } }), "/jwk/x", "malformed"),
         // The private half has no business here.
         (json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x, "d": x } }), "/jwk/d", "unknown-field"),
     ] {
@@ -97,6 +120,9 @@ async fn bad_credentials_name_their_places() {
     let key = json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x } });
     app.post(&world.staff, &path, &key).await.expect(201);
     assert_eq!(app.post(&world.staff, &path, &key).await.problem().1, "already-exists");
+    // What a dry run would have made opens nothing, and is not shown.
+    let undone = app.post(&world.staff, &format!("{path}?dry_run=true"), &json!({})).await.expect(201);
+    assert_eq!((undone.get("client_secret"), undone["kind"].as_str()), (None, Some("client_secret")));
     // Another client may have the same key: nobody learns of it.
     let elsewhere = world.of("abroad");
     app.post(&world.other_staff, &format!("/v1/partners/{}/clients/{}/credentials", elsewhere.partner, elsewhere.client), &key).await.expect(201);

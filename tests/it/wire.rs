@@ -75,7 +75,7 @@ async fn smuggled_and_oversized_requests_end_their_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_sends_a_byte_a_second_is_cut_off() {
     let app = App::start().await;
-    let (_, staff) = app.found("Vendor").await;
+    let (founded, staff) = app.found("Vendor").await;
     let before = held(&app).await;
     // 51, and the deadline of heads in SECURITY c.6: all at once, since each takes its time.
     let to = |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Type: application/{more}\r\n\r\n", bearer(&staff));
@@ -88,6 +88,25 @@ async fn who_sends_a_byte_a_second_is_cut_off() {
         ("no body", to("/v1/customers", length), "", 408, timeout, 9..16),
         ("a body in chunks", to("/v1/customers", chunks), "1\r\n \r\n", 408, timeout, 9..16),
         ("a batch", to("/v1/status-reports/batch", length), " ", 408, timeout, 9..16),
+        ("what nobody reads", "GET /openapi.json HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(), "1\r\na\r\n", 200, "openapi", 0..9),
+        ("a body to nowhere", "POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(), "1\r\na\r\n", 404, "not-found", 0..9),
+        ("a body without a token", "PATCH /v1/partners/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(), "1\r\na\r\n", 401, "unauthenticated", 0..9),
+        (
+            "a body of a deletion",
+            to("/v1/customers", chunks).replace("POST /v1/customers", &format!("DELETE /v1/partners/{}/clients/{}", founded.direct, founded.client)),
+            "1\r\na\r\n",
+            404,
+            "not-found",
+            0..9,
+        ),
+        (
+            "a preflight's body",
+            "OPTIONS /v1/customers HTTP/1.1\r\nHost: a\r\nOrigin: null\r\nAccess-Control-Request-Method: GET\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+            "1\r\na\r\n",
+            403,
+            "origin",
+            0..9,
+        ),
         ("a form", to("/oauth/token", form), "a", 408, timeout, 9..16),
     ];
     let heard = join_all(senders.iter().map(|(_, first, piece, ..)| talk(&app, first.as_bytes(), piece.as_bytes()))).await;

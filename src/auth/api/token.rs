@@ -235,7 +235,8 @@ impl Proof {
 /// Whether the secret is the client's. An unknown secret costs the same hash as a wrong one.
 async fn fits(gate: &Gate, vendor: Uuid, client: PrincipalId, public_id: &str, secret: &str) -> Result<bool, Fault> {
     let db = &gate.state.db;
-    let (now, row) = db.begin_read(SystemScope::auth()).await?.look(async |tx| Ok((tx.now(), store::secret(tx, public_id).await?))).await?;
+    let look = async |tx: &Tx<SystemScope>| store::secret(tx, public_id).await.map(|row| (row, tx.now()));
+    let (row, now) = db.begin_read(SystemScope::auth()).await?.look(look).await?;
     let fits = gate.state.keys.mac_fits(secret, row.as_ref().map_or(&[0; 32], |row| &row.mac));
     let Some(row) = row.filter(|_| fits) else { return Ok(false) };
     let holds = row.standing.is_in_force(now) && row.principal_id == client.uuid() && row.vendor_id == vendor;
@@ -246,20 +247,21 @@ async fn fits(gate: &Gate, vendor: Uuid, client: PrincipalId, public_id: &str, s
     Ok(holds)
 }
 
-/// Whether one of the client's keys signed the assertion, and it comes for the first time. A client without a key costs a check, too.
+/// Whether one of the client's keys signed the assertion, and it comes for the first time.
 async fn is_signed(gate: &Gate, vendor: Uuid, assertion: &Assertion) -> Result<bool, Fault> {
     let client = assertion.client();
     let check = async |tx: &Tx<SystemScope>| {
         let mut keys = store::public_keys(tx, vendor, client.uuid()).await?;
         keys.retain(|row| row.standing.is_in_force(tx.now()));
-        if keys.is_empty() {
-            assertion.is_signed_by(&PublicJwk::ed25519(&[0; 32]));
-        }
-        let signer = keys.iter().find(|row| PublicJwk::of_canonical(&row.public_key).is_some_and(|key| assertion.is_signed_by(&key)));
-        let Some(signer) = signer else { return Ok(false) };
+        let jwks: Vec<PublicJwk> = keys.iter().filter_map(|row| PublicJwk::of_canonical(&row.public_key)).collect();
+        let Some(signer) = assertion.signer(&jwks).map(PublicJwk::canonical) else { return Ok(false) };
+        let Some(signer) = keys.iter().find(|row| row.public_key == signer) else { return Ok(false) };
         let dead_at = DateTime::from_timestamp_secs(assertion.dead_at()).ok_or_else(|| Fault::internal("an assertion in time has a time"))?;
         let first = store::use_assertion(tx, vendor, client.uuid(), sha256(assertion.jti().as_bytes()), dead_at).await?;
         let today = tx.now().date_naive();
+        if !first {
+            tracing::warn!(%client, "an assertion came a second time");
+        }
         if first && signer.standing.last_used_on != Some(today) {
             store::credential_used(tx, signer.standing.id, today).await?;
         }

@@ -64,7 +64,7 @@ impl CredentialView {
 /// The credentials of a client.
 #[derive(Serialize, ToSchema)]
 struct CredentialList {
-    /// Oldest first, at most the last 100.
+    /// Oldest first: those in force and, of the others, the last ones; 100 at most.
     data: Vec<CredentialView>,
 }
 

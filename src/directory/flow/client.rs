@@ -53,10 +53,11 @@ pub async fn add_credential(
     }
     let mut before = credential::of_client(tx, client).await?;
     let kind = if key.is_some() { CredentialKind::PublicKey } else { CredentialKind::ClientSecret };
-    before.retain(|other| other.kind == kind && other.is_in_force(tx.now()));
-    if key.is_some() && before.iter().any(|other| other.public_key == key) {
+    // A key that was revoked does not come back.
+    if key.is_some() && before.iter().any(|other| other.public_key == key && (other.revoked_at.is_some() || other.is_in_force(tx.now()))) {
         return Err(Fault::of(Code::AlreadyExists));
     }
+    before.retain(|other| other.kind == kind && other.is_in_force(tx.now()));
     credential::end(tx, &step_back(&before, tx.now(), overlap)).await?;
     let added = match key {
         Some(key) => {

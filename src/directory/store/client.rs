@@ -97,10 +97,15 @@ pub async fn state(tx: &Tx<StaffScope>, partner: Option<PartnerId>, client: Prin
     find(tx, sql("SELECT state FROM todoku.principal WHERE vendor_id = {} AND id = {} AND partner_id IS NOT DISTINCT FROM {} AND kind = 'client'"), partner, client).await
 }
 
-/// The same, behind its lock.
+/// The same, behind its lock, which its sign-ins do not wait for.
 pub async fn lock(tx: &Tx<StaffScope>, partner: Option<PartnerId>, client: PrincipalId) -> Result<Option<String>, Fault> {
-    find(tx, sql("SELECT state FROM todoku.principal WHERE vendor_id = {} AND id = {} AND partner_id IS NOT DISTINCT FROM {} AND kind = 'client' FOR UPDATE"), partner, client)
-        .await
+    find(
+        tx,
+        sql("SELECT state FROM todoku.principal WHERE vendor_id = {} AND id = {} AND partner_id IS NOT DISTINCT FROM {} AND kind = 'client' FOR NO KEY UPDATE"),
+        partner,
+        client,
+    )
+    .await
 }
 
 async fn find(tx: &Tx<StaffScope>, statement: Sql, partner: Option<PartnerId>, client: PrincipalId) -> Result<Option<String>, Fault> {

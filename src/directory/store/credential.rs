@@ -28,17 +28,19 @@ struct Row {
     last_used_on: Option<NaiveDate>,
 }
 
-/// The credentials of a client, oldest first: the last 100.
+/// The credentials of a client, oldest first: those in force and, of the others, the last ones; 100 at most.
 pub async fn of_client(tx: &Tx<StaffScope>, client: PrincipalId) -> Result<Vec<Credential>, Fault> {
     let mut rows: Vec<Row> = tx
         .rows(
             sql("SELECT id, public_key, created_at, not_after, revoked_at, last_used_on FROM auth.credential
-                 WHERE vendor_id = {} AND principal_id = {} ORDER BY created_at DESC, id DESC LIMIT 100")
+                 WHERE vendor_id = {} AND principal_id = {}
+                 ORDER BY revoked_at IS NULL AND (not_after IS NULL OR not_after > {}) DESC, created_at DESC, id DESC LIMIT 100")
             .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<SqlUuid, _>(client.uuid()),
+            .bind::<SqlUuid, _>(client.uuid())
+            .bind::<Timestamptz, _>(tx.now()),
         )
         .await?;
-    rows.reverse();
+    rows.sort_by_key(|row| (row.created_at, row.id));
     let read = |row: Row| {
         let key = row.public_key.map(|text| PublicJwk::of_canonical(&text).ok_or_else(|| Fault::internal("a stored key is canonical"))).transpose()?;
         Ok(Credential {
