@@ -138,11 +138,11 @@ async fn no_route(request: ServiceRequest) -> Result<ServiceResponse, actix_web:
     let fits = |template: &[String]| template.len() == segments.len() && template.iter().zip(&segments).all(|(t, s)| t == s || t.starts_with('{') && !s.is_empty());
     let document = request.app_data::<web::Data<Document>>().cloned();
     let methods: Vec<&'static str> = document.iter().flat_map(|d| d.routes.iter()).filter(|(template, _)| fits(template)).flat_map(|(_, methods)| methods.clone()).collect();
-    let asks_for_a_page =
+    let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN) && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let fault = Fault::of(match methods.is_empty() {
         true => Code::NotFound,
-        false if asks_for_a_page => Code::OriginNotAllowed,
+        false if is_preflight => Code::OriginNotAllowed,
         false => Code::MethodNotAllowed,
     });
     let (request, payload) = request.into_parts();
@@ -189,7 +189,8 @@ async fn healthy() -> HttpResponse {
 async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let answers = async {
         gate.tenancy.check_fresh()?;
-        gate.state.db.begin_read(auth::SystemScope::auth()).await?.look(async |tx| tx.begun().await).await
+        gate.state.db.begin_write(auth::SystemScope::auth()).await?.rollback().await;
+        Ok::<(), Fault>(())
     };
     match answers.await {
         Ok(()) => HttpResponse::Ok().body("ready\n"),

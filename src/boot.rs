@@ -95,7 +95,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Begins.
+    /// Looks after `cluster` from now on; after nothing if the database is an outside one.
     pub fn of(cluster: Option<Cluster>) -> Self {
         let (stop, stopped) = oneshot::channel();
         Self { stop, task: tokio::spawn(keep(cluster, async { drop(stopped.await) })) }

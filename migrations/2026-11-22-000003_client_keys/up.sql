@@ -1,5 +1,6 @@
 -- A client proves itself by a secret, or by a key whose private half never leaves it. Each credential has an id to be named by.
 ALTER TABLE auth.credential ADD COLUMN id uuid NOT NULL DEFAULT gen_random_uuid();
+ALTER TABLE auth.credential ALTER COLUMN id DROP DEFAULT;
 ALTER TABLE auth.credential DROP CONSTRAINT credential_pkey;
 ALTER TABLE auth.credential ADD PRIMARY KEY (id);
 ALTER TABLE auth.credential ADD CONSTRAINT credential_public_id UNIQUE (public_id);

@@ -89,15 +89,15 @@ impl Assertion {
     }
 
     /// From when on it is refused as too old, in seconds since 1970.
-    pub fn dead_at(&self) -> i64 {
+    pub fn refused_from(&self) -> i64 {
         self.claims.exp + LEEWAY
     }
 
     /// Which of a client's keys signed it. Whatever keys there are, as many signatures are checked.
     pub fn signer<'k>(&self, keys: &'k [PublicJwk]) -> Option<&'k PublicJwk> {
         let mut fitting: Vec<&PublicJwk> = keys.iter().filter(|key| key.algorithm() == self.algorithm).collect();
-        let nobodys = PublicJwk::nobodys(self.algorithm);
-        let checked = (0..CHECKS.saturating_sub(fitting.len())).filter(|_| self.is_signed_by(&nobodys)).count();
+        let decoy = PublicJwk::decoy(self.algorithm);
+        let checked = (0..CHECKS.saturating_sub(fitting.len())).filter(|_| self.is_signed_by(&decoy)).count();
         std::hint::black_box(checked);
         fitting.retain(|key| self.is_signed_by(key));
         fitting.pop()

@@ -223,8 +223,8 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
     where
         A::Scope: Clone,
     {
-        let _place = self.place().await?;
-        self.gate.state.db.begin_read(self.scope()).await?.look(look).await
+        let turn = self.place().await?;
+        self.gate.state.db.begin_read(self.scope()).await?.holding(turn).look(look).await
     }
 
     /// What page of a list is asked for. Its cursors are bound to the caller, the path and every other parameter.
@@ -254,9 +254,7 @@ where
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let admitted = admit(&request, &mut payload).await;
-            if admitted.is_err() || B::MEDIA.is_empty() {
-                Unread::keep(&request, payload);
-            }
+            Unread::keep(&request, payload);
             admitted
         })
     }

@@ -78,6 +78,14 @@ impl PublicJwk {
         parsed.map(drop).map_err(|_| Broken::Malformed)
     }
 
+    /// How it signs, as `alg` says it.
+    pub fn alg(&self) -> &'static str {
+        match self {
+            Self::Ed25519 { .. } => "EdDSA",
+            Self::P256 { .. } => "ES256",
+        }
+    }
+
     /// How it signs.
     pub fn algorithm(&self) -> Algorithm {
         match self {
@@ -87,7 +95,7 @@ impl PublicJwk {
     }
 
     /// Keys nobody holds, one of a kind: to spend as much time on a client without keys as on one that has them.
-    pub fn nobodys(algorithm: Algorithm) -> Self {
+    pub fn decoy(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::ES256 => Self::P256 { x: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4".into(), y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM".into() },
             _ => Self::Ed25519 { x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into() },

@@ -152,7 +152,7 @@ pub async fn public_keys(tx: &Tx<SystemScope>, vendor: Uuid, client: Uuid) -> Re
 const KEPT: Duration = Duration::minutes(10);
 
 /// Remembers an assertion until it is dead for sure; `false` when it was there before. Dead ones of the client go.
-pub async fn use_assertion(tx: &Tx<SystemScope>, vendor: Uuid, client: Uuid, jti_hash: Vec<u8>, dead_at: Moment) -> Result<bool, Fault> {
+pub async fn use_assertion(tx: &Tx<SystemScope>, vendor: Uuid, client: Uuid, jti_hash: Vec<u8>, refused_from: Moment) -> Result<bool, Fault> {
     let statement = sql("WITH dead AS (DELETE FROM auth.used_assertion WHERE vendor_id = {} AND principal_id = {} AND expires_at < {})
                          INSERT INTO auth.used_assertion (vendor_id, principal_id, jti_hash, expires_at) VALUES ({}, {}, {}, {}) ON CONFLICT DO NOTHING")
     .bind::<SqlUuid, _>(vendor)
@@ -161,7 +161,7 @@ pub async fn use_assertion(tx: &Tx<SystemScope>, vendor: Uuid, client: Uuid, jti
     .bind::<SqlUuid, _>(vendor)
     .bind::<SqlUuid, _>(client)
     .bind::<Binary, _>(jti_hash)
-    .bind::<Timestamptz, _>(dead_at);
+    .bind::<Timestamptz, _>(refused_from);
     Ok(tx.run(statement).await? == 1)
 }
 

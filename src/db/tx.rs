@@ -19,6 +19,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How long a dropped transaction may take to be rolled back before its connection is thrown away.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
@@ -70,7 +71,7 @@ pub struct Tx<S: Scope> {
     scope: S,
     opening: Mutex<Option<Opening>>,
     now: OnceLock<Moment>,
-    made_at: Moment,
+    turn: Option<OwnedSemaphorePermit>,
     // PostgreSQL answers COMMIT after a failed statement with a quiet ROLLBACK; such a transaction must not be called done.
     failed: AtomicBool,
     silent: AtomicBool,
@@ -90,9 +91,12 @@ fn silence() -> diesel::result::Error {
 }
 
 impl Db {
-    /// Begins a read-only transaction: a statement that writes fails in PostgreSQL. Nothing is sent before its first statement.
+    /// Begins a read-only transaction: a statement that writes fails in PostgreSQL. Nothing is sent before its first statement, so one whose connection
+    /// died unnoticed is told to come back; and its first statement cannot bind the moment.
     pub async fn begin_read<S: Scope>(&self, scope: S) -> Result<Tx<S>, Fault> {
-        self.begin(scope, Kind::Read).await
+        let opening = self.opening(&scope, Kind::Read);
+        let conn = tokio::time::timeout(OPEN_LIMIT + self.patience(), self.connection(scope.login())).await.unwrap_or_else(|_| Err(fault(silence())))?;
+        Ok(Tx::over(Unfinished(Some(conn)), scope, Kind::Read, Some(opening), OnceLock::new()))
     }
 
     /// Begins a transaction of a single write.
@@ -105,19 +109,16 @@ impl Db {
         self.begin(scope, Kind::Batch).await
     }
 
+    fn opening<S: Scope>(&self, scope: &S, kind: Kind) -> Opening {
+        Opening { prefix: format!("{}{}", kind.begin(), scope.settings().prefix()), set: self.clock().set_time() }
+    }
+
+    /// What is written bears the moment from the first statement on, so this waits for it.
     async fn begin<S: Scope>(&self, scope: S, kind: Kind) -> Result<Tx<S>, Fault> {
-        let prefix = format!("{}{}", kind.begin(), scope.settings().prefix());
-        let opening = Opening { prefix, set: self.clock().set_time() };
-        let (conn, opening, now) = if kind == Kind::Read {
-            (Unfinished(Some(self.connection(scope.login()).await?)), Some(opening), OnceLock::new())
-        } else {
-            let begun = tokio::time::timeout(OPEN_LIMIT + self.patience(), self.try_begin(scope.login(), &opening)).await;
-            let (conn, now) = begun.unwrap_or_else(|_| Err(fault(silence())))?;
-            (conn, None, now.into())
-        };
-        let (failed, silent) = (AtomicBool::new(false), AtomicBool::new(false));
-        let made_at = self.clock().now();
-        Ok(Tx { conn, scope, opening: Mutex::new(opening), now, made_at, failed, silent, made: AtomicU32::new(0), limit: kind.limit() })
+        let opening = self.opening(&scope, kind);
+        let begun = tokio::time::timeout(OPEN_LIMIT + self.patience(), self.try_begin(scope.login(), &opening)).await;
+        let (conn, now) = begun.unwrap_or_else(|_| Err(fault(silence())))?;
+        Ok(Tx::over(conn, scope, kind, None, now.into()))
     }
 
     async fn try_begin(&self, login: Login, opening: &Opening) -> Result<(Unfinished, Moment), Fault> {
@@ -136,15 +137,21 @@ impl Db {
 }
 
 impl<S: Scope> Tx<S> {
-    /// The moment this transaction happens at: bound as a parameter, never read in SQL. A read has none before its first statement is answered;
-    /// until then this is the moment it was made at.
-    pub fn now(&self) -> Moment {
-        *self.now.get().unwrap_or(&self.made_at)
+    fn over(conn: Unfinished, scope: S, kind: Kind, opening: Option<Opening>, now: OnceLock<Moment>) -> Self {
+        let (failed, silent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { conn, scope, opening: Mutex::new(opening), now, turn: None, failed, silent, made: AtomicU32::new(0), limit: kind.limit() }
     }
 
-    /// Sees to it that it is begun: that the database answers.
-    pub async fn begun(&self) -> Result<(), Fault> {
-        self.watch(async { Ok(()) }).await.map_err(fault)
+    /// Holds its caller's turn at the database until its connection is back.
+    pub fn holding(mut self, turn: OwnedSemaphorePermit) -> Self {
+        self.turn = Some(turn);
+        self
+    }
+
+    /// The moment this transaction happens at: bound as a parameter, never read in SQL. A read has none before its first statement is answered.
+    pub fn now(&self) -> Moment {
+        debug_assert!(self.now.get().is_some(), "a read has no moment before its first statement");
+        self.now.get().copied().unwrap_or_default()
     }
 
     /// The authority it runs with.
@@ -270,18 +277,20 @@ impl<S: Scope> Tx<S> {
     /// Undoes it, and hands the connection back once PostgreSQL has confirmed.
     pub async fn rollback(mut self) {
         if let Some(guard) = self.to_undo() {
-            roll_back(guard).await;
+            roll_back(guard, self.turn.take()).await;
         }
     }
 
     /// The connection, if there is something to undo on it. One that nothing was sent on goes back to the pool; a server that did not answer is not
-    /// asked again.
+    /// asked again, and loses it.
     fn to_undo(&mut self) -> Option<Unfinished> {
         let mut guard = self.conn.hand_over();
-        if guard.0.is_some() && self.opening.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
+        let unsent = self.opening.get_mut().unwrap_or_else(PoisonError::into_inner).is_some();
+        if unsent {
             guard.release();
         }
-        (guard.0.is_some() && !AtomicBool::load(&self.silent, Ordering::Relaxed)).then_some(guard)
+        let silent = AtomicBool::load(&self.silent, Ordering::Relaxed);
+        (guard.0.is_some() && !silent).then_some(guard)
     }
 }
 
@@ -289,12 +298,12 @@ impl<S: Scope> Drop for Tx<S> {
     fn drop(&mut self) {
         // Whatever is in flight comes first, then the ROLLBACK, then the pool.
         if let (Some(guard), Ok(runtime)) = (self.to_undo(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(roll_back(guard));
+            runtime.spawn(roll_back(guard, self.turn.take()));
         }
     }
 }
 
-async fn roll_back(mut guard: Unfinished) {
+async fn roll_back(mut guard: Unfinished, _turn: Option<OwnedSemaphorePermit>) {
     let Ok(mut conn) = guard.get() else { return };
     let confirmed = tokio::time::timeout(ROLLBACK_LIMIT, conn.batch_execute("ROLLBACK")).await;
     if matches!(confirmed, Ok(Ok(()))) {

@@ -36,7 +36,7 @@ pub struct Problem {
     /// Everything wrong with the input, where that is the problem.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ProblemField>,
-    /// The budget that is used up, as `RateLimit-Policy` names it.
+    /// The budget that is used up: `read` or `write`, as `RateLimit-Policy` names them, `token`, `address` or `batches`.
     #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
     pub violated_policies: Vec<&'static str>,
 }

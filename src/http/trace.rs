@@ -46,6 +46,7 @@ pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 's
         request.head_mut().method = Method::GET;
     }
     request.extensions_mut().insert(Trace(id));
+    // Nobody reads what comes with these.
     if ["GET", "HEAD", "OPTIONS"].contains(&method) {
         let payload = request.take_payload();
         Unread::keep(request.request(), payload);

@@ -1,4 +1,4 @@
-//! What is left of a body when its request is answered early.
+//! What is left of a body when its request is answered. Of one read to its end nothing is left, and keeping it does nothing.
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::{HttpMessage, HttpRequest, dev, web};

@@ -133,9 +133,7 @@ where
 {
     for _ in 0..TRUTH_TRIES {
         if let Ok(tx) = call.gate.state.db.begin_read(call.scope()).await {
-            let found = store::remembered(&tx, &call.gate.state.keys, slot).await;
-            tx.rollback().await;
-            match found {
+            match tx.look(async |tx| store::remembered(tx, &call.gate.state.keys, slot).await).await {
                 Ok(Some((fingerprint, answer))) if fingerprint == call.fingerprint => return Ok(send(answer, true)),
                 // Nothing yet: the lost session may still be committing, so this proves nothing.
                 Ok(_) | Err(_) => {}

@@ -81,8 +81,8 @@ async fn a_secret_ends_however_many_keys_came_after_it() {
     let path = format!("/v1/partners/{}/clients/{id}/credentials", near.partner);
     // A hundred and twenty keys of the past, as the superuser can write them.
     let keys = format!(
-        "INSERT INTO auth.credential (kind, vendor_id, principal_id, created_at, not_after, public_key)
-         SELECT 'public_key', vendor_id, principal_id, created_at + n * interval '1 minute', created_at, public_key
+        "INSERT INTO auth.credential (id, kind, vendor_id, principal_id, created_at, not_after, public_key)
+         SELECT gen_random_uuid(), 'public_key', vendor_id, principal_id, created_at + n * interval '1 minute', created_at, public_key
          FROM generate_series(1, 120) n, (SELECT vendor_id, principal_id, created_at, '{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"x\"}}' AS public_key
            FROM auth.credential WHERE principal_id = '{}') c",
         id.parse::<PrincipalId>().unwrap().uuid()

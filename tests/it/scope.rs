@@ -6,7 +6,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Nullable, Text, Uuid as SqlUuid};
 use std::time::Duration;
 use todoku::auth::WorkerScope;
-use todoku::db::{Db, Place, Tx, sql};
+use todoku::db::{Clock, Db, Place, Tx, sql};
 use todoku::kernel::code::Code;
 use todoku::kernel::error::Fault;
 use uuid::Uuid;
@@ -41,6 +41,38 @@ impl Dice {
 async fn in_scope(tx: &Tx<WorkerScope>, vendor: Uuid, partner: Uuid) -> Result<(), Fault> {
     let seen: Vec<Scoped> = tx.rows(sql("SELECT current_setting('app.vendor', true) AS vendor, current_setting('app.partner', true) AS partner")).await?;
     assert_eq!((seen[0].vendor.as_deref(), seen[0].partner.as_deref()), (Some(vendor.to_string().as_str()), Some(partner.to_string().as_str())));
+    Ok(())
+}
+
+/// A read is begun by its first statement, or by the first of several that share a round trip, or never.
+async fn look(db: &Db, how: u64, vendor: Uuid, partner: Uuid) -> Result<(), Fault> {
+    let tx = db.begin_read(WorkerScope::for_job(vendor, partner)).await?;
+    match how {
+        0 => drop(tx),
+        1 => tx.rollback().await,
+        2 => tx.look(async |tx| in_scope(tx, vendor, partner).await).await?,
+        3 => {
+            let both = async |tx: &Tx<WorkerScope>| futures_util::try_join!(in_scope(tx, vendor, partner), in_scope(tx, vendor, partner)).map(drop);
+            tx.look(both).await?;
+        }
+        // Dropped in the middle of what begins it.
+        4 => {
+            let _ = tokio::time::timeout(Duration::from_micros(200), in_scope(&tx, vendor, partner)).await;
+        }
+        5 => {
+            let handler = tokio::spawn(async move { in_scope(&tx, vendor, partner).await });
+            tokio::task::yield_now().await;
+            handler.abort();
+            let _ = handler.await;
+        }
+        6 => {
+            assert!(tx.rows::<Anything>(sql("SELECT id FROM todoku.nowhere")).await.is_err());
+            tx.rollback().await;
+        }
+        _ => {
+            assert!(tx.run(sql("INSERT INTO ops.turned_day DEFAULT VALUES")).await.is_err(), "a read writes nothing");
+        }
+    }
     Ok(())
 }
 
@@ -102,10 +134,11 @@ async fn no_statement_runs_in_anothers_scope() {
     let mut settings = app.state.config.database.clone();
     settings.pool_worker = 2;
     settings.pool_wait_ms = 10_000;
-    let db = Db::new(&place, &settings, app.clock.clone()).unwrap();
+    // Two walkers on the clock of the suite, two on the one of life: with it a transaction asks for its moment as it begins.
+    let dbs = [Db::new(&place, &settings, app.clock.clone()).unwrap(), Db::new(&place, &settings, Clock::Live).unwrap()];
     let tenants: Vec<(Uuid, Uuid)> = (0..5).map(|n| (Uuid::from_u128(0xa000 + n), Uuid::from_u128(0xb000 + n))).collect();
     let walkers = (0..4u64).map(|walker| {
-        let (db, tenants) = (db.clone(), tenants.clone());
+        let (db, tenants) = (dbs[walker as usize % 2].clone(), tenants.clone());
         tokio::spawn(async move {
             let mut dice = Dice(0x9e37_79b9 + walker);
             let mut done = 0;
@@ -113,9 +146,11 @@ async fn no_statement_runs_in_anothers_scope() {
                 let (vendor, partner) = tenants[dice.roll(tenants.len() as u64) as usize];
                 // A killed backend costs a connection: seldom.
                 let how = if dice.roll(50) == 0 { 8 } else { dice.roll(8) };
-                match step(&db, how, vendor, partner).await {
+                let (looks, way) = (dice.roll(3) == 0, dice.roll(8));
+                let done_so = if looks { look(&db, way, vendor, partner).await } else { step(&db, how, vendor, partner).await };
+                match done_so {
                     Ok(()) => done += 1,
-                    Err(fault) => assert!(matches!(fault.code, Code::DatabaseUnavailable | Code::Overloaded), "walker {walker}, step {n}, way {how}: {fault}"),
+                    Err(fault) => assert!(matches!(fault.code, Code::DatabaseUnavailable | Code::Overloaded), "walker {walker}, step {n}, looks {looks} {way}, way {how}: {fault}"),
                 }
             }
             done
@@ -126,8 +161,8 @@ async fn no_statement_runs_in_anothers_scope() {
         done += walker.await.expect("no walker met another's scope");
     }
     assert!(done > steps * 9 / 10, "only {done} of {steps}");
-    // And the pool is whole.
-    for (vendor, partner) in &tenants {
-        step(&db, 0, *vendor, *partner).await.unwrap();
+    // And the pools are whole.
+    for (db, (vendor, partner)) in dbs.iter().flat_map(|db| tenants.iter().map(move |tenant| (db, tenant))) {
+        step(db, 0, *vendor, *partner).await.unwrap();
     }
 }

@@ -101,11 +101,9 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
         body::check_media_type(&request, "application/x-www-form-urlencoded")?;
         body::read(&request, &mut payload, 8 * 1024).await
     };
-    let form = form.await;
-    if form.is_err() {
-        Unread::keep(&request, payload);
-    }
-    let bytes = form?;
+    let bytes = form.await;
+    Unread::keep(&request, payload);
+    let bytes = bytes?;
     let Some(form) = Form::read(&bytes) else { return Ok(refuse(400, "invalid_request", "A parameter is given twice.")) };
     let invalid_client = || refuse(401, "invalid_client", "The client, or its proof of who it is, is not valid.");
     let proof = match (&form.assertion, request.headers().contains_key(header::AUTHORIZATION)) {
@@ -224,16 +222,16 @@ impl Proof {
     async fn holds(&self, gate: &Gate, vendor: Uuid) -> Result<bool, Fault> {
         match self {
             Self::Secret { client, secret } => match secret::public_id(secret) {
-                Some(public_id) => fits(gate, vendor, *client, public_id, secret).await,
+                Some(public_id) => verify_secret(gate, vendor, *client, public_id, secret).await,
                 None => Ok(false),
             },
-            Self::Assertion(assertion) => is_signed(gate, vendor, assertion).await,
+            Self::Assertion(assertion) => accept_assertion(gate, vendor, assertion).await,
         }
     }
 }
 
 /// Whether the secret is the client's. An unknown secret costs the same hash as a wrong one.
-async fn fits(gate: &Gate, vendor: Uuid, client: PrincipalId, public_id: &str, secret: &str) -> Result<bool, Fault> {
+async fn verify_secret(gate: &Gate, vendor: Uuid, client: PrincipalId, public_id: &str, secret: &str) -> Result<bool, Fault> {
     let db = &gate.state.db;
     let look = async |tx: &Tx<SystemScope>| store::secret(tx, public_id).await.map(|row| (row, tx.now()));
     let (row, now) = db.begin_read(SystemScope::auth()).await?.look(look).await?;
@@ -248,7 +246,7 @@ async fn fits(gate: &Gate, vendor: Uuid, client: PrincipalId, public_id: &str, s
 }
 
 /// Whether one of the client's keys signed the assertion, and it comes for the first time.
-async fn is_signed(gate: &Gate, vendor: Uuid, assertion: &Assertion) -> Result<bool, Fault> {
+async fn accept_assertion(gate: &Gate, vendor: Uuid, assertion: &Assertion) -> Result<bool, Fault> {
     let client = assertion.client();
     let check = async |tx: &Tx<SystemScope>| {
         let mut keys = store::public_keys(tx, vendor, client.uuid()).await?;
@@ -256,8 +254,8 @@ async fn is_signed(gate: &Gate, vendor: Uuid, assertion: &Assertion) -> Result<b
         let jwks: Vec<PublicJwk> = keys.iter().filter_map(|row| PublicJwk::of_canonical(&row.public_key)).collect();
         let Some(signer) = assertion.signer(&jwks).map(PublicJwk::canonical) else { return Ok(false) };
         let Some(signer) = keys.iter().find(|row| row.public_key == signer) else { return Ok(false) };
-        let dead_at = DateTime::from_timestamp_secs(assertion.dead_at()).ok_or_else(|| Fault::internal("an assertion in time has a time"))?;
-        let first = store::use_assertion(tx, vendor, client.uuid(), sha256(assertion.jti().as_bytes()), dead_at).await?;
+        let refused_from = DateTime::from_timestamp_secs(assertion.refused_from()).ok_or_else(|| Fault::internal("an assertion in time has a time"))?;
+        let first = store::use_assertion(tx, vendor, client.uuid(), sha256(assertion.jti().as_bytes()), refused_from).await?;
         let today = tx.now().date_naive();
         if !first {
             tracing::warn!(%client, "an assertion came a second time");

@@ -113,8 +113,9 @@ struct NewJwk {
 }
 
 impl NewJwk {
-    fn read(&self) -> Result<PublicJwk, Fault> {
-        let wrong = |member: &str, code| Fault::field(&format!("/jwk/{member}"), code);
+    /// The key, or the first member that does not fit to those before it.
+    fn read(&self) -> Result<PublicJwk, FieldFault> {
+        let wrong = |member: &str, code| FieldFault { pointer: format!("/jwk/{member}"), code };
         let key = match (self.kty.as_str(), self.crv.as_str(), &self.y) {
             ("OKP", "Ed25519", None) => PublicJwk::Ed25519 { x: self.x.clone() },
             ("OKP", "Ed25519", Some(_)) => return Err(wrong("y", Broken::Contradiction)),
@@ -123,8 +124,7 @@ impl NewJwk {
             ("OKP" | "EC", ..) => return Err(wrong("crv", Broken::NotInSet)),
             _ => return Err(wrong("kty", Broken::NotInSet)),
         };
-        let algorithm = format!("{:?}", key.algorithm());
-        let others = [("alg", &self.alg, Some(algorithm.as_str())), ("use", &self.r#use, Some("sig")), ("kid", &self.kid, None)];
+        let others = [("alg", &self.alg, Some(key.alg())), ("use", &self.r#use, Some("sig")), ("kid", &self.kid, None)];
         if let Some((member, ..)) = others.iter().find(|(_, given, only)| given.as_deref().is_some_and(|given| only.is_some_and(|only| only != given))) {
             return Err(wrong(member, Broken::Contradiction));
         }
@@ -158,10 +158,12 @@ struct NewCredential {
 async fn add(call: Call<op::AddCredential, (PartnerId, PrincipalId), WriteQuery, Json<NewCredential>>) -> Result<HttpResponse, Fault> {
     let new = &call.body.0;
     let days = new.overlap_days.unwrap_or(MAX_OVERLAP_DAYS);
-    if !(0..=MAX_OVERLAP_DAYS).contains(&days) {
-        return Err(Fault::invalid(vec![FieldFault { pointer: "/overlap_days".into(), code: Broken::OutOfRange }]));
-    }
-    let key = new.jwk.as_ref().map(NewJwk::read).transpose()?;
+    let key = new.jwk.as_ref().map(NewJwk::read).transpose();
+    let days_fit = if (0..=MAX_OVERLAP_DAYS).contains(&days) { Ok(()) } else { Err(FieldFault { pointer: "/overlap_days".into(), code: Broken::OutOfRange }) };
+    let key = match (key, days_fit) {
+        (Ok(key), Ok(())) => key,
+        (key, days) => return Err(Fault::invalid(key.err().into_iter().chain(days.err()).collect())),
+    };
     let (partner, client) = call.path;
     ledger::write(&call, async |tx| {
         let (added, minted) = add_credential(tx, &call.gate.state.keys, call.caller.caller_id(), (Some(partner), client), key, Duration::days(days)).await?;

@@ -37,7 +37,7 @@ async fn add_secret(tx: &Tx<StaffScope>, keys: &Keys, client: PrincipalId) -> Re
 }
 
 /// Adds a public key to a client, or else a new secret, which is told once. The one of its kind that was newest opens the door for `overlap`
-/// more, older ones no longer. 409 for a client that is revoked.
+/// more, older ones no longer. 409 for a client that is revoked, and for a key that the client has or had: what was revoked does not come back.
 pub async fn add_credential(
     tx: &Tx<StaffScope>,
     keys: &Keys,
@@ -51,12 +51,13 @@ pub async fn add_credential(
     if state == "revoked" {
         return Err(Fault::of(Code::StateConflict));
     }
-    let mut before = credential::of_client(tx, client).await?;
-    let kind = if key.is_some() { CredentialKind::PublicKey } else { CredentialKind::ClientSecret };
-    // A key that was revoked does not come back.
-    if key.is_some() && before.iter().any(|other| other.public_key == key && (other.revoked_at.is_some() || other.is_in_force(tx.now()))) {
+    if let Some(key) = &key
+        && credential::has_key(tx, client, key).await?
+    {
         return Err(Fault::of(Code::AlreadyExists));
     }
+    let mut before = credential::of_client(tx, client).await?;
+    let kind = if key.is_some() { CredentialKind::PublicKey } else { CredentialKind::ClientSecret };
     before.retain(|other| other.kind == kind && other.is_in_force(tx.now()));
     credential::end(tx, &step_back(&before, tx.now(), overlap)).await?;
     let added = match key {
@@ -80,7 +81,7 @@ pub async fn revoke_credential(tx: &Tx<StaffScope>, caller: Uuid, partner: Partn
     let changed = credential::revoke(tx, client, which).await?.ok_or(Fault::of(Code::NotFound))?;
     if changed {
         // Which of its tokens were got with it, nobody knows.
-        client::forget_tokens(tx, client).await?;
+        client::revoke_tokens(tx, client).await?;
         tell(tx, caller, "client.credential_revoked", Some(partner), client).await?;
     }
     Ok(changed)

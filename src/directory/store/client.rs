@@ -124,7 +124,7 @@ pub async fn revoke(tx: &Tx<StaffScope>, client: PrincipalId) -> Result<(), Faul
 }
 
 /// Makes every token a client holds void; it may get new ones.
-pub async fn forget_tokens(tx: &Tx<StaffScope>, client: PrincipalId) -> Result<(), Fault> {
+pub async fn revoke_tokens(tx: &Tx<StaffScope>, client: PrincipalId) -> Result<(), Fault> {
     next_epoch(tx, client, None).await
 }
 

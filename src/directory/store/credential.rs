@@ -56,6 +56,19 @@ pub async fn of_client(tx: &Tx<StaffScope>, client: PrincipalId) -> Result<Vec<C
     rows.into_iter().map(read).collect()
 }
 
+/// Whether a public key is or was the client's.
+pub async fn has_key(tx: &Tx<StaffScope>, client: PrincipalId, key: &PublicJwk) -> Result<bool, Fault> {
+    let found = tx
+        .run(
+            sql("SELECT id FROM auth.credential WHERE vendor_id = {} AND principal_id = {} AND public_key = {} LIMIT 1")
+                .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<SqlUuid, _>(client.uuid())
+                .bind::<Text, _>(key.canonical()),
+        )
+        .await?;
+    Ok(found > 0)
+}
+
 /// Adds a secret, found by its public id, as a keyed hash.
 pub async fn insert_secret(tx: &Tx<StaffScope>, client: PrincipalId, credential: &Credential, public_id: &str, mac: Vec<u8>) -> Result<(), Fault> {
     let statement =
