@@ -4,14 +4,17 @@
 use super::jwk::PublicJwk;
 use super::scope::SystemScope;
 use super::store::{self, KeyRow};
-use super::token::LIFE;
+use super::token::{Claims, LIFE};
 use crate::db::{Db, Tx};
 use crate::kernel::error::Fault;
+use crate::kernel::hash::sha256;
 use crate::kernel::time::Moment;
 use crate::state::{Keys, Purpose, base64url};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use chrono::Duration;
 use jsonwebtoken::EncodingKey;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A passive key verifies this long after it stopped signing.
 fn passive_for() -> Duration {
@@ -39,7 +42,11 @@ pub struct PublicKey {
 pub struct Keyring {
     signing: SigningKey,
     published: Vec<PublicKey>,
+    verified: Mutex<HashMap<Vec<u8>, Arc<Claims>>>,
 }
+
+/// The most tokens remembered as verified.
+const REMEMBERED: usize = 10_000;
 
 impl Keyring {
     /// The key that signs new tokens.
@@ -50,6 +57,19 @@ impl Keyring {
     /// A published key by its name.
     pub fn public(&self, kid: &str) -> Option<PublicKey> {
         self.published.iter().find(|key| key.kid == kid).cloned()
+    }
+
+    /// What a token says whose signature these keys have verified before. Only for as long as they are in use: they are read again each second.
+    pub fn remembered(&self, token: &str) -> Option<Arc<Claims>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&sha256(token.as_bytes())).cloned()
+    }
+
+    /// Remembers a token whose signature was verified.
+    pub fn remember(&self, token: &str, claims: &Arc<Claims>) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() < REMEMBERED {
+            verified.insert(sha256(token.as_bytes()), claims.clone());
+        }
     }
 
     /// All published keys: next, active and passive.
@@ -73,7 +93,7 @@ impl Keyring {
             }
         }
         let signing = signing.ok_or_else(|| Fault::internal("no active signing key"))?;
-        Ok(Self { signing, published })
+        Ok(Self { signing, published, verified: Mutex::default() })
     }
 }
 

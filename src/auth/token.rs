@@ -8,6 +8,7 @@ use crate::kernel::time::Moment;
 use crate::state::from_base64url;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Seconds a token lives.
 pub const LIFE: i64 = 300;
@@ -70,10 +71,30 @@ pub fn sign(keyring: &Keyring, claims: &Claims) -> Result<String, Fault> {
 }
 
 /// The claims of a valid token; else why not, for the log.
-pub fn verify(keyring: &Keyring, issuer: &str, token: &str, now: Moment) -> Result<Claims, &'static str> {
+pub fn verify(keyring: &Keyring, issuer: &str, token: &str, now: Moment) -> Result<Arc<Claims>, &'static str> {
     if token.len() > MAX_TOKEN {
         return Err("token too long");
     }
+    let claims = match keyring.remembered(token) {
+        Some(claims) => claims,
+        None => {
+            let claims = Arc::new(open(keyring, issuer, token)?);
+            keyring.remember(token, &claims);
+            claims
+        }
+    };
+    let now = now.timestamp();
+    let in_time = claims.iat <= now + LEEWAY && claims.nbf <= now + LEEWAY && claims.exp > now - LEEWAY;
+    let short = claims.exp > claims.iat && claims.exp.saturating_sub(claims.iat) <= LIFE;
+    match (in_time, short, claims.sub == claims.client_id) {
+        (true, true, true) => Ok(claims),
+        (false, ..) => Err("expired or not yet valid"),
+        _ => Err("lifetime or client"),
+    }
+}
+
+/// What a rightly signed token says, in whatever time.
+fn open(keyring: &Keyring, issuer: &str, token: &str) -> Result<Claims, &'static str> {
     let mut parts = token.split('.');
     let (Some(head), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err("not three parts");
@@ -95,17 +116,9 @@ pub fn verify(keyring: &Keyring, issuer: &str, token: &str, now: Moment) -> Resu
     rules.set_audience(&[issuer]);
     rules.set_issuer(&[issuer]);
     rules.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
-    // Time is checked below against the clock of the house, in integers.
+    // Time is checked by the caller against the clock of the house, in integers.
     rules.validate_exp = false;
     rules.validate_nbf = false;
     let decoding = DecodingKey::from_ed_components(&key.x).map_err(|_| "key")?;
-    let claims = jsonwebtoken::decode::<Claims>(token, &decoding, &rules).map_err(|_| "signature or claims")?.claims;
-    let now = now.timestamp();
-    let in_time = claims.iat <= now + LEEWAY && claims.nbf <= now + LEEWAY && claims.exp > now - LEEWAY;
-    let short = claims.exp > claims.iat && claims.exp.saturating_sub(claims.iat) <= LIFE;
-    match (in_time, short, claims.sub == claims.client_id) {
-        (true, true, true) => Ok(claims),
-        (false, ..) => Err("expired or not yet valid"),
-        _ => Err("lifetime or client"),
-    }
+    Ok(jsonwebtoken::decode::<Claims>(token, &decoding, &rules).map_err(|_| "signature or claims")?.claims)
 }
