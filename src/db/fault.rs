@@ -5,6 +5,9 @@ use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use diesel::result::{DatabaseErrorKind, Error};
 
+/// What PostgreSQL says of a full disk: the error of the system, or that it wrote less than it wanted to, or what to do about it.
+const FULL: [&str; 3] = ["No space left on device", "could not extend file", "Check free disk space"];
+
 /// A database error in the words of the house.
 pub fn fault(error: Error) -> Fault {
     match &error {
@@ -15,7 +18,7 @@ pub fn fault(error: Error) -> Fault {
             let message = info.message();
             let code = if message.contains("canceling statement due to") || message.contains("deadlock detected") {
                 Code::Overloaded
-            } else if message.contains("No space left on device") {
+            } else if FULL.iter().any(|part| [Some(message), info.details(), info.hint()].into_iter().flatten().any(|text| text.contains(part))) {
                 Code::StorageExhausted
             } else if ["terminating connection", "the database system is", "too many clients", "remaining connection slots"].iter().any(|part| message.contains(part)) {
                 Code::DatabaseUnavailable

@@ -250,7 +250,8 @@ impl<S: Scope> Tx<S> {
             Ok(Err(error)) => {
                 let fault = fault(error);
                 match fault.code {
-                    Code::DatabaseUnavailable => Err(Fault::unavailable(Code::OutcomeUnknown, fault)),
+                    // A log that is full may hold this COMMIT, and not the next.
+                    Code::DatabaseUnavailable | Code::StorageExhausted => Err(Fault::unavailable(Code::OutcomeUnknown, fault)),
                     _ => Err(fault),
                 }
             }
@@ -276,14 +277,14 @@ impl<S: Scope> Tx<S> {
 
     /// Undoes it, and hands the connection back once PostgreSQL has confirmed.
     pub async fn rollback(mut self) {
-        if let Some(guard) = self.to_undo() {
+        if let Some(guard) = self.left_to_undo() {
             roll_back(guard, self.turn.take()).await;
         }
     }
 
     /// The connection, if there is something to undo on it. One that nothing was sent on goes back to the pool; a server that did not answer is not
     /// asked again, and loses it.
-    fn to_undo(&mut self) -> Option<Unfinished> {
+    fn left_to_undo(&mut self) -> Option<Unfinished> {
         let mut guard = self.conn.hand_over();
         let unsent = self.opening.get_mut().unwrap_or_else(PoisonError::into_inner).is_some();
         if unsent {
@@ -297,7 +298,7 @@ impl<S: Scope> Tx<S> {
 impl<S: Scope> Drop for Tx<S> {
     fn drop(&mut self) {
         // Whatever is in flight comes first, then the ROLLBACK, then the pool.
-        if let (Some(guard), Ok(runtime)) = (self.to_undo(), tokio::runtime::Handle::try_current()) {
+        if let (Some(guard), Ok(runtime)) = (self.left_to_undo(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(roll_back(guard, self.turn.take()));
         }
     }

@@ -238,6 +238,7 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
                     Code::StateConflict,
                     Code::IdempotencyInProgress,
                     Code::IdempotencyKeyReused,
+                    Code::StorageExhausted,
                     Code::OutcomeUnknown,
                 ] {
                     add(code);

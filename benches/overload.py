@@ -1,0 +1,452 @@
+"""What happens beyond the limit: five times what can be served, slow clients, and a PostgreSQL that is stopped, killed, frozen or loses its connections.
+The settings are the shipped ones but for the rates; rows of the table of load.py.
+
+The load is made here, in one process with raw sockets, and not by wrk, which waits for answers: what is too much must arrive by the clock, answered or not. An
+answer's time counts from when its request was due. What this process takes of the machine is printed behind the rows: no server gets it.
+"""
+
+import collections
+import itertools
+import json
+import multiprocessing
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import statistics
+import time
+
+PARTNERS = 8  # with three turns each at the shipped settings, they want four times the connections there are
+EACH = 250  # customers of a partner
+TIMES = 5
+MOST = 2048  # connections an overload may take; the slow clients' come on top
+SLOW = 1000
+STEADY = 150  # requests per second under which PostgreSQL goes away: well below what can be served
+PAUSE = 2.0
+PATIENCE = 20.0  # what has not come back by then has not come back
+
+clock = time.perf_counter
+
+Answer = collections.namedtuple("Answer", "due at status")  # status 0: the connection broke, or there was none
+
+
+def served(answers):
+    return [answer for answer in answers if 200 <= answer.status < 300]
+
+
+def percentile(values, part):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0
+
+
+def middle(values):
+    return statistics.median(list(values))
+
+
+def ms(seconds):
+    return f"{seconds * 1000:,.0f} ms" if seconds < PATIENCE else f"not within {PATIENCE:.0f} s"
+
+
+def others(loads):
+    found = collections.Counter(answer.status or "broken" for load in loads for answer in load.answers if answer.status != 503 and not 200 <= answer.status < 300)
+    return f"answers but 2xx and 503: {dict(found) or 'none'}"
+
+
+class Line:
+    """One connection and what has come on it."""
+
+    def __init__(self, port):
+        self.socket, self.due, self.got = socket.create_connection(("127.0.0.1", port)), None, b""
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+
+    def receive(self):
+        """The status once the answer is whole, 0 for a broken connection, None for not yet."""
+        try:
+            some = self.socket.recv(65536)
+        except BlockingIOError:
+            return None
+        except OSError:
+            some = b""
+        if not some:
+            return 0
+        self.got += some
+        head = self.got.find(b"\r\n\r\n")
+        if head < 0:
+            return None
+        at = self.got.lower().find(b"\r\ncontent-length:", 0, head)
+        length = int(self.got[at + 17:self.got.find(b"\r\n", at + 2)]) if at >= 0 else 0
+        if len(self.got) < head + 4 + length:
+            return None
+        status, self.got = int(self.got[9:12]), b""
+        return status
+
+
+class Load:
+    """Sends requests and keeps when each was due, when it was answered, and how."""
+
+    def __init__(self, port, requests):
+        self.port, self.requests = port, requests
+        self.poll, self.lines, self.idle, self.waiting, self.answers = select.epoll(), {}, {}, collections.deque(), []
+
+    def send(self, due):
+        if not self.idle and len(self.lines) < self.most:
+            self.open()
+        if not self.idle:
+            self.waiting.append(due)
+            return
+        number, line = self.idle.popitem()  # the one used last: the others are left to end
+        line.due = due
+        try:
+            line.socket.sendall(next(self.requests))
+        except OSError:
+            self.close(number, line)
+
+    def open(self):
+        try:
+            line = Line(self.port)
+        except OSError:
+            return
+        self.lines[line.socket.fileno()] = self.idle[line.socket.fileno()] = line
+        self.poll.register(line.socket, select.EPOLLIN)
+
+    def close(self, number, line):
+        if line.due is not None:
+            self.answers.append(Answer(line.due, clock(), 0))
+        self.poll.unregister(number)
+        self.idle.pop(number, None)
+        del self.lines[number]
+        line.socket.close()
+
+    def run(self, seconds, connections, rate=None, tick=None):
+        """By the clock if there is a rate, on as many connections as that takes; else each connection asks again when it is answered. `tick` is called at least every
+        two milliseconds and may end it by answering true. Ended, what is under way is waited for."""
+        begun, worked, self.most, self.share = clock(), time.process_time(), connections, None
+        end, due = begun + seconds, begun
+        if rate is None:
+            for _ in range(connections):
+                self.send(begun)
+        while (now := clock()) < end or len(self.idle) < len(self.lines) and now < end + PATIENCE:
+            if now < end:
+                while rate and due <= now:
+                    self.send(due)
+                    due += 1 / rate
+                if tick and tick(now):
+                    end = min(end, now)
+            elif self.share is None:
+                self.share = (time.process_time() - worked) / (now - begun)
+                self.waiting.clear()
+            for number, _ in self.poll.poll(0.002):
+                line = self.lines.get(number)  # closed meanwhile, perhaps
+                status, asked = (line.receive(), line.due) if line else (None, None)
+                if status is None:
+                    continue
+                if status == 0:
+                    self.close(number, line)
+                else:
+                    self.answers.append(Answer(asked, clock(), status))
+                    line.due, self.idle[number] = None, line
+                if self.waiting and clock() < end:
+                    self.send(self.waiting.popleft())
+                elif rate is None and asked is not None and clock() < end:
+                    self.send(clock())
+        self.share, self.used = self.share or (time.process_time() - worked) / (end - begun), len(self.lines)
+        for number, line in list(self.lines.items()):
+            self.close(number, line)
+        self.poll.close()
+        self.offered = len(self.answers) / (end - begun)
+        self.goodput = len([answer for answer in served(self.answers) if answer.at <= end]) / (end - begun)
+        return self
+
+
+class Callers:
+    """Partners with their customers, and the requests they send."""
+
+    def __init__(self, bench, populate):
+        self.bench, self.serial, self.run = bench, itertools.count(1), time.time_ns() % 10**12
+        words = bench.todoku("vendor", "create", "--name", "株式会社計測")
+        bench.start()
+        staff = bench.token(words["client_id"], words["client_secret"])
+        partners = [bench.call("POST", "/v1/partners", staff, {"external_id": f"P{n}", "name": f"P{n}", "kind": "reseller"})["id"] for n in range(PARTNERS)]
+        self.clients = [bench.call("POST", f"/v1/partners/{partner}/clients", staff, {"name": "portal"}) for partner in partners]
+        ids = bench.psql("SELECT id FROM todoku.partner WHERE external_id ~ '^P[0-9]+$' ORDER BY external_id").split()
+        populate(bench, bench.psql("SELECT id FROM todoku.vendor"), 1, PARTNERS * EACH, ids)
+        self.customers = [[row["id"] for row in bench.call("GET", "/v1/customers?limit=1000", token)["data"]] for token in self.tokens()]
+
+    def tokens(self):
+        return [self.token(client) for client in self.clients]
+
+    def token(self, client):
+        """Asked for until there is one: after an outage the first may be told to come back."""
+        end = clock() + PATIENCE
+        while True:
+            try:
+                return self.bench.token(client["id"], client["client_secret"])
+            except OSError:
+                if clock() > end:
+                    raise
+                time.sleep(0.2)
+
+    def requests(self, reads):
+        """The partners in turn; `reads` reads of a customer's health to one report. For as long as tokens live, five minutes."""
+        return self.stream(reads, [f"Host: 127.0.0.1:{self.bench.port}\r\nAuthorization: Bearer {token}\r\n" for token in self.tokens()])
+
+    def stream(self, reads, heads):
+        day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86400))
+        for n in self.serial:
+            partner = n % PARTNERS
+            customer = random.choice(self.customers[partner])
+            if n // PARTNERS % (reads + 1):
+                yield f"GET /v1/customers/{customer}/health HTTP/1.1\r\n{heads[partner]}\r\n".encode()
+                continue
+            body = (f'{{"customer_id":"{customer}","external_id":"O{self.run}-{n}","period_end":"{day}","declared_band":"watch",'
+                    f'"observations":[{{"measure":"adoption","value":{n % 100}}},{{"measure":"csat","value":70}}]}}')
+            yield f"POST /v1/status-reports HTTP/1.1\r\n{heads[partner]}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    def load(self, reads=4):
+        return Load(self.bench.port, self.requests(reads))
+
+
+def beside_us():
+    """What else the machine does, looked at for two seconds while the server rests."""
+    look = lambda: [int(ticks) for ticks in open("/proc/stat", encoding="ascii").readline().split()[1:9]]  # noqa: E731
+    time.sleep(1)
+    before = look()
+    time.sleep(2)
+    took = [now - then for now, then in zip(look(), before)]
+    return f"before it began the machine was {100 - 100 * (took[3] + took[4]) / sum(took):.0f} % busy with other things ({100 * took[7] / sum(took):.0f} % stolen by its host)"
+
+
+def measure(bench, populate):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(MOST + SLOW + 1000, hard), hard))
+    callers = Callers(bench, populate)
+    told = [beside_us()]
+    callers.load().run(bench.asked.seconds, 16)  # warm
+    bench.psql("VACUUM ANALYZE")
+    for name, reads in (("reports and reads 1:4", 4), ("reports alone", 0)):
+        told.append(flood(bench, callers, name, reads))
+    told.append(slow_clients(bench, callers))
+    told.append(outages(bench, callers))
+    print("\n" + "\n".join(told), flush=True)
+
+
+# Too much -----------------------------------------------------------------------------------------------------------------------
+def flood(bench, callers, name, reads):
+    """Each flood stands between two measurements of the peak, and is compared with these: the machine is not the same all the time."""
+    seconds, rest, floods, memory = bench.asked.seconds, bench.resident_mb(), [], []
+    at_peak = lambda connections: callers.load(reads).run(seconds, connections)  # noqa: E731
+    best = max((8, 16, 32), key=lambda connections: at_peak(connections).goodput)
+    peaks = [at_peak(best)]
+    for _ in range(bench.asked.rounds):
+        seen, next_look = [bench.resident_mb()], [0.0]
+
+        def look(now, seen=seen, next_look=next_look):
+            if now >= next_look[0]:
+                seen.append(bench.resident_mb())
+                next_look[0] = now + 0.1
+
+        floods.append(callers.load(reads).run(2.5 * seconds, MOST, TIMES * peaks[-1].goodput, look))
+        memory.append(max(seen))
+        peaks.append(at_peak(best))
+    ratios = [2 * load.goodput / (before.goodput + behind.goodput) for load, before, behind in zip(floods, peaks, peaks[1:])]
+    goodput, peak = (middle(load.goodput for load in loads) for loads in (floods, peaks))
+    bench.row(f"goodput at {TIMES} times capacity, {name}", f"{goodput:,.0f} /s", f"{peak:,.0f} /s ({best} connections)", middle(ratios), 0.9, at_least=True)
+    refused = [[answer.at - answer.due for answer in load.answers if answer.status == 503] for load in floods]
+    tail, half = (middle(percentile(times, part) for times in refused) for part in (0.99, 0.5))
+    bench.row(f"its refusals, 99th percentile ({name})", f"{ms(tail)} (median {ms(half)})", "300 ms", tail / 0.3, 1, at_least=False)
+    good = [[answer.at - answer.due for answer in served(load.answers)] for load in floods]
+    tail, half = (middle(percentile(times, part) for times in good) for part in (0.99, 0.5))
+    bench.row(f"its successes, 99th percentile ({name})", f"{ms(tail)} (median {ms(half)})", "", None, None, at_least=False)
+    bench.row(f"resident memory in it, highest ({name})", f"{max(memory):.0f} MB ({rest:.0f} before, {bench.resident_mb():.0f} after)", "120 MB", max(memory) / 120, 1, at_least=False)
+    bench.row(f"the same, last round against the first ({name})", f"{memory[-1]:.0f} MB", f"{memory[0]:.0f} MB", memory[-1] / memory[0], 1.1, at_least=False)
+    return (f"{name}: offered {middle(load.offered for load in floods):,.0f} /s on up to {max(load.used for load in floods)} connections; the load's own process took "
+            f"{middle(load.share for load in floods) * 100:.0f} % of a core, at the peak {middle(load.share for load in peaks) * 100:.0f} %; {others(floods)}")
+
+
+# Slow clients -------------------------------------------------------------------------------------------------------------------
+def crawl(port, token, count, opened, answered, broken):
+    """`count` clients that send a byte a second each, half of them of a head and half of a body; who is sent away comes back. Runs until it is killed."""
+    head = f"GET /v1/customers HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Slow: ".encode()
+    body = f"POST /v1/status-reports HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n".encode()
+    clients, begun = [None] * count, clock()
+    for turn in itertools.count():
+        number = turn % count
+        if turn % 10 == 0:
+            time.sleep(max(0.0, begun + turn / count - clock()))
+        client, sent = clients[number] or (None, 0)
+        try:
+            if client:
+                try:
+                    some = client.recv(4096)
+                    answered.value += 1 if some else 0
+                    broken.value += 0 if some else 1
+                    client.close()
+                    opened.value -= 1
+                    client = None
+                except BlockingIOError:
+                    pass
+            if not client:
+                client, sent = socket.create_connection(("127.0.0.1", port)), 0
+                client.setblocking(False)
+                opened.value += 1
+                if number % 2:
+                    client.send(body)
+            client.send(b"x" if number % 2 or sent >= len(head) else head[sent:sent + 1])
+            clients[number] = (client, sent + 1)
+        except OSError:
+            broken.value += 1
+            if client:
+                client.close()
+                opened.value -= 1
+            clients[number] = None
+
+
+def slow_clients(bench, callers):
+    fork, without, beside, memory, share = multiprocessing.get_context("fork"), [], [], [], []
+    opened, answered, broken = (fork.Value("i", 0, lock=False) for _ in range(3))
+    rest = bench.resident_mb()
+    for _ in range(bench.asked.rounds):
+        without.append(callers.load().run(bench.asked.seconds, 16).goodput)
+        opened.value = 0
+        slow = fork.Process(target=crawl, args=(bench.port, callers.tokens()[0], SLOW, opened, answered, broken), daemon=True)
+        slow.start()
+        try:
+            time.sleep(6)  # until the first heads have run out of time
+            begun, before = clock(), cpu_seconds(slow.pid)
+            beside.append(callers.load().run(bench.asked.seconds, 16).goodput)
+            share.append((cpu_seconds(slow.pid) - before) / (clock() - begun))
+            memory.append((bench.resident_mb(), opened.value))
+        finally:
+            slow.kill()
+            slow.join()
+        time.sleep(1)
+    ratio = middle(ours / limit for ours, limit in zip(beside, without))
+    bench.row(f"goodput beside {SLOW:,} clients of a byte a second", f"{middle(beside):,.0f} /s", f"{middle(without):,.0f} /s without them", ratio, 0.95, at_least=True)
+    highest = max(memory)
+    bench.row("resident memory with them", f"{highest[0]:.0f} MB ({rest:.0f} before)", "120 MB", highest[0] / 120, 1, at_least=False)
+    return (f"slow clients: {min(there for _, there in memory)} were connected at the least, {answered.value} were answered and {broken.value} cut off, and came back; "
+            f"their own process took {middle(share) * 100:.0f} % of a core")
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# PostgreSQL goes away -----------------------------------------------------------------------------------------------------------
+class Outage:
+    """One round: under a steady load something is done to PostgreSQL, perhaps undone later, and watched until requests are served again."""
+
+    def __init__(self, bench, callers, strike, mend=None, whole=True):
+        self.bench, self.strike, self.mend, self.whole = bench, strike, mend, whole
+        self.struck = self.mended = self.ready = self.over = None
+        self.load = callers.load()
+        self.before = self.postmaster()
+        begun = clock()
+        try:
+            self.load.run(PATIENCE + PAUSE, 512, STEADY, lambda now: now > begun + 1 and self.tick(now))
+        finally:
+            if self.mend and self.struck and not self.mended:
+                self.mend(int(self.before[0]))
+        self.answers = [answer for answer in self.load.answers if answer.at > self.struck]
+
+    def postmaster(self):
+        """The lines of its file: its id first, its state eighth."""
+        try:
+            return open(f"{self.bench.dir}/d/data/postmaster.pid", encoding="ascii").read().split("\n")
+        except OSError:
+            return []
+
+    def tick(self, now):
+        if self.struck is None:
+            self.struck = now
+            self.strike(int(self.before[0]))
+        elif self.mend and self.mended is None:
+            if now >= self.struck + PAUSE:
+                self.mend(int(self.before[0]))
+                self.mended = now
+        else:
+            lines = self.postmaster()
+            if self.ready is None and lines[:1] != self.before[:1] and lines[7:8] and lines[7].strip() == "ready":
+                self.ready = now
+            if self.over is None and (self.refused() is None and now > self.struck + 2 or self.healthy() is not None):
+                self.over = now
+            return self.over is not None and now > self.over + 0.5
+        return False
+
+    def refused(self):
+        """When the first refusal came."""
+        return next((answer.at for answer in self.load.answers if answer.at > self.struck and answer.status == 503), None)
+
+    def healthy(self):
+        """When the first success came of what was asked after the pause, or after the first refusal: a server that dies still ends what it is at."""
+        since = self.mended or self.whole and self.refused() or self.struck
+        return next((answer.at for answer in self.load.answers if answer.due > since and 200 <= answer.status < 300), None)
+
+
+def outages(bench, callers):
+    rounds, loads = max(5, bench.asked.rounds), []
+
+    def repeat(*deeds, **how):
+        found = []
+        for _ in range(rounds):
+            end = clock() + PATIENCE
+            while not bench.is_ready() and clock() < end:
+                time.sleep(0.1)
+            time.sleep(0.5)
+            found.append(Outage(bench, callers, *deeds, **how))
+        loads.extend(one.load for one in found)
+        return found
+
+    def known(times):
+        return middle(PATIENCE if time is None else time for time in times)
+
+    def row(name, times, goal, beside=""):
+        value = known(times)
+        bench.row(name, ms(value), beside, value / goal if goal else None, 1 if goal else None, at_least=False)
+
+    after = lambda moment, since: None if moment is None else moment - since  # noqa: E731
+    for deed, how in (("stopped (SIGINT)", signal.SIGINT), ("killed (SIGKILL)", signal.SIGKILL)):
+        found = repeat(lambda master, how=how: os.kill(master, how))
+        row(f"PostgreSQL {deed}: first refusal", [after(one.refused(), one.struck) for one in found], 0.3)
+        ready = known(after(one.ready, one.struck) for one in found)
+        row(f"PostgreSQL {deed}: first success, from the signal", [after(one.healthy(), one.struck) for one in found], 1, f"{ms(ready)} (PostgreSQL ready again)")
+        row(f"PostgreSQL {deed}: longest answer", [longest(one.answers) for one in found], None)
+    found = repeat(freeze, thaw)
+    row(f"PostgreSQL frozen for {PAUSE:.0f} s: first refusal", [after(one.refused(), one.struck) for one in found], 0.3)
+    row(f"PostgreSQL frozen for {PAUSE:.0f} s: first success after it", [after(one.healthy(), one.mended) for one in found], 1)
+    row(f"PostgreSQL frozen for {PAUSE:.0f} s: longest answer", [longest(one.answers) for one in found], None)
+    found = repeat(reset, whole=False)
+    lost = middle(len([answer for answer in one.answers if answer.status >= 500 or not answer.status]) for one in found)
+    bench.row("connections of partners reset: requests refused or lost", f"{lost:.0f}", "6 (connections)", lost / 6, 1, at_least=False)
+    row("connections of partners reset: first success", [after(one.healthy(), one.struck) for one in found], 1)
+    return f"outages: {rounds} rounds of each under {STEADY} /s; {others(loads)}"
+
+
+def longest(answers):
+    return max((answer.at - answer.due for answer in answers), default=None)
+
+
+def children(master):
+    return [int(pid) for pid in open(f"/proc/{master}/task/{master}/children", encoding="ascii").read().split()]
+
+
+def freeze(master):
+    os.kill(master, signal.SIGSTOP)  # from here on there are no more children
+    for pid in children(master):
+        os.kill(pid, signal.SIGSTOP)
+
+
+def thaw(master):
+    for pid in [*children(master), master]:
+        os.kill(pid, signal.SIGCONT)
+
+
+def reset(master):
+    """What pg_terminate_backend does, without a connection of its own."""
+    for pid in children(master):
+        if open(f"/proc/{pid}/cmdline", encoding="utf-8").read().startswith("postgres: todoku_partner "):
+            os.kill(pid, signal.SIGTERM)
