@@ -85,7 +85,7 @@ pub fn allow_connections() {
 }
 
 /// How often the private cluster is looked after.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Keeps the private cluster running, if there is one. Its server may be killed while we live; what was acknowledged is on disk, and requests are told
 /// to come back.

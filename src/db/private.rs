@@ -261,10 +261,6 @@ impl Cluster {
         for setting in ["listen_addresses=", "port=5432", "unix_socket_permissions=0700", "max_connections=100", "timezone=UTC", "log_timezone=UTC", "lc_messages=C", "jit=off"] {
             postgres.args(["-c", setting]);
         }
-        // After a kill the whole data folder is synchronised: file by file that takes seconds.
-        if cfg!(target_os = "linux") {
-            postgres.args(["-c", "recovery_init_sync_method=syncfs"]);
-        }
         postgres.arg("-c").arg(format!("unix_socket_directories={}", self.socket_dir.display()));
         for setting in &self.options.settings {
             postgres.args(["-c", setting]);
