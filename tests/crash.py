@@ -119,6 +119,12 @@ class Crashing(House):
     def fallen(self):
         return [f"the {name} ended by itself, with {process.returncode}" for name, process in self.running.items() if process.poll() is not None]
 
+    def last_words(self):
+        """The ends of all logs: of what a broken run is explained by."""
+        for path in sorted(f"{self.dir}/{name}" for name in ("gateway.log", "worker.log", "d/postgres.log")):
+            with open(path, encoding="utf-8", errors="replace") as log:
+                yield from (f"{os.path.basename(path)}: {line.rstrip()}" for line in log.readlines()[-15:])
+
     def rows(self, query):
         return [line.split("\t") for line in self.psql(query).splitlines()]
 
@@ -362,6 +368,25 @@ def control(house, ledger, told, writers, stop):
     return unseen + ["the check does not see that commits are not waited for"] * (not lost)
 
 
+def people(founder, secrets, customers, letters):
+    """Partners with clients and customers, made as the vendor; how to read what the vendor sees of them."""
+    def demand(method, path, body=None, who="vendor"):
+        status, text, _ = founder.send(who, method, path, body and json.dumps(body), str(uuid.uuid4()))
+        if status >= 300:
+            raise RuntimeError(f"{method} {path}: {status} {text[:400]}")
+        return json.loads(text)
+
+    for name in (f"Partner {letter}" for letter in letters):
+        partner = demand("POST", "/v1/partners", {"external_id": name, "name": name, "kind": "reseller"})["id"]
+        client = demand("POST", f"/v1/partners/{partner}/clients", {"name": "portal"})
+        secrets[name], customers[name] = (client["id"], client["client_secret"]), []
+        while len(customers[name]) < 3:
+            founder.customer(name)
+        bought = {"product": "Kanri", "amount_minor": 1000, "currency": "JPY", "starts_on": str(date.today())}
+        demand("POST", "/v1/subscriptions", {"external_id": "S", "customer_external_id": customers[name][0], **bought}, name)
+    return lambda: demand("GET", "/v1/insights/channels")["total"]["customers"]
+
+
 def run(house, ledger, options):
     """A vendor with partners, the cycles, the check; everything that is wrong."""
     rng, customers, stop = random.Random(options.seed), {}, threading.Event()
@@ -371,36 +396,21 @@ def run(house, ledger, options):
     house.start("gateway")
     until("/readyz", house.ready)
     house.start("worker")
-
-    def demand(method, path, body=None, who="vendor"):
-        status, text, _ = founder.send(who, method, path, body and json.dumps(body), str(uuid.uuid4()))
-        if status >= 300:
-            raise RuntimeError(f"{method} {path}: {status} {text[:400]}")
-        return json.loads(text)
-
-    for name in (f"Partner {letter}" for letter in "ABCDEFGHIJKL"):
-        partner = demand("POST", "/v1/partners", {"external_id": name, "name": name, "kind": "reseller"})["id"]
-        client = demand("POST", f"/v1/partners/{partner}/clients", {"name": "portal"})
-        secrets[name], customers[name] = (client["id"], client["client_secret"]), []
-        while len(customers[name]) < 3:
-            founder.customer(name)
-        bought = {"product": "Kanri", "amount_minor": 1000, "currency": "JPY", "starts_on": str(date.today())}
-        demand("POST", "/v1/subscriptions", {"external_id": "S", "customer_external_id": customers[name][0], **bought}, name)
+    told = people(founder, secrets, customers, "ABCDEFGHIJKL")
     for writer in writers[:6]:
         writer.start()
     for number in range(options.cycles):
         time.sleep(rng.uniform(0.5, 2))
         begun = time.monotonic()
-        told, wrong = cycle(house, rng)
+        killed, wrong = cycle(house, rng)
         ledger.wrong += wrong
-        print(f"cycle {number + 1}: killed {told}; {ledger.count} acknowledged; ready after {time.monotonic() - begun:.2f} s", flush=True)
+        print(f"cycle {number + 1}: killed {killed}; {ledger.count} acknowledged; ready after {time.monotonic() - begun:.2f} s", flush=True)
     time.sleep(1)
     begun = time.monotonic()
     settle(house, writers[:6], stop)
     for writer in writers[:6]:
         for one in rng.sample(writer.done, min(60, len(writer.done))):
             writer.replay(*one)
-    told = lambda: demand("GET", "/v1/insights/channels")["total"]["customers"]
     wrong = check(house, ledger, told)
     kept = ", ".join(f"{house.rows(f'SELECT count(*) FROM todoku.{table}')[0][0]} {table}" for table in ("status_report", "customer", "event", "audit_entry"))
     print(f"settled in {time.monotonic() - begun:.0f} s; acknowledged {dict(Counter(line['kind'] for line in ledger.lines()))}; kept {kept}")
@@ -427,6 +437,7 @@ def main():
         wrong = run(house, ledger, options)
     except (RuntimeError, subprocess.SubprocessError) as cause:
         wrong = [f"the run was broken off: {cause!r}", *ledger.wrong]
+        print("what was said last:", *house.last_words(), sep="\n")
     finally:
         for name in (*house.running, "postgres"):
             house.kill(name)

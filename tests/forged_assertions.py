@@ -4,13 +4,13 @@
 What belongs here: a row per forgery, and the two ways an assertion is right. The client's side is an independent library, PyPI `jwcrypto`. That well-formed
 assertions so made are taken, of both kinds of key, is proved first. Usage: tests/forged_assertions.py --binary target/debug/todoku
 """
-import argparse, concurrent.futures, hashlib, hmac, json, secrets, signal, sys, time
+import concurrent.futures, hashlib, hmac, json, secrets, sys, time
 
 from jwcrypto import jwk
 from jwcrypto.common import base64url_encode as b64
 from jwcrypto.jwa import JWA
 
-from forged_tokens import GONE, Forgery, Table, bearer, each, payload, under, within
+from forged_tokens import GONE, bearer, each, main, payload, under, within
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -97,7 +97,7 @@ def run(house, table):
             assert name not in table.names, name
             table.names.add(name)
             told = got.status, got.json.get("error"), got.seen == wrong.seen
-            table.check(name, told == (401, "invalid_client", True), got)
+            told == (401, "invalid_client", True) or table.check(name, False, got)
         # Once means once, also of many at the same moment.
         again = client.make()
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -121,21 +121,5 @@ def run(house, table):
     table.check("no assertion in the log", access.rsplit(".", 1)[1] not in house.said() and "client_assertion" not in house.said())
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", default="target/debug/todoku")
-    house, table = Forgery(parser.parse_args().binary), Table()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    server = None
-    try:
-        server = house.serve()
-        run(house, table)
-    finally:
-        house.stop(server)
-        house.leave()
-    print(f"{len(table.names)} forged assertions and {table.checks - len(table.names)} other checks; {table.failed} failed")
-    sys.exit(table.failed > 0 or len(table.names) < 100)
-
-
 if __name__ == "__main__":
-    main()
+    main(run, __doc__, 100)

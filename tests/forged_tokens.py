@@ -313,8 +313,9 @@ def run(house, table):
     table.check("no token and no secret in the log", len(log) > 1000 and not any(text in log for text in hidden))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(run=run, about=__doc__, least=LEAST):
+    """Runs a table on a server of its own; at least so many of its rows must have been tried."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--binary", default="target/debug/todoku")
     house, table = Forgery(parser.parse_args().binary), Table()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -325,8 +326,8 @@ def main():
     finally:
         house.stop(server)
         house.leave()
-    print(f"{len(table.names)} vectors (at least {LEAST} must run) and {table.checks} other checks; {table.failed} failed")
-    sys.exit(table.failed > 0 or len(table.names) < LEAST)
+    print(f"{len(table.names)} vectors (at least {least} must run) and {table.checks} other checks; {table.failed} failed")
+    sys.exit(table.failed > 0 or len(table.names) < least)
 
 
 if __name__ == "__main__":

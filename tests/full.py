@@ -9,12 +9,11 @@ asserted, never durations; a guard only keeps a hang from lasting. Standard libr
 Usage: tests/full.py --binary target/debug/todoku [--seed N] [--part disk|connections]; PostgreSQL's programs are in $TODOKU_DATABASE__BIN_DIR or on the PATH.
 """
 
-import argparse, base64, contextlib, http.client, json, os, random, shutil, signal, subprocess, sys, threading, time, uuid
+import argparse, base64, contextlib, http.client, json, os, random, shutil, signal, subprocess, sys, threading, time
 from collections import Counter, namedtuple
-from datetime import date
 from functools import partial
 
-from crash import BROKEN, GUARD, RETRIED, Ledger, Writer, ask, check, decode, settle, until
+from crash import BROKEN, GUARD, RETRIED, Ledger, Writer, ask, check, decode, people, settle, until
 from house import House
 
 ANSWER = 30  # seconds until a request without an answer hangs
@@ -251,25 +250,6 @@ def outage(house, ledger, told, writers, reader, this):
           f"PostgreSQL {'ran' if before == after else 'fell'}; well again after {well * 1000:.0f} ms", flush=True)
 
 
-def people(founder, secrets, customers):
-    """Partners with clients and customers, made as the vendor."""
-    def demand(method, path, body=None, who="vendor"):
-        status, text, _ = founder.send(who, method, path, body and json.dumps(body), str(uuid.uuid4()))
-        if status >= 300:
-            raise RuntimeError(f"{method} {path}: {status} {text[:400]}")
-        return json.loads(text)
-
-    for name in (f"Partner {letter}" for letter in "ABCDEF"):
-        partner = demand("POST", "/v1/partners", {"external_id": name, "name": name, "kind": "reseller"})["id"]
-        client = demand("POST", f"/v1/partners/{partner}/clients", {"name": "portal"})
-        secrets[name], customers[name] = (client["id"], client["client_secret"]), []
-        while len(customers[name]) < 3:
-            founder.customer(name)
-        bought = {"product": "Kanri", "amount_minor": 1000, "currency": "JPY", "starts_on": str(date.today())}
-        demand("POST", "/v1/subscriptions", {"external_id": "S", "customer_external_id": customers[name][0], **bought}, name)
-    return lambda: demand("GET", "/v1/insights/channels")["total"]["customers"]
-
-
 def run(name, house, rounds, seed):
     """Brings one house low in every way, and recounts; everything that is wrong."""
     ledger, told, secrets, customers, stop, end, server = Ledger(f"{house.dir}/ledger"), Told(), {}, {}, threading.Event(), threading.Event(), house.serve()
@@ -277,7 +257,7 @@ def run(name, house, rounds, seed):
         made = house.todoku("vendor", "create", "--name", "Full")
         secrets["vendor"] = made["client_id"], made["client_secret"]
         founder, *writers = [Insistent(told, f"{n}", seed, house.port, ledger, secrets, customers, stop) for n in range(7)]
-        channels = people(founder, secrets, customers)
+        channels = people(founder, secrets, customers, "ABCDEF")
         reader = Reader(house, told, {who: secrets[who] for who in ("vendor", "Partner A")}, end)
         for thread in (reader, *writers):
             thread.start()

@@ -14,7 +14,7 @@ use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, Name};
 use crate::kernel::time::Zone;
 use crate::state::State;
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Realm {
@@ -62,31 +62,38 @@ pub(super) enum ClientCommand {
     },
     /// Give a client a new secret, printed once; the one before works for some days more.
     Rotate {
-        /// The vendor's id.
-        #[arg(long)]
-        vendor: String,
-        /// The partner's id; the vendor's own client when left out.
-        #[arg(long)]
-        partner: Option<String>,
-        /// The client's id.
-        #[arg(long)]
-        client: String,
+        #[command(flatten)]
+        which: Which,
         /// How many days the secret before works on.
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(i64).range(0..=7))]
         overlap_days: i64,
     },
     /// Revoke a client: its secrets and tokens are refused within two seconds.
     Revoke {
-        /// The vendor's id.
-        #[arg(long)]
-        vendor: String,
-        /// The partner's id; the vendor's own client when left out.
-        #[arg(long)]
-        partner: Option<String>,
-        /// The client's id.
-        #[arg(long)]
-        client: String,
+        #[command(flatten)]
+        which: Which,
     },
+}
+
+/// The client a command is about.
+#[derive(Args)]
+pub(super) struct Which {
+    /// The vendor's id.
+    #[arg(long)]
+    vendor: String,
+    /// The partner's id; the vendor's own client when left out.
+    #[arg(long)]
+    partner: Option<String>,
+    /// The client's id.
+    #[arg(long)]
+    client: String,
+}
+
+impl Which {
+    fn ids(&self) -> Result<(VendorId, Option<PartnerId>, PrincipalId), &'static str> {
+        let (vendor, partner) = ids(&self.vendor, self.partner.as_deref())?;
+        Ok((vendor, partner, self.client.parse().map_err(|_| "--client is not a client id")?))
+    }
 }
 
 /// A vendor that has been founded.
@@ -149,13 +156,12 @@ fn ids(vendor: &str, partner: Option<&str>) -> Result<(VendorId, Option<PartnerI
 pub(super) async fn client(config: Config, command: ClientCommand) -> Outcome {
     match command {
         ClientCommand::Mint { vendor, partner, name, scopes } => mint(config, ids(&vendor, partner.as_deref())?, &name, &scopes).await,
-        ClientCommand::Rotate { vendor, partner, client, overlap_days } => rotate(config, ids(&vendor, partner.as_deref())?, &client, overlap_days).await,
-        ClientCommand::Revoke { vendor, partner, client } => revoke(config, ids(&vendor, partner.as_deref())?, &client).await,
+        ClientCommand::Rotate { which, overlap_days } => rotate(config, which.ids()?, overlap_days).await,
+        ClientCommand::Revoke { which } => revoke(config, which.ids()?).await,
     }
 }
 
-async fn revoke(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), client: &str) -> Outcome {
-    let client: PrincipalId = client.parse().map_err(|_| "--client is not a client id")?;
+async fn revoke(config: Config, (vendor, partner, client): (VendorId, Option<PartnerId>, PrincipalId)) -> Outcome {
     let booted = boot::boot(config, Clock::Live).await?;
     let tx = booted.state.db.begin_write(StaffScope::operator(vendor)).await?;
     let changed = tx.settle(async |tx| directory::revoke_client(tx, tx.scope().vendor(), partner, client).await).await?;
@@ -164,8 +170,7 @@ async fn revoke(config: Config, (vendor, partner): (VendorId, Option<PartnerId>)
     Ok(())
 }
 
-async fn rotate(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), client: &str, overlap_days: i64) -> Outcome {
-    let client: PrincipalId = client.parse().map_err(|_| "--client is not a client id")?;
+async fn rotate(config: Config, (vendor, partner, client): (VendorId, Option<PartnerId>, PrincipalId), overlap_days: i64) -> Outcome {
     let booted = boot::boot(config, Clock::Live).await?;
     let state = &booted.state;
     let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;

@@ -78,7 +78,10 @@ pub async fn add_credential(
 /// Revokes one credential of a client, and every token the client holds; `false` when it was revoked before.
 pub async fn revoke_credential(tx: &Tx<StaffScope>, caller: Uuid, partner: PartnerId, client: PrincipalId, which: CredentialId) -> Result<bool, Fault> {
     client::lock(tx, Some(partner), client).await?.ok_or(Fault::of(Code::NotFound))?;
-    let changed = credential::revoke(tx, client, which).await?.ok_or(Fault::of(Code::NotFound))?;
+    if !credential::exists(tx, client, which).await? {
+        return Err(Fault::of(Code::NotFound));
+    }
+    let changed = credential::revoke(tx, client, Some(which)).await? > 0;
     if changed {
         // Which of its tokens were got with it, nobody knows.
         client::revoke_tokens(tx, client).await?;
@@ -94,7 +97,7 @@ pub async fn revoke_client(tx: &Tx<StaffScope>, caller: Uuid, partner: Option<Pa
         return Ok(false);
     }
     client::revoke(tx, client).await?;
-    credential::revoke_all(tx, client).await?;
+    credential::revoke(tx, client, None).await?;
     tell(tx, caller, "client.revoked", partner, client).await?;
     Ok(true)
 }

@@ -9,7 +9,7 @@ use crate::kernel::time::Moment;
 use crate::state::PEPPER_VERSION;
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, Binary, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Binary, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 #[derive(QueryableByName)]
@@ -100,42 +100,23 @@ pub async fn end(tx: &Tx<StaffScope>, ends: &[(CredentialId, Moment)]) -> Result
     .map(drop)
 }
 
-/// Revokes one credential of a client; `None` when there is no such one, `false` when it was revoked before.
-pub async fn revoke(tx: &Tx<StaffScope>, client: PrincipalId, credential: CredentialId) -> Result<Option<bool>, Fault> {
-    #[derive(QueryableByName)]
-    struct Found {
-        #[diesel(sql_type = Bool)]
-        revoked: bool,
-    }
-    let found: Option<Found> = tx
-        .row(
-            sql("SELECT revoked_at IS NOT NULL AS revoked FROM auth.credential WHERE vendor_id = {} AND principal_id = {} AND id = {}")
-                .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<SqlUuid, _>(client.uuid())
-                .bind::<SqlUuid, _>(credential.uuid()),
-        )
-        .await?;
-    let Some(found) = found else { return Ok(None) };
-    if !found.revoked {
-        tx.run(
-            sql("UPDATE auth.credential SET revoked_at = {} WHERE vendor_id = {} AND id = {}")
-                .bind::<Timestamptz, _>(tx.now())
-                .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<SqlUuid, _>(credential.uuid()),
-        )
-        .await?;
-    }
-    Ok(Some(!found.revoked))
-}
-
-/// Revokes all credentials of a client.
-pub async fn revoke_all(tx: &Tx<StaffScope>, client: PrincipalId) -> Result<(), Fault> {
+/// Revokes one credential of a client, or all; how many were not revoked before.
+pub async fn revoke(tx: &Tx<StaffScope>, client: PrincipalId, which: Option<CredentialId>) -> Result<usize, Fault> {
+    let which = which.map(TypeId::uuid);
     tx.run(
-        sql("UPDATE auth.credential SET revoked_at = {} WHERE vendor_id = {} AND principal_id = {} AND revoked_at IS NULL")
+        sql("UPDATE auth.credential SET revoked_at = {} WHERE vendor_id = {} AND principal_id = {} AND ({} IS NULL OR id = {}) AND revoked_at IS NULL")
             .bind::<Timestamptz, _>(tx.now())
             .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<SqlUuid, _>(client.uuid()),
+            .bind::<SqlUuid, _>(client.uuid())
+            .bind::<Nullable<SqlUuid>, _>(which)
+            .bind::<Nullable<SqlUuid>, _>(which),
     )
     .await
-    .map(drop)
+}
+
+/// Whether a client has, or had, a credential.
+pub async fn exists(tx: &Tx<StaffScope>, client: PrincipalId, credential: CredentialId) -> Result<bool, Fault> {
+    let statement = sql("SELECT id FROM auth.credential WHERE vendor_id = {} AND principal_id = {} AND id = {}");
+    let statement = statement.bind::<SqlUuid, _>(tx.scope().vendor()).bind::<SqlUuid, _>(client.uuid()).bind::<SqlUuid, _>(credential.uuid());
+    Ok(tx.run(statement).await? > 0)
 }
