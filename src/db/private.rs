@@ -107,22 +107,11 @@ impl Cluster {
         let user = unprivileged_user();
         make_dir(&dir, None, 0o755)?;
         let socket_dir = socket_dir(&dir, user.as_ref())?;
-        let lock_path = dir.join("owner.lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(at(&lock_path))?;
-        let mut cluster = Self { dir, socket_dir, lock: None, child: None, options: options.clone() };
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-                tracing::info!(dir = %cluster.dir.display(), "joining the private cluster of another process");
-            }
-            Err((_, cause)) => return Err(at(&lock_path)(cause.into())),
-            Ok(lock) => {
-                cluster.lock = Some(lock);
-                if cluster.postmaster().is_some() {
-                    tracing::info!("taking over a private cluster whose owner is gone");
-                } else {
-                    cluster.launch_until_ready(user.as_ref())?;
-                }
-            }
+        let mut cluster = Self { lock: own(&dir)?, dir, socket_dir, child: None, options: options.clone() };
+        match (&cluster.lock, cluster.postmaster()) {
+            (None, _) => tracing::info!(dir = %cluster.dir.display(), "joining the private cluster of another process"),
+            (Some(_), Some(_)) => tracing::info!("taking over a private cluster whose owner is gone"),
+            (Some(_), None) => cluster.launch_until_ready(user.as_ref())?,
         }
         cluster.wait_until_ready()?;
         Ok(cluster)
@@ -137,20 +126,25 @@ impl Cluster {
         if !dir.exists() {
             return Ok(());
         }
-        let lock_path = dir.join("owner.lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(at(&lock_path))?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| ClusterFault::InUse(dir.clone()))?;
+        let lock = own(&dir)?.ok_or_else(|| ClusterFault::InUse(dir.clone()))?;
         let mut cluster = Self { dir, socket_dir: PathBuf::new(), lock: Some(lock), child: None, options: options.clone() };
         cluster.shut_down();
         fs::remove_dir_all(&cluster.dir).map_err(at(&cluster.dir))
     }
 
-    /// Starts PostgreSQL again if this process owns the cluster and its server is gone: killed, or out of memory. Says whether it was.
+    /// Starts PostgreSQL again if its server was killed and this process owns the cluster, or can: its owner was killed as well. A server that was stopped
+    /// leaves no file behind; whoever only joined leaves it so. Says whether it was started.
     pub fn revive(&mut self) -> Result<bool, ClusterFault> {
         if let Some(child) = &mut self.child {
             let _ = child.try_wait();
         }
-        if self.lock.is_none() || self.postmaster().is_some() {
+        if self.postmaster().is_some() {
+            return Ok(false);
+        }
+        if self.lock.is_none() && self.data().join("postmaster.pid").exists() {
+            self.lock = own(&self.dir)?;
+        }
+        if self.lock.is_none() {
             return Ok(false);
         }
         tracing::warn!(dir = %self.dir.display(), "the private cluster's server is gone and is started again");
@@ -309,6 +303,17 @@ pub async fn make_database(admin: &tokio_postgres::Config, name: &str) -> Result
     drop(client);
     let _ = driver.await;
     Ok(())
+}
+
+/// Ownership of the cluster in `dir`, unless another process has it.
+fn own(dir: &Path) -> Result<Option<Flock<File>>, ClusterFault> {
+    let path = dir.join("owner.lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, cause)) => Err(at(&path)(cause.into())),
+    }
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> ClusterFault + use<> {
