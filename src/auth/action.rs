@@ -157,13 +157,23 @@ actions! {
     ListScorecards           "list_scorecards"             HealthRead         Any    Read;
     CreateScorecard          "create_scorecard"            ScorecardsManage   Vendor Write;
     ActivateScorecard        "activate_scorecard"          ScorecardsManage   Vendor Change;
+    RetireScorecard          "retire_scorecard"            ScorecardsManage   Vendor Change;
     ListStatusReports        "list_status_reports"         CustomersRead      Any    Read;
     SubmitStatusReport       "submit_status_report"        ReportsWrite       Any    Write;
     SubmitStatusReportBatch  "submit_status_report_batch"  ReportsWrite       Any    Write;
     GetCustomerHealth        "get_customer_health"         HealthRead         Any    Read;
     ExplainCustomerHealth    "explain_customer_health"     HealthRead         Any    Read;
+    ExplainCustomerHealthChange "explain_customer_health_change" HealthRead Any  Read;
+    GetCustomerHealthHistory "get_customer_health_history" HealthRead         Any    Read;
+    ListOverrides            "list_overrides"              HealthRead         Vendor Read;
+    CreateOverride           "create_override"             ObservationsWrite  Vendor Write;
+    ApproveOverride          "approve_override"            ObservationsWrite  Vendor Write;
+    WithdrawOverride         "withdraw_override"           ObservationsWrite  Vendor Write;
     ListChannels             "list_channels"               InsightsRead       Any    Read;
     ListAtRisk               "list_at_risk"                InsightsRead       Any    Read;
+    ListDivergences          "list_divergences"            InsightsRead       Vendor Read;
+    SetDivergenceOwner       "set_divergence_owner"        ObservationsWrite  Vendor Write;
+    SimulateScorecard        "simulate_scorecard"          ScorecardsManage   Vendor Read;
 }
 
 /// The row of an operation by its id.

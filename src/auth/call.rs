@@ -19,7 +19,7 @@ use crate::http::{idempotency, query};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::hash::sha256_of;
-use crate::kernel::id::{CredentialId, CustomerId, PartnerId, PrincipalId, RequestId, ScorecardId, TypeId};
+use crate::kernel::id::{CredentialId, CustomerId, OverrideId, PartnerId, PrincipalId, RequestId, ScorecardId, TypeId};
 use crate::kernel::text::Broken;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev, web};
@@ -67,6 +67,12 @@ macro_rules! path_ids {
     )*};
 }
 path_ids!(PartnerId, CustomerId, ScorecardId);
+
+impl Ids for (CustomerId, OverrideId) {
+    fn read(request: &HttpRequest) -> Option<Self> {
+        Some((id(request)?, id(request)?))
+    }
+}
 
 impl Ids for (PartnerId, PrincipalId) {
     fn read(request: &HttpRequest) -> Option<Self> {

@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use tenant::{Founded, found};
+pub use tenant::{Founded, found, mint_client};
 
 /// Todoku (届く): partners report on the end customers they serve, the vendor sees health across all channels.
 #[derive(Parser)]

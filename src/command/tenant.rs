@@ -195,12 +195,16 @@ async fn mint(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), 
         return Err(format!("--scope {scope} is not for a partner's client").into());
     }
     let booted = boot::boot(config, Clock::Live).await?;
-    let state = &booted.state;
-    let tx = state.db.begin_write(StaffScope::operator(vendor)).await?;
-    let mint = async |tx: &Tx<StaffScope>| directory::add_client(tx, &state.keys, tx.scope().vendor(), partner, name, scopes).await;
-    let (client, minted) = tx.settle(mint).await.map_err(|fault| format!("the client was not made: {fault}"))?;
-    println!("client_id      {}", client.id);
-    println!("client_secret  {}   (shown once)", minted.secret);
-    state.db.close();
+    let (client, secret) = mint_client(&booted.state, vendor, partner, name, scopes).await.map_err(|fault| format!("the client was not made: {fault}"))?;
+    println!("client_id      {client}");
+    println!("client_secret  {secret}   (shown once)");
+    booted.state.db.close();
     Ok(())
+}
+
+/// Makes a client of the vendor, or of a partner of it; its id and its secret.
+pub async fn mint_client(state: &State, vendor: VendorId, partner: Option<PartnerId>, name: Name, scopes: Vec<Permission>) -> Result<(PrincipalId, String), Fault> {
+    let mint = async |tx: &Tx<StaffScope>| directory::add_client(tx, &state.keys, tx.scope().vendor(), partner, name, scopes).await;
+    let (client, minted) = state.db.begin_write(StaffScope::operator(vendor)).await?.settle(mint).await?;
+    Ok((client.id, minted.secret))
 }

@@ -67,6 +67,8 @@ pub struct Customer {
     pub segment: Option<Label>,
     /// Its region.
     pub region: Option<Label>,
+    /// How it buys: by purchase, by subscription; in the vendor's words.
+    pub business_model: Option<Label>,
     /// Raised by each change.
     pub version: i64,
     /// When it was created.

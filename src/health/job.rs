@@ -57,6 +57,9 @@ pub async fn is_ahead(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<bool, Faul
 /// Moves the partner's scoring day and scores every customer for it. Days missed are turned one by one, so that each close is
 /// of its own day.
 pub async fn turn_day(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
+    if let Some(yesterday) = day.pred_opt() {
+        store::close_bands(tx, yesterday).await?;
+    }
     store::move_scoring_day(tx, day).await?;
     rescore(tx, None, &[SHARED, VENDOR]).await
 }

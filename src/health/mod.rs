@@ -2,16 +2,23 @@
 //! Reports and observations are accepted here, because the reporter gets the new health in the reply.
 
 mod api;
+mod change;
+mod chronicle;
 mod evidence;
 mod flow;
 mod job;
+mod limit;
+mod manual;
 mod score;
 mod scorecard;
+mod soundness;
+mod source;
 mod store;
+mod trend;
 
 pub use api::routes;
 pub use evidence::Evidence;
 pub use flow::{Accepted, ObservationDraft, Subject, record_observations, rescore, starter_scorecard, submit_reports};
 pub use job::{Rescoring, hold_customers, is_ahead, turn_day};
-pub use score::{Part, Score, score};
-pub use scorecard::{Bands, Scorecard, SourceWeights, Weighted};
+pub use score::{Known, Part, Score, Scorer};
+pub use scorecard::{Bands, CardMeasure, Scorecard, SourceWeights, Weighted};

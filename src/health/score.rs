@@ -1,12 +1,16 @@
 //! The score: an evidence-weighted mean, re-normalised over what is known, with coverage, interval and an explanation
-//! that adds up exactly (SCIENCE 2.2 and 2.3). Missing is never zero; below the floor the answer is unknown.
+//! that adds up exactly (SCIENCE 2.2 and 2.3). Missing is never zero unless the scorecard says so; below the floor the answer is unknown.
 
 use super::evidence::Evidence;
-use super::scorecard::{Band, CardMeasure, Scorecard};
-use crate::intake::EvidenceClass;
+use super::scorecard::{Band, CardMeasure, Missing, Scorecard};
+use super::trend::slope;
+use crate::intake::{EvidenceClass, OpenCase};
+use crate::kernel::id::{MeasureId, OverrideId};
 use crate::kernel::number::{apportion, round};
+use crate::kernel::text::Key;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// The 90 % quantile of the normal distribution: an 80 % interval.
 const Z80: f64 = 1.2816;
@@ -16,20 +20,57 @@ const MIDDLE: f64 = 50.0;
 /// What one measure adds to a score; figures in thousandths.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
-    /// The measure's id, as text.
-    pub measure: String,
-    /// Its weight in the scorecard.
+    /// The measure.
+    pub measure: MeasureId,
+    /// Its weight in the scorecard, its groups' shared out to it.
     pub weight: f64,
     /// How much is known of it (`E_m`), 0-1000.
     pub evidence: i64,
-    /// Its points (`V_m`), 0-100000; `None` when nothing is known.
+    /// Its points (`V_m`), 0-100000; `None` when nothing is known and nothing stands for it.
     pub points: Option<i64>,
-    /// What it adds to or takes from 50 points; `None` when the score is unknown or nothing is known.
+    /// What it adds to or takes from 50 points; `None` when the score is unknown or it has no points.
     pub contribution: Option<i64>,
     /// How much of its evidence each class gives, 0-1000.
     pub sources: Vec<(EvidenceClass, i64)>,
     /// The newest day of its evidence.
     pub newest: Option<NaiveDate>,
+    /// What stands for it, when too little is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed: Option<Missing>,
+    /// What was taken from the partner's points for its usual rosiness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<i64>,
+}
+
+/// What moved a score after the measures had spoken; scores in thousandths.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Adjustment {
+    /// By what.
+    pub by: AdjustedBy,
+    /// The score before; `None` when it was unknown.
+    pub from: Option<i32>,
+    /// The score after.
+    pub to: i32,
+}
+
+/// What adjusts a score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdjustedBy {
+    /// A cap or floor of the scorecard.
+    Limit(Key),
+    /// A person.
+    Override(OverrideId),
+}
+
+impl AdjustedBy {
+    /// The limit's key, or the override's id.
+    pub fn parts(&self) -> (Option<Key>, Option<OverrideId>) {
+        match self {
+            Self::Limit(key) => (Some(key.clone()), None),
+            Self::Override(id) => (None, Some(*id)),
+        }
+    }
 }
 
 /// A score on a day; figures in thousandths.
@@ -37,7 +78,7 @@ pub struct Part {
 pub struct Score {
     /// 0-100000; `None` below the coverage floor.
     pub score: Option<i32>,
-    /// The 80 % interval.
+    /// The 80 % interval; `None` of a score set by hand.
     pub interval: Option<(i32, i32)>,
     /// What it amounts to.
     pub band: Band,
@@ -45,189 +86,247 @@ pub struct Score {
     pub coverage: i32,
     /// Every measure of the scorecard, in its order.
     pub parts: Vec<Part>,
+    /// Limits that bit and the override in force, in the order they were applied.
+    pub adjustments: Vec<Adjustment>,
 }
 
-#[derive(Default)]
+/// What is known about a customer on a day.
+#[derive(Debug, Clone, Default)]
+pub struct Known<'a> {
+    /// The evidence in force, in any order.
+    pub evidence: &'a [Evidence],
+    /// The cases said to be open.
+    pub cases: &'a [OpenCase],
+    /// What is taken from the points of its partner's word, per measure (`B[p,m]` of SCIENCE 2.4).
+    pub bias: Option<&'a HashMap<MeasureId, f64>>,
+    /// The band of the last daily close.
+    pub closed_in: Option<Band>,
+    /// The score a person has set, in thousandths.
+    pub set: Option<(OverrideId, i32)>,
+}
+
+/// The sums over one measure's evidence, and what they amount to.
+#[derive(Default, Clone)]
 struct Sums {
     f: f64,
     fx: f64,
     f2: f64,
-    by_class: Vec<(EvidenceClass, f64)>,
+    by_class: [f64; EvidenceClass::ALL.len()],
     newest: Option<NaiveDate>,
+    /// `E_m`: what is known of it.
+    evidence: f64,
+    /// `V_m`: its points.
+    points: Option<f64>,
+    /// What of it counts in the score, 0-1: its evidence, or all of what stands for it.
+    counts: f64,
+    assumed: Option<Missing>,
+    bias: f64,
 }
 
-fn gather(measure: &CardMeasure, card: &Scorecard, evidence: &[Evidence], on: NaiveDate) -> Sums {
-    let mut sums = Sums::default();
-    for item in evidence.iter().filter(|item| item.measure == measure.id) {
-        let age = (on - item.day).num_days();
-        if age < 0 || age > i64::from(measure.valid_days) {
-            continue;
+/// The figures of a score before anything adjusts them, in points and shares.
+struct Mean {
+    h: f64,
+    half: f64,
+    mass: f64,
+}
+
+/// A policy made ready to score by.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    /// The policy.
+    pub card: Scorecard,
+    /// Its measures, in its order.
+    pub measures: Vec<CardMeasure>,
+    by_id: HashMap<MeasureId, usize>,
+    limited: Vec<Option<MeasureId>>,
+    asked: f64,
+}
+
+impl Scorer {
+    /// Makes a policy ready. `id` knows the measures limits look at.
+    pub fn new(card: Scorecard, measures: Vec<CardMeasure>, id: impl Fn(&Key) -> Option<MeasureId>) -> Self {
+        let by_id = measures.iter().enumerate().map(|(i, measure)| (measure.id, i)).collect();
+        let limited = card.limits.iter().map(|limit| limit.measure().and_then(&id)).collect();
+        let asked = measures.iter().map(|measure| measure.weight).sum();
+        Self { card, measures, by_id, limited, asked }
+    }
+
+    /// How many days back evidence may matter.
+    pub fn horizon_days(&self) -> i64 {
+        let of_measure = |m: &CardMeasure| if m.missing == Missing::LastValue { 3650 } else { m.valid_days.max(m.curve.window_days().unwrap_or(0)) };
+        let of_limits = self.card.limits.iter().filter_map(|limit| match limit.when {
+            super::limit::Condition::Latest { within_days, .. } => Some(within_days),
+            _ => None,
+        });
+        self.measures.iter().map(of_measure).chain(of_limits).max().unwrap_or(0).into()
+    }
+
+    /// The score of one customer on a day.
+    pub fn score(&self, known: &Known<'_>, on: NaiveDate) -> Score {
+        let evidence = sorted(known.evidence);
+        let sums = self.gather(&evidence, known.bias, on);
+        let coverage = self.coverage(&sums);
+        let mut parts: Vec<Part> = self.measures.iter().zip(&sums).map(|(measure, s)| s.part(measure)).collect();
+        let mean = self.mean(&sums, coverage);
+        if let Some(mean) = &mean {
+            let heard: Vec<usize> = (0..parts.len()).filter(|i| sums[*i].points.is_some()).collect();
+            let exact = |i: &usize| self.measures[*i].weight * sums[*i].counts * (sums[*i].points.unwrap_or(MIDDLE) - MIDDLE) / mean.mass * 1000.0;
+            let exact: Vec<f64> = heard.iter().map(exact).collect();
+            for (i, contribution) in heard.iter().zip(apportion(milli(mean.h) - milli(MIDDLE), &exact)) {
+                parts[*i].contribution = Some(contribution);
+            }
         }
-        let fading = measure.half_life_days.map_or(1.0, |half_life| (-(age as f64) / f64::from(half_life)).exp2());
-        let f = card.source_weights.of(item.class, measure.nature) * fading;
-        if f <= 0.0 {
-            continue;
+        let mut adjustments = Vec::new();
+        let mut score = mean.as_ref().map(|mean| milli(mean.h) as i32);
+        let mut interval = mean.as_ref().map(|mean| (milli((mean.h - mean.half).max(0.0)) as i32, milli((mean.h + mean.half).min(100.0)) as i32));
+        for (limit, id) in self.card.limits.iter().zip(&self.limited) {
+            let Some(from) = score.filter(|_| limit.applies(known.cases, &evidence, *id, on)) else { continue };
+            let bound = |value: i32| limit.bound(value.into()) as i32;
+            interval = interval.map(|(low, high)| (bound(low), bound(high)));
+            if bound(from) != from {
+                score = Some(bound(from));
+                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to: bound(from) });
+            }
         }
-        sums.f += f;
-        sums.fx += f * measure.curve.points(item.value);
-        sums.f2 += f * f;
-        sums.newest = sums.newest.max(Some(item.day));
-        match sums.by_class.iter_mut().find(|(class, _)| *class == item.class) {
-            Some((_, sum)) => *sum += f,
-            None => sums.by_class.push((item.class, f)),
+        let mut band = self.card.band(score, known.closed_in);
+        if let Some((id, set)) = known.set {
+            adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set });
+            (score, interval, band) = (Some(set), None, self.card.band(Some(set), None));
+        }
+        Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }
+    }
+
+    /// Score and coverage alone, in thousandths, before limits and overrides: what one source says by itself, and what benchmarks measure.
+    pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, i32) {
+        let sums = self.gather(&sorted(evidence), bias, on);
+        let coverage = self.coverage(&sums);
+        (self.mean(&sums, coverage).map(|mean| milli(mean.h) as i32), milli(coverage) as i32)
+    }
+
+    fn gather(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> Vec<Sums> {
+        let mut sums = vec![Sums::default(); self.measures.len()];
+        for of_one in evidence.chunk_by(|a, b| a.measure == b.measure) {
+            let Some(i) = of_one.first().and_then(|item| self.by_id.get(&item.measure)) else { continue };
+            let bias = bias.and_then(|bias| bias.get(&self.measures[*i].id)).copied().unwrap_or(0.0);
+            sums[*i] = self.sum(&self.measures[*i], of_one, bias, on);
+        }
+        for (measure, s) in self.measures.iter().zip(&mut sums) {
+            if s.points.is_none() && matches!(measure.missing, Missing::Neutral | Missing::Floor) {
+                s.assume(measure.missing, if measure.missing == Missing::Neutral { MIDDLE } else { 0.0 }, 1.0);
+            }
+        }
+        sums
+    }
+
+    /// The sums over the evidence of one measure.
+    fn sum(&self, measure: &CardMeasure, evidence: &[Evidence], bias: f64, on: NaiveDate) -> Sums {
+        let weight = |item: &Evidence| self.card.source_weights.of(item.class, measure.nature);
+        let points = |item: &Evidence| {
+            let points = measure.curve.points(item.value);
+            if item.class == EvidenceClass::PartnerDeclared { (points - bias).clamp(0.0, 100.0) } else { points }
+        };
+        let window = measure.curve.window_days();
+        let mut sums = Sums::default();
+        let mut series = Vec::new();
+        for item in evidence {
+            let age = (on - item.day).num_days();
+            if age < 0 || age > i64::from(window.unwrap_or(measure.valid_days).min(measure.valid_days)) {
+                continue;
+            }
+            let fading = measure.half_life_days.map_or(1.0, |half_life| (-(age as f64) / f64::from(half_life)).exp2());
+            let f = weight(item) * fading;
+            if f <= 0.0 {
+                continue;
+            }
+            sums.f += f;
+            sums.f2 += f * f;
+            sums.newest = sums.newest.max(Some(item.day));
+            sums.by_class[item.class as usize] += f;
+            if window.is_some() {
+                series.push((-age, item.value));
+            } else {
+                sums.fx += f * points(item);
+                sums.bias = if item.class == EvidenceClass::PartnerDeclared { bias } else { sums.bias };
+            }
+        }
+        let value = if window.is_some() { slope(&series).map(|slope| measure.curve.points(slope)) } else { (sums.f > 0.0).then(|| (sums.fx / sums.f).clamp(0.0, 100.0)) };
+        let known = sums.f.min(1.0);
+        if value.is_some() && known >= measure.minimum_evidence {
+            (sums.evidence, sums.counts, sums.points) = (known, known, value);
+        } else if measure.missing == Missing::LastValue
+            && window.is_none()
+            && let Some(last) = evidence.iter().rev().find(|item| item.day <= on && weight(item) > 0.0)
+        {
+            sums.assume(Missing::LastValue, points(last), weight(last).min(1.0));
+            sums.newest = Some(last.day);
+        }
+        sums
+    }
+
+    fn coverage(&self, sums: &[Sums]) -> f64 {
+        let known: f64 = self.measures.iter().zip(sums).map(|(measure, s)| measure.weight * s.evidence).sum();
+        if self.asked > 0.0 { (known / self.asked).min(1.0) } else { 0.0 }
+    }
+
+    fn mean(&self, sums: &[Sums], coverage: f64) -> Option<Mean> {
+        let weighed = || self.measures.iter().map(|measure| measure.weight).zip(sums);
+        let mass: f64 = weighed().map(|(weight, s)| weight * s.counts).sum();
+        if mass <= 0.0 || coverage <= 0.0 || coverage < self.card.coverage_floor {
+            return None;
+        }
+        let h = (weighed().map(|(weight, s)| weight * s.counts * s.points.unwrap_or(0.0)).sum::<f64>() / mass).clamp(0.0, 100.0);
+        // (W_m E_m)^2 q_m / n_m with 1 / n_m = f2 / f^2, in an order that cannot underflow to 0 / 0; what only stands for a measure is one value.
+        let noise = |(weight, s): (f64, &Sums)| match s.assumed {
+            Some(_) => (weight * s.counts).powi(2) * self.card.measure_variance,
+            None if s.points.is_some() => (weight * (s.counts / s.f)).powi(2) * self.card.measure_variance * s.f2,
+            None => 0.0,
+        };
+        let noise: f64 = weighed().map(noise).sum();
+        let variance = self.card.common_error.powi(2) + noise / (mass * mass) + ((1.0 - coverage) * self.card.unheard_spread).powi(2);
+        Some(Mean { h, half: Z80 * variance.sqrt(), mass })
+    }
+}
+
+impl Sums {
+    fn assume(&mut self, missing: Missing, points: f64, counts: f64) {
+        (self.assumed, self.points, self.counts, self.evidence) = (Some(missing), Some(points), counts, 0.0);
+    }
+
+    fn part(&self, measure: &CardMeasure) -> Part {
+        Part {
+            measure: measure.id,
+            weight: measure.weight,
+            evidence: milli(self.evidence),
+            points: self.points.map(milli),
+            contribution: None,
+            sources: self.shares(),
+            newest: self.newest,
+            assumed: self.assumed,
+            bias: (self.bias != 0.0).then(|| milli(self.bias)),
         }
     }
-    sums
+
+    /// How much of the evidence each class gives, in thousandths that add up to the whole.
+    fn shares(&self) -> Vec<(EvidenceClass, i64)> {
+        if self.evidence <= 0.0 {
+            return Vec::new();
+        }
+        let given = || EvidenceClass::ALL.iter().filter(|class| self.by_class[**class as usize] > 0.0);
+        let exact: Vec<f64> = given().map(|class| self.by_class[*class as usize] / self.f * 1000.0).collect();
+        given().copied().zip(apportion(1000, &exact)).collect()
+    }
 }
 
-/// How much of the evidence each class gives, in thousandths that add up to the whole.
-fn shares(s: &Sums) -> Vec<(EvidenceClass, i64)> {
-    let exact: Vec<f64> = s.by_class.iter().map(|(_, f)| f / s.f * 1000.0).collect();
-    let total = if exact.is_empty() { 0 } else { 1000 };
-    s.by_class.iter().map(|(class, _)| *class).zip(apportion(total, &exact)).collect()
+/// In an order that does not depend on when things arrived, so that sums come out the same to the last bit.
+fn sorted(evidence: &[Evidence]) -> Vec<Evidence> {
+    let mut evidence = evidence.to_vec();
+    evidence.sort_unstable_by(Evidence::order);
+    evidence
 }
 
 fn milli(value: f64) -> i64 {
     round(value * 1000.0)
 }
 
-/// The score of one customer on a day. `evidence` may come in any order.
-pub fn score(card: &Scorecard, measures: &[CardMeasure], evidence: &[Evidence], on: NaiveDate) -> Score {
-    let mut evidence = evidence.to_vec();
-    evidence.sort_by(Evidence::order);
-    let sums: Vec<Sums> = measures.iter().map(|measure| gather(measure, card, &evidence, on)).collect();
-    let asked: f64 = measures.iter().map(|measure| measure.weight).sum();
-    // W_m E_m of each measure.
-    let masses: Vec<f64> = measures.iter().zip(&sums).map(|(measure, s)| measure.weight * s.f.min(1.0)).collect();
-    let values: Vec<Option<f64>> = sums.iter().map(|s| (s.f > 0.0).then(|| (s.fx / s.f).clamp(0.0, 100.0))).collect();
-    let known: f64 = masses.iter().sum();
-    let coverage = if asked > 0.0 { (known / asked).min(1.0) } else { 0.0 };
-    let is_known = known > 0.0 && coverage >= card.coverage_floor;
-    let mut parts: Vec<Part> = measures
-        .iter()
-        .zip(&sums)
-        .zip(&values)
-        .map(|((measure, s), value)| Part {
-            measure: measure.id.to_string(),
-            weight: measure.weight,
-            evidence: milli(s.f.min(1.0)),
-            points: value.map(milli),
-            contribution: None,
-            sources: shares(s),
-            newest: s.newest,
-        })
-        .collect();
-    if !is_known {
-        return Score { score: None, interval: None, band: Band::Unknown, coverage: milli(coverage) as i32, parts };
-    }
-    let mean = masses.iter().zip(&values).map(|(mass, value)| mass * value.unwrap_or(0.0)).sum::<f64>() / known;
-    let h = mean.clamp(0.0, 100.0);
-    // (W_m E_m)^2 q_m / n_m with 1 / n_m = f2 / f^2, in an order that cannot underflow to 0 / 0.
-    let noise: f64 = measures.iter().zip(&sums).filter(|(_, s)| s.f > 0.0).map(|(m, s)| (m.weight * (s.f.min(1.0) / s.f)).powi(2) * card.measure_variance * s.f2).sum();
-    let variance = card.common_error.powi(2) + noise / (known * known) + ((1.0 - coverage) * card.unheard_spread).powi(2);
-    let half = Z80 * variance.sqrt();
-    let whole = milli(h);
-    let heard: Vec<usize> = (0..parts.len()).filter(|i| values[*i].is_some()).collect();
-    let exact: Vec<f64> = heard.iter().map(|i| masses[*i] * (values[*i].unwrap_or(MIDDLE) - MIDDLE) / known * 1000.0).collect();
-    for (i, contribution) in heard.iter().zip(apportion(whole - milli(MIDDLE), &exact)) {
-        parts[*i].contribution = Some(contribution);
-    }
-    let score = whole as i32;
-    let interval = (milli((h - half).max(0.0)) as i32, milli((h + half).min(100.0)) as i32);
-    Score { score: Some(score), interval: Some(interval), band: card.band(Some(score)), coverage: milli(coverage) as i32, parts }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::health::scorecard::Weighted;
-    use crate::intake::{Curve, Nature};
-    use crate::kernel::id::{MeasureId, TypeId};
-    use proptest::prelude::*;
-    use uuid::Uuid;
-
-    fn day(n: i64) -> NaiveDate {
-        NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + chrono::Duration::days(n)
-    }
-
-    fn measures(weights: &[f64]) -> (Scorecard, Vec<CardMeasure>) {
-        let key = |i: usize| format!("m{i}").parse().unwrap();
-        let card = Scorecard::with(weights.iter().enumerate().map(|(i, w)| Weighted { measure: key(i), weight: *w }).collect(), None, None, None);
-        let list = weights.iter().enumerate().map(|(i, w)| CardMeasure {
-            id: MeasureId::of(Uuid::from_u128(i as u128)),
-            key: key(i),
-            weight: *w,
-            nature: Nature::Figure,
-            curve: Curve::identity(),
-            half_life_days: Some(30),
-            valid_days: 365,
-        });
-        (card, list.collect())
-    }
-
-    fn said(measure: u128, value: f64, on: i64, class: EvidenceClass) -> Evidence {
-        Evidence { measure: MeasureId::of(Uuid::from_u128(measure)), class, value, day: day(on) }
-    }
-
-    /// Worked by hand: two measures of weight 30 and 10; the first seen by the vendor today at 80, the second by the partner
-    /// thirty days ago at 20. E = 1 and 0.8/2 = 0.4; D = 34; C = 34/40; h = (30*80 + 4*20)/34.
-    #[test]
-    fn a_score_worked_by_hand() {
-        let (card, list) = measures(&[30.0, 10.0]);
-        let s = score(&card, &list, &[said(0, 80.0, 30, EvidenceClass::VendorObserved), said(1, 20.0, 0, EvidenceClass::PartnerDeclared)], day(30));
-        assert_eq!(s.coverage, 850);
-        let h: f64 = (30.0 * 80.0 + 4.0 * 20.0) / 34.0;
-        assert_eq!(s.score, Some(72_941));
-        assert!((h * 1000.0 - 72_941.0).abs() < 0.5);
-        assert_eq!(s.band, Band::Healthy);
-        // k = 30*30/34 = 26.470588.., 4*(-30)/34 = -3.529411..
-        assert_eq!(s.parts.iter().map(|p| p.contribution.unwrap()).collect::<Vec<_>>(), [26_470, -3_529]);
-        let half = 1.2816 * (36.0 + 144.0 * (30.0f64.powi(2) + 4.0f64.powi(2)) / 34.0f64.powi(2) + (0.15f64 * 8.0).powi(2)).sqrt();
-        assert_eq!(s.interval, Some(((h - half) * 1000.0, (h + half) * 1000.0)).map(|(l, u)| (l.round() as i32, u.round() as i32)));
-    }
-
-    #[test]
-    fn too_little_is_unknown_and_missing_is_not_zero() {
-        let (card, list) = measures(&[30.0, 10.0]);
-        let nothing = score(&card, &list, &[], day(0));
-        assert_eq!((nothing.score, nothing.band, nothing.coverage), (None, Band::Unknown, 0));
-        let old = score(&card, &list, &[said(1, 90.0, 0, EvidenceClass::PartnerDeclared)], day(60));
-        assert_eq!((old.score, old.coverage), (None, 50));
-        let one = score(&card, &list, &[said(0, 90.0, 0, EvidenceClass::VendorObserved)], day(0));
-        assert_eq!(one.score, Some(90_000));
-    }
-
-    proptest! {
-        #[test]
-        fn bounded_exact_and_independent_of_order(
-            weights in prop::collection::vec(0.0f64..1000.0, 1..8),
-            raw in prop::collection::vec((0u128..8, -1e6f64..1e6, 0i64..400, 0usize..4), 0..60),
-            on in 0i64..400,
-        ) {
-            let (card, list) = measures(&weights);
-            let evidence: Vec<Evidence> = raw.iter().map(|(m, v, d, c)| said(*m, *v, *d, EvidenceClass::ALL[*c])).collect();
-            let s = score(&card, &list, &evidence, day(on));
-            let mut reversed = evidence.clone();
-            reversed.reverse();
-            prop_assert_eq!(&s, &score(&card, &list, &reversed, day(on)));
-            prop_assert!((0..=1000).contains(&s.coverage));
-            if let Some(points) = s.score {
-                prop_assert!((0..=100_000).contains(&points));
-                let sum: i64 = s.parts.iter().filter_map(|p| p.contribution).sum();
-                prop_assert_eq!(sum + 50_000, i64::from(points));
-                let (low, high) = s.interval.unwrap();
-                prop_assert!(0 <= low && low <= points && points <= high && high <= 100_000);
-            }
-        }
-
-        #[test]
-        fn never_falls_when_a_measure_rises(values in prop::collection::vec(0.0f64..100.0, 3), which in 0usize..3, rise in 0.0f64..50.0) {
-            let (card, list) = measures(&[3.0, 2.0, 1.0]);
-            let at = |v: &[f64]| score(&card, &list, &v.iter().enumerate().map(|(i, x)| said(i as u128, *x, 0, EvidenceClass::PartnerDeclared)).collect::<Vec<_>>(), day(3));
-            let before = at(&values);
-            let mut raised = values.clone();
-            raised[which] = (raised[which] + rise).min(100.0);
-            prop_assert!(at(&raised).score >= before.score);
-        }
-    }
-}
+pub(super) mod tests;

@@ -4,9 +4,9 @@
 use crate::kernel::change::Patch;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
-use crate::kernel::id::{CustomerId, NotAnId, PartnerId, ReportId, ScorecardId, SubscriptionId};
+use crate::kernel::id::{CustomerId, NotAnId, OverrideId, PartnerId, ReportId, ScorecardId, SubscriptionId};
 use crate::kernel::money::Currency;
-use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Name};
+use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Link, Name};
 use actix_web::http::header;
 use actix_web::{HttpRequest, dev, web};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -234,7 +234,7 @@ macro_rules! words {
         }
     )*};
 }
-words!(ExternalId, Name, Label, Key, Comment, CorporateNumber, Currency, crate::kernel::time::Zone);
+words!(ExternalId, Name, Label, Key, Comment, Link, CorporateNumber, Currency, crate::kernel::time::Zone);
 
 /// Lets a word list into bodies and into the API document.
 #[macro_export]
@@ -270,7 +270,7 @@ macro_rules! references {
         }
     )*};
 }
-references!(CustomerId, PartnerId, SubscriptionId, ReportId, ScorecardId);
+references!(CustomerId, PartnerId, SubscriptionId, ReportId, ScorecardId, OverrideId);
 
 /// A date, `YYYY-MM-DD`, between 1900 and 2200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

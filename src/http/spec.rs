@@ -5,11 +5,11 @@ use crate::http::problem::{self, Problem};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{
-    AgreementId, AuditId, CredentialId, CustomerId, EventId, JobId, MeasureId, ObservationId, PartnerId, PrincipalId, ReportId, RequestId, ScorecardId, SubscriptionId, TypeId,
-    VendorId,
+    AgreementId, AuditId, CredentialId, CustomerId, EventId, JobId, MeasureId, ObservationId, OverrideId, PartnerId, PrincipalId, ReportId, RequestId, ScorecardId, SubscriptionId,
+    TypeId, VendorId,
 };
 use crate::kernel::money::Currency;
-use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Name};
+use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Link, Name};
 use std::borrow::Cow;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
@@ -43,6 +43,7 @@ id_schemas!(
     SubscriptionId,
     PrincipalId,
     CredentialId,
+    OverrideId,
     MeasureId,
     ObservationId,
     ReportId,
@@ -79,6 +80,7 @@ text_schemas! {
     Label: 64, "A short word of your choice.", "製造業";
     Key: 64, "A key of a catalogue: a-z, 0-9 and _, beginning with a letter.", "adoption";
     Comment: 8000, "Free words.", "導入は順調です。来月から第二工場でも使い始めます。";
+    Link: 2000, "The address of a page: http or https, without a user.", "https://crm.example.jp/notes/812";
     CorporateNumber: 32, "Japanese corporate number (法人番号): 13 digits with a valid check digit; full-width digits, blanks and hyphens are dropped.", "1180301018771";
     Currency: 3, "ISO 4217 code.", "JPY";
 }
@@ -248,6 +250,10 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
                 for code in [Code::MalformedRequest, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType, Code::ValidationFailed, Code::ReferenceNotFound] {
                     add(code);
                 }
+            }
+            let tells_time = operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.name == "as_of" || p.name == "known_at"));
+            if tells_time && !has_body {
+                add(Code::ValidationFailed);
             }
             if mark.if_match {
                 add(Code::PreconditionFailed);

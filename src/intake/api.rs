@@ -29,7 +29,7 @@ pub fn routes(config: &mut ServiceConfig) {
 #[derive(Deserr, Serialize, ToSchema, Clone)]
 #[deserr(error = Faults, tag = "kind", rename_all = lowercase, deny_unknown_fields)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum CurveBody {
+pub enum CurveBody {
     /// Straight lines between knots.
     Piecewise {
         /// At least two, ascending.
@@ -48,14 +48,35 @@ enum CurveBody {
         /// Where they end.
         full: f64,
     },
+    /// As `linear_clamped`, between `least` and `most` points.
+    #[deserr(rename = "linear_bounded")]
+    LinearBounded {
+        /// Where points begin.
+        zero: f64,
+        /// Where they end.
+        full: f64,
+        /// The fewest points.
+        least: f64,
+        /// The most points.
+        most: f64,
+    },
     /// 100 points for any value but zero.
     Boolean,
+    /// Points by how the measure moves: the robust slope of its values, per 30 days.
+    Trend {
+        /// The slope of 0 points and worse.
+        falling: f64,
+        /// The slope of 100 points and better.
+        rising: f64,
+        /// Days looked back, 14-365.
+        window_days: i32,
+    },
 }
 
 /// A point of a curve.
 #[derive(Deserr, Serialize, ToSchema, Clone, Copy)]
 #[deserr(error = Faults, deny_unknown_fields)]
-struct KnotBody {
+pub struct KnotBody {
     /// In the measure's unit.
     at: f64,
     /// 0-100.
@@ -69,7 +90,9 @@ impl From<&CurveBody> for Curve {
             CurveBody::Piecewise { knots: given } => Self::Piecewise { knots: knots(given) },
             CurveBody::Step { knots: given } => Self::Step { knots: knots(given) },
             CurveBody::LinearClamped { zero, full } => Self::LinearClamped { zero: *zero, full: *full },
+            CurveBody::LinearBounded { zero, full, least, most } => Self::LinearBounded { zero: *zero, full: *full, least: *least, most: *most },
             CurveBody::Boolean => Self::Boolean,
+            CurveBody::Trend { falling, rising, window_days } => Self::Trend { falling: *falling, rising: *rising, window_days: *window_days },
         }
     }
 }
@@ -81,7 +104,9 @@ impl From<&Curve> for CurveBody {
             Curve::Piecewise { knots: given } => Self::Piecewise { knots: knots(given) },
             Curve::Step { knots: given } => Self::Step { knots: knots(given) },
             Curve::LinearClamped { zero, full } => Self::LinearClamped { zero: *zero, full: *full },
+            Curve::LinearBounded { zero, full, least, most } => Self::LinearBounded { zero: *zero, full: *full, least: *least, most: *most },
             Curve::Boolean => Self::Boolean,
+            Curve::Trend { falling, rising, window_days } => Self::Trend { falling: *falling, rising: *rising, window_days: *window_days },
         }
     }
 }

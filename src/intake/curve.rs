@@ -34,8 +34,28 @@ pub enum Curve {
         /// Where they end.
         full: f64,
     },
+    /// As `linear_clamped`, between `least` and `most` points: for a measure that must not decide alone.
+    LinearBounded {
+        /// Where points begin.
+        zero: f64,
+        /// Where they end.
+        full: f64,
+        /// The fewest points.
+        least: f64,
+        /// The most points.
+        most: f64,
+    },
     /// 100 points for any value but zero.
     Boolean,
+    /// Points by how the measure moves: the robust slope of its values over a window, per 30 days.
+    Trend {
+        /// The slope of 0 points and worse.
+        falling: f64,
+        /// The slope of 100 points and better.
+        rising: f64,
+        /// Days looked back, 14-365.
+        window_days: i32,
+    },
 }
 
 /// The most knots of a curve.
@@ -57,12 +77,22 @@ impl Curve {
         match self {
             Self::Piecewise { knots } => knots_sound(knots, 2),
             Self::Step { knots } => knots_sound(knots, 1),
-            Self::LinearClamped { zero, full } => zero.is_finite() && full.is_finite() && zero != full && (full - zero).is_finite(),
+            Self::LinearClamped { zero, full } => is_line(*zero, *full),
+            Self::LinearBounded { zero, full, least, most } => is_line(*zero, *full) && 0.0 <= *least && least < most && *most <= 100.0,
             Self::Boolean => true,
+            Self::Trend { falling, rising, window_days } => is_line(*falling, *rising) && (14..=365).contains(window_days),
         }
     }
 
-    /// The points of a finite value; always within 0-100.
+    /// The days a trend looks back; `None` for a curve of single values.
+    pub fn window_days(&self) -> Option<i32> {
+        match self {
+            Self::Trend { window_days, .. } => Some(*window_days),
+            _ => None,
+        }
+    }
+
+    /// The points of a finite value (of a trend: of its slope per 30 days); always within 0-100.
     pub fn points(&self, value: f64) -> f64 {
         let points = match self {
             Self::Boolean => {
@@ -72,7 +102,9 @@ impl Curve {
                     100.0
                 }
             }
-            Self::LinearClamped { zero, full } => (value - zero) / (full - zero) * 100.0,
+            Self::LinearClamped { zero, full } => line(*zero, *full, value) * 100.0,
+            Self::LinearBounded { zero, full, least, most } => least + line(*zero, *full, value).clamp(0.0, 1.0) * (most - least),
+            Self::Trend { falling, rising, .. } => line(*falling, *rising, value) * 100.0,
             Self::Step { knots } => {
                 let reached = knots.iter().rev().find(|knot| knot.at <= value).or(knots.first());
                 reached.map_or(0.0, |knot| knot.points)
@@ -88,6 +120,14 @@ impl Curve {
         };
         points.clamp(0.0, 100.0)
     }
+}
+
+fn is_line(zero: f64, full: f64) -> bool {
+    zero.is_finite() && full.is_finite() && zero != full && (full - zero).is_finite()
+}
+
+fn line(zero: f64, full: f64, value: f64) -> f64 {
+    (value - zero) / (full - zero)
 }
 
 #[cfg(test)]
@@ -106,6 +146,11 @@ mod tests {
         assert_eq!([1.0, 4.0, 7.0].map(|v| ces.points(v)), [0.0, 50.0, 100.0]);
         let tickets = Curve::LinearClamped { zero: 10.0, full: 0.0 };
         assert_eq!(tickets.points(0.0), 100.0);
+        let bounded = Curve::LinearBounded { zero: 0.0, full: 10.0, least: 20.0, most: 80.0 };
+        assert!(bounded.is_sound());
+        assert_eq!([-5.0, 0.0, 5.0, 10.0, 99.0].map(|v| bounded.points(v)), [20.0, 20.0, 50.0, 80.0, 80.0]);
+        let trend = Curve::Trend { falling: -10.0, rising: 10.0, window_days: 90 };
+        assert_eq!([-20.0, -10.0, 0.0, 5.0].map(|v| trend.points(v)), [0.0, 0.0, 50.0, 75.0]);
         let step = Curve::Step { knots: [(0.0, 20.0), (10.0, 60.0)].map(|(at, points)| Knot { at, points }).to_vec() };
         assert_eq!([-5.0, 9.9, 10.0].map(|v| step.points(v)), [20.0, 20.0, 60.0]);
     }
@@ -120,6 +165,9 @@ mod tests {
             Curve::Step { knots: vec![] },
             Curve::LinearClamped { zero: 5.0, full: 5.0 },
             Curve::LinearClamped { zero: f64::NAN, full: 5.0 },
+            Curve::LinearBounded { zero: 0.0, full: 5.0, least: 60.0, most: 60.0 },
+            Curve::LinearBounded { zero: 0.0, full: 5.0, least: 0.0, most: 101.0 },
+            Curve::Trend { falling: -1.0, rising: 1.0, window_days: 7 },
         ] {
             assert!(!curve.is_sound(), "{curve:?}");
         }
@@ -131,7 +179,8 @@ mod tests {
             let mut knots: Vec<Knot> = at.into_iter().map(|(at, points)| Knot { at, points }).collect();
             knots.sort_by(|a, b| a.at.total_cmp(&b.at));
             knots.dedup_by(|a, b| a.at == b.at);
-            for curve in [Curve::Piecewise { knots: knots.clone() }, Curve::Step { knots }, Curve::identity(), Curve::Boolean] {
+            let bounded = Curve::LinearBounded { zero: 3.0, full: -7.0, least: 10.0, most: 90.0 };
+            for curve in [Curve::Piecewise { knots: knots.clone() }, Curve::Step { knots }, Curve::identity(), bounded, Curve::Boolean] {
                 let points = curve.points(value);
                 prop_assert!((0.0..=100.0).contains(&points), "{:?} {} {}", curve, value, points);
             }

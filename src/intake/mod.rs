@@ -2,6 +2,7 @@
 //! concluded from it, and the doors that answer with a conclusion, are in `health`.
 
 mod api;
+mod case;
 mod curve;
 mod flow;
 mod measure;
@@ -9,7 +10,8 @@ mod observation;
 mod report;
 mod store;
 
-pub use api::routes;
+pub use api::{CurveBody, routes};
+pub use case::{MAX_CASES, OpenCase};
 pub use curve::{Curve, Knot};
 pub use flow::{add_measure, starter_measures};
 pub use measure::{Measure, Nature, PARTNER_BAND};

@@ -1,6 +1,7 @@
 //! A status report: a partner's dated, append-only statement about one customer for a period. A correction is a new
 //! revision; the newest is in force.
 
+use super::case::OpenCase;
 use crate::directory::CustomerRef;
 use crate::kernel::hash::sha256_of;
 use crate::kernel::id::{CustomerId, ReportId, SubscriptionId};
@@ -61,6 +62,8 @@ pub struct ReportDraft {
     pub comment: Option<Comment>,
     /// The values.
     pub readings: Vec<Reading>,
+    /// All cases that are open; `None` says nothing of cases.
+    pub open_cases: Option<Vec<OpenCase>>,
     /// The revision it means to replace; refused when that is not the one in force.
     pub replaces: Option<ReportId>,
 }
@@ -86,6 +89,12 @@ pub fn content_hash(draft: &ReportDraft, customer: CustomerId, subscription: Opt
         .map(|r| format!("{}={:016x}@{}", r.measure, r.value.to_bits(), r.observed_at.map_or(String::new(), |at| at.timestamp_micros().to_string())))
         .collect();
     readings.sort();
+    let mut cases: Vec<String> = draft.open_cases.iter().flatten().map(|c| format!("{}|{}|{}|{:?}|{:?}", c.external_id, c.severity, c.opened_on, c.due_on, c.cause)).collect();
+    cases.sort();
+    // What says nothing of cases has the hash it had before there were any.
+    let cases = draft.open_cases.as_ref().map(|_| format!("cases\n{}", cases.join("\n")));
+    let mut said = vec![readings.join("\n")];
+    said.extend(cases);
     sha256_of(&[
         customer.to_string().as_bytes(),
         subscription.map_or(String::new(), |id| id.to_string()).as_bytes(),
@@ -93,6 +102,6 @@ pub fn content_hash(draft: &ReportDraft, customer: CustomerId, subscription: Opt
         draft.period_end.to_string().as_bytes(),
         draft.declared_band.map_or("", DeclaredBand::as_str).as_bytes(),
         draft.comment.as_ref().map_or("", Comment::as_str).as_bytes(),
-        readings.join("\n").as_bytes(),
+        said.join("\n").as_bytes(),
     ])
 }

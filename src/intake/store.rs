@@ -1,5 +1,6 @@
 //! Rows of what we were told: measures, reports and their heads, observations. Reports and observations are only ever added.
 
+use super::case::OpenCase;
 use super::curve::Curve;
 use super::measure::Measure;
 use super::observation::NewObservation;
@@ -139,6 +140,7 @@ pub struct NewReport {
     pub declared_band: Option<DeclaredBand>,
     pub content_hash: Vec<u8>,
     pub comment: Option<String>,
+    pub open_cases: Option<Vec<OpenCase>>,
 }
 
 /// Keeps reports of the acting partner and moves their heads. Of several revisions of one report the last given is in force.
@@ -150,12 +152,13 @@ pub async fn insert_reports<S: Tenant>(tx: &Tx<S>, reported_by: Uuid, reports: &
     let revisions: Vec<i32> = reports.iter().map(|r| r.revision).collect();
     let hashes: Vec<Vec<u8>> = reports.iter().map(|r| r.content_hash.clone()).collect();
     let ends: Vec<NaiveDate> = reports.iter().map(|r| r.period_end).collect();
+    let cases = reports.iter().map(|r| r.open_cases.as_ref().map(serde_json::to_value).transpose()).collect::<Result<Vec<_>, _>>().map_err(Fault::internal)?;
     let inserted = tx
         .try_run(
             sql("INSERT INTO todoku.status_report (vendor_id, partner_id, id, customer_id, subscription_id, external_id, revision, replaces_id, period_start,
-                   period_end, declared_band, content_hash, received_at, reported_by)
-                 SELECT {}, {}, id, customer, subscription, external_id, revision, replaces, period_start, period_end, band, hash, {}, {}
-                 FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(id, customer, subscription, external_id, revision, replaces, period_start, period_end, band, hash)")
+                   period_end, declared_band, content_hash, open_cases, received_at, reported_by)
+                 SELECT {}, {}, id, customer, subscription, external_id, revision, replaces, period_start, period_end, band, hash, cases, {}, {}
+                 FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(id, customer, subscription, external_id, revision, replaces, period_start, period_end, band, hash, cases)")
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner)
             .bind::<Timestamptz, _>(tx.now())
@@ -169,7 +172,8 @@ pub async fn insert_reports<S: Tenant>(tx: &Tx<S>, reported_by: Uuid, reports: &
             .bind::<Array<Nullable<Date>>, _>(reports.iter().map(|r| r.period_start).collect::<Vec<_>>())
             .bind::<Array<Date>, _>(ends.clone())
             .bind::<Array<Nullable<Text>>, _>(reports.iter().map(|r| r.declared_band.map(DeclaredBand::as_str)).collect::<Vec<_>>())
-            .bind::<Array<Binary>, _>(hashes.clone()),
+            .bind::<Array<Binary>, _>(hashes.clone())
+            .bind::<Array<Nullable<Jsonb>>, _>(cases),
         )
         .await;
     if let Err(error) = inserted {
@@ -336,6 +340,8 @@ pub struct ReportRow {
     pub declared_band: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     pub comment: Option<String>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    pub open_cases: Option<serde_json::Value>,
     #[diesel(sql_type = Timestamptz)]
     pub received_at: Moment,
 }
@@ -345,7 +351,7 @@ pub async fn list_reports<S: Tenant>(tx: &Tx<S>, customer: Option<CustomerId>, w
     let (after_partner, after_id) = window.after.unzip();
     let rows: Vec<ReportRow> = tx
         .rows(
-            sql("SELECT r.partner_id, r.id, r.customer_id, r.external_id, r.revision, r.replaces_id, r.period_start, r.period_end, r.declared_band, t.comment, r.received_at
+            sql("SELECT r.partner_id, r.id, r.customer_id, r.external_id, r.revision, r.replaces_id, r.period_start, r.period_end, r.declared_band, t.comment, r.open_cases, r.received_at
                  FROM todoku.status_report r LEFT JOIN todoku.status_report_text t ON t.vendor_id = r.vendor_id AND t.partner_id = r.partner_id AND t.report_id = r.id
                  WHERE r.vendor_id = {} AND ({}::uuid[] IS NULL OR r.partner_id = ANY ({})) AND ({}::uuid IS NULL OR r.customer_id = {})
                    AND ({}::uuid IS NULL OR (r.partner_id, r.id) > ({}, {})) ORDER BY r.partner_id, r.id LIMIT {}")

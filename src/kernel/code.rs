@@ -143,6 +143,7 @@ impl Broken {
         Broken::Confusable,
         Broken::OneOf,
         Broken::Contradiction,
+        Broken::Circular,
         Broken::Immutable,
     ];
 
@@ -179,6 +180,7 @@ impl Broken {
             Broken::Confusable => ("confusable", "cannot be told from the name of another partner", "別のパートナーの名称と見分けがつきません"),
             Broken::OneOf => ("one-of", "exactly one of the alternatives must be given", "いずれか一つだけを指定してください"),
             Broken::Contradiction => ("contradiction", "does not fit together with another field", "他の項目と矛盾しています"),
+            Broken::Circular => ("circular", "comes back to itself", "循環しています"),
             Broken::Immutable => ("immutable", "cannot be changed", "変更できません"),
         }
     }

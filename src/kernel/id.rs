@@ -97,6 +97,8 @@ ids! {
     ObservationId = "obs", "observation";
     /// A revision of a status report.
     ReportId = "rep", "status_report";
+    /// A score set by a person.
+    OverrideId = "ovr", "override";
     /// A scorecard.
     ScorecardId = "sco", "scorecard";
     /// An event of the ledger.

@@ -33,6 +33,11 @@ impl<T, P> Page<T, P> {
         Self { rows, next }
     }
 
+    /// The same page of other things, if each can be made.
+    pub fn try_map<U, E>(self, f: impl FnMut(T) -> Result<U, E>) -> Result<Page<U, P>, E> {
+        Ok(Page { rows: self.rows.into_iter().map(f).collect::<Result<_, _>>()?, next: self.next })
+    }
+
     /// The same page of other things.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U, P> {
         Page { rows: self.rows.into_iter().map(f).collect(), next: self.next }

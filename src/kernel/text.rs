@@ -40,6 +40,8 @@ pub enum Broken {
     OneOf,
     /// Does not fit together with another member.
     Contradiction,
+    /// Comes back to itself.
+    Circular,
     /// May be set once and not changed afterwards.
     Immutable,
 }
@@ -122,6 +124,12 @@ texts! {
     }
     /// Free words of a person: 1-8,000 characters, any line breaks.
     Comment(text) { admit(text, 8_000, forbidden_anywhere) }
+    /// The address of a page: http or https, without a user, at most 2,000 characters.
+    Link(text) {
+        let address = url::Url::parse(text).map_err(|_| Broken::Malformed)?;
+        let plain = matches!(address.scheme(), "http" | "https") && address.username().is_empty() && address.password().is_none();
+        if plain { admit(text, 2_000, forbidden_in_names) } else { Err(Broken::Malformed) }
+    }
     /// A Japanese corporate number (法人番号): 13 digits with a valid check digit (SCIENCE 3.1). Full-width digits, blanks
     /// and hyphens are accepted and dropped.
     CorporateNumber(text) { corporate_number(text) }

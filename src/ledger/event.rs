@@ -35,6 +35,11 @@ impl Event {
         "observation.recorded",
         "scorecard.created",
         "scorecard.activated",
+        "scorecard.retired",
+        "health_override.created",
+        "health_override.approved",
+        "health_override.withdrawn",
+        "divergence.owned",
         "status_report.accepted",
         "status_report.revised",
     ];

@@ -112,8 +112,7 @@ async fn the_examples_of_the_document_are_true() {
     tour.portal = tour.app.token(&text(&client["id"]), client["client_secret"].as_str().unwrap()).await;
     tour.call("list_clients", true, "GET", &format!("/v1/partners/{partner}/clients"), None).await;
 
-    let customer =
-        json!({ "external_id": "K-0042", "name": "株式会社青葉製作所", "corporate_number": "1180301018771", "touch_model": "high", "segment": "製造業", "region": "東北" });
+    let customer = json!({ "external_id": "K-0042", "name": "株式会社青葉製作所", "corporate_number": "1180301018771", "touch_model": "high", "segment": "製造業", "region": "東北", "business_model": "subscription" });
     let customer = text(&tour.call("upsert_customer", false, "POST", "/v1/customers", Some(customer)).await["id"]);
     tour.call("list_customers", false, "GET", "/v1/customers?limit=2", None).await;
     tour.call("get_customer", false, "GET", &format!("/v1/customers/{customer}"), None).await;
@@ -123,7 +122,8 @@ async fn the_examples_of_the_document_are_true() {
     tour.call("upsert_subscription", false, "POST", "/v1/subscriptions", Some(subscription)).await;
     tour.call("list_subscriptions", false, "GET", "/v1/subscriptions?limit=2", None).await;
     let report = json!({ "customer_external_id": "K-0042", "period_start": "2026-10-21", "period_end": "2026-11-20", "declared_band": "at_risk",
-        "comment": "工場長が交代。\n利用が落ちている。", "observations": [{ "measure": "adoption", "value": 31 }, { "measure": "csat", "value": 35 }] });
+        "comment": "工場長が交代。\n利用が落ちている。", "observations": [{ "measure": "adoption", "value": 81 }, { "measure": "csat", "value": 75 }],
+        "open_cases": [{ "external_id": "T-88", "severity": 1, "opened_on": "2026-11-02", "due_on": "2026-11-09", "cause": "出力が遅い" }] });
     tour.call("submit_status_report", false, "POST", "/v1/status-reports", Some(report)).await;
     let batch = json!({ "reports": [
         { "customer_external_id": "K-0042", "external_id": "2026-W46", "period_end": "2026-11-15", "observations": [{ "measure": "sentiment", "value": 40 }] },
@@ -138,6 +138,24 @@ async fn the_examples_of_the_document_are_true() {
 
     tour.call("get_customer_health", false, "GET", &format!("/v1/customers/{customer}/health"), None).await;
     tour.call("explain_customer_health", false, "GET", &format!("/v1/customers/{customer}/health/explanation"), None).await;
+    tour.call("get_customer_health_history", false, "GET", &format!("/v1/customers/{customer}/health/history"), None).await;
+    tour.call("explain_customer_health_change", false, "GET", &format!("/v1/customers/{customer}/health/change?since=2026-11-22"), None).await;
+    tour.call("set_divergence_owner", true, "PUT", &format!("/v1/customers/{customer}/divergence-owner"), Some(json!({ "owner": "東日本チーム" }))).await;
+    tour.call("list_divergences", true, "GET", "/v1/insights/divergences?limit=2", None).await;
+    let set = json!({ "score": 25, "reason": "決裁者が交代し、見直しを告げられた。", "evidence_link": "https://crm.example.jp/notes/812", "expires_on": "2027-01-31" });
+    let overrides = format!("/v1/customers/{customer}/overrides");
+    let set = text(&tour.call("create_override", true, "POST", &overrides, Some(set)).await["id"]);
+    tour.call("list_overrides", true, "GET", &overrides, None).await;
+    tour.call("withdraw_override", true, "POST", &format!("{overrides}/{set}/withdraw"), None).await;
+    let growth = json!({ "name": "Growth", "purpose": "growth", "measures": [{ "measure": "csat", "weight": 1 }], "override_approval_from_minor": 100_000 });
+    let growth = text(&tour.app.post(&tour.staff, "/v1/scorecards", &growth).await.expect(201)["id"]);
+    tour.app.post_with(&tour.staff, &format!("/v1/scorecards/{growth}/activate"), &Value::Null, &[("if-match", "*")]).await.expect(200);
+    tour.app.settle().await;
+    let asks = json!({ "purpose": "growth", "score": 80, "reason": "増席を約束", "expires_on": "2027-01-31" });
+    let asks = text(&tour.app.post(&tour.staff, &overrides, &asks).await.expect(201)["id"]);
+    let author = std::mem::replace(&mut tour.staff, tour.app.colleague(&founded).await);
+    tour.call("approve_override", true, "POST", &format!("{overrides}/{asks}/approve"), None).await;
+    tour.staff = author;
     tour.call("list_channels", true, "GET", "/v1/insights/channels?limit=2", None).await;
     tour.call("list_at_risk", true, "GET", "/v1/insights/at-risk?limit=2", None).await;
     tour.call("set_currency_rate", true, "POST", "/v1/currency-rates", Some(json!({ "currency": "USD", "valid_from": "2026-11-01", "rate": "150.25" }))).await;
@@ -149,7 +167,18 @@ async fn the_examples_of_the_document_are_true() {
         }
     }
     let card = text(&tour.call("create_scorecard", true, "POST", "/v1/scorecards", Some(card)).await["id"]);
+    tour.call("simulate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/simulate"), None).await;
     tour.call("activate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/activate"), None).await;
+    let onboarding = json!({ "name": "Onboarding", "purpose": "onboarding", "rank": 10, "criteria": { "stages": ["onboarding"] }, "measures": [
+        { "measure": "training_done", "weight": 2, "group": "start", "missing": "floor" }, { "measure": "seats_used", "weight": 1, "group": "start" }, { "measure": "sentiment", "weight": 1 }],
+        "groups": [{ "key": "start", "name_en": "Getting started", "name_ja": "立ち上がり", "weight": 3 }],
+        "limits": [{ "key": "cold", "when": { "kind": "latest", "measure": "sentiment", "at_most": 20, "within_days": 60 }, "at_most": 40 }],
+        "override_approval_from_minor": 1_000_000 });
+    let onboarding = text(&tour.app.post(&tour.staff, "/v1/scorecards", &onboarding).await.expect(201)["id"]);
+    let match_any = [("authorization", format!("Bearer {}", tour.staff)), ("if-match", "*".to_owned())];
+    let match_any: Vec<(&str, &str)> = match_any.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(tour.app.send("POST", &format!("/v1/scorecards/{onboarding}/activate"), &match_any, None).await.status, 200);
+    tour.call("retire_scorecard", true, "POST", &format!("/v1/scorecards/{onboarding}/retire"), None).await;
     tour.call("revoke_client", true, "DELETE", &format!("/v1/partners/{partner}/clients/{}", text(&client["id"])), None).await;
 
     let document: Value = serde_json::from_str(&todoku::app::document("https://todoku.example").json).unwrap();

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use todoku::auth::Gate;
+use todoku::auth::{Gate, Permission};
 use todoku::db::private::{Cluster, Options};
 use todoku::db::{Clock, Db, Place, migrate};
 use todoku::directory::NewVendor;
@@ -189,6 +189,13 @@ impl App {
         self.gate.tenancy.refresh(&self.state.db).await.unwrap();
         let token = self.token(&founded.client.to_string(), &founded.secret).await;
         (founded, token)
+    }
+
+    /// Signs another member of the vendor's staff in.
+    pub async fn colleague(&self, founded: &command::Founded) -> String {
+        let (client, secret) = command::mint_client(&self.state, founded.vendor, None, "colleague".parse().unwrap(), Permission::ALL.to_vec()).await.unwrap();
+        self.gate.tenancy.refresh(&self.state.db).await.unwrap();
+        self.token(&client.to_string(), &secret).await
     }
 
     pub async fn token(&self, client: &str, secret: &str) -> String {

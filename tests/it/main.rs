@@ -4,6 +4,7 @@ mod attacks;
 mod catalogue;
 mod credentials;
 mod denials;
+mod depth;
 mod examples;
 mod harness;
 mod idempotency;

@@ -17,6 +17,7 @@ fn random_id(kind: &str) -> String {
         "credential" => "crd",
         "status_report" => "rep",
         "scorecard" => "sco",
+        "override" => "ovr",
         other => panic!("no prefix for {other}"),
     };
     format!("{prefix}_01m7zzzzzzf8x8x8x8x8x8x8x8")
@@ -118,6 +119,13 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "list_status_reports"
         | "get_customer_health"
         | "explain_customer_health"
+        | "explain_customer_health_change"
+        | "get_customer_health_history"
+        | "list_overrides"
+        | "approve_override"
+        | "withdraw_override"
+        | "simulate_scorecard"
+        | "list_divergences"
         | "list_channels"
         | "list_at_risk"
         | "revoke_client" => plain,
@@ -135,7 +143,9 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         "submit_observation" => with(json!({ "customer_external_id": "K-1", "measure": "csat", "value": n })),
         "submit_observation_batch" => with(json!({ "observations": [{ "customer_external_id": "K-1", "measure": "csat", "value": n }] })),
         "create_scorecard" => with(json!({ "name": "n", "measures": [{ "measure": "csat", "weight": 1 }] })),
-        "activate_scorecard" => Some(Recipe { body: None, if_match: true }),
+        "activate_scorecard" | "retire_scorecard" => Some(Recipe { body: None, if_match: true }),
+        "create_override" => with(json!({ "score": 20, "reason": "x", "expires_on": "2026-12-31" })),
+        "set_divergence_owner" => with(json!({ "owner": format!("t{n}") })),
         "submit_status_report" => {
             with(json!({ "customer_external_id": "K-1", "period_end": "2026-11-01", "external_id": format!("m{n}"), "observations": [{ "measure": "csat", "value": n % 100 }] }))
         }
@@ -153,6 +163,7 @@ fn things(someone: &Someone, scorecard: &str) -> BTreeMap<&'static str, String> 
         ("client", someone.client.clone()),
         ("credential", someone.credential.clone()),
         ("status_report", someone.report.clone()),
+        ("override", someone.override_id.clone()),
         ("scorecard", scorecard.to_owned()),
     ])
 }
@@ -193,6 +204,9 @@ impl Prepared<'_> {
         let mut url = self.operation.path.clone();
         for (name, id) in path {
             url = url.replace(&format!("{{{name}}}"), &id);
+        }
+        if self.operation.id == "explain_customer_health_change" {
+            query.push(("since".into(), "2026-11-22".into()));
         }
         let query: Vec<String> = query.into_iter().map(|(name, id)| format!("{name}={id}")).collect();
         if !query.is_empty() {
@@ -312,6 +326,8 @@ async fn foreign_and_random_ids_are_answered_alike() {
                 | "submit_observation_batch"
                 | "revoke_client"
                 | "revoke_credential"
+                | "retire_scorecard"
+                | "approve_override"
         ) {
             let reply = prepared.call(Some(&world.staff), None, n).await;
             assert!(reply.status.is_success(), "{} as staff: {}", operation.id, reply.masked());
@@ -385,6 +401,9 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
         "/v1/status-reports".into(),
         format!("/v1/customers/{customer}/health"),
         format!("/v1/customers/{customer}/health/explanation"),
+        format!("/v1/customers/{customer}/health/history"),
+        format!("/v1/customers/{customer}/health/change?since=2026-11-22"),
+        format!("/v1/customers/{customer}/health?as_of=2026-11-22"),
         "/v1/insights/channels".into(),
         "/v1/insights/at-risk".into(),
         "/v1/insights/at-risk?band=unknown".into(),
@@ -408,6 +427,8 @@ async fn what_only_the_vendor_knows_changes_no_byte_a_partner_sees() {
             let fact = json!({ "customer_id": someone.customer, "measure": measure, "value": value });
             world.app.post(&world.staff, "/v1/observations", &fact).await.expect(201);
         }
+        let set = json!({ "score": 3, "reason": "secret", "expires_on": "2027-01-31" });
+        world.app.post(&world.staff, &format!("/v1/customers/{}/overrides", someone.customer), &set).await.expect(201);
     }
     world.app.settle().await;
     assert!(world.app.count("SELECT count(*) FROM todoku.observation WHERE audience = 'vendor'").await >= 24);

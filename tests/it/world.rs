@@ -15,6 +15,8 @@ pub struct Someone {
     pub customer: String,
     pub subscription: String,
     pub report: String,
+    /// Set by the vendor, and nothing a partner may know of.
+    pub override_id: String,
 }
 
 /// The world.
@@ -93,5 +95,7 @@ async fn someone(app: &App, staff: &str, name: &str, kind: &str, parent: Option<
     let report = text(&app.post(&token, "/v1/status-reports", &report).await.expect(201)["id"]);
     let credentials = app.get(staff, &format!("/v1/partners/{partner}/clients/{client_id}/credentials")).await.expect(200);
     let credential = text(&credentials["data"][0]["id"]);
-    Someone { partner, client: client_id, credential, token, read_only, customer, subscription, report }
+    let set = json!({ "score": 12.5, "reason": "電話で解約の話があった", "expires_on": "2027-03-31" });
+    let override_id = text(&app.post(staff, &format!("/v1/customers/{customer}/overrides"), &set).await.expect(201)["id"]);
+    Someone { partner, client: client_id, credential, token, read_only, customer, subscription, report, override_id }
 }

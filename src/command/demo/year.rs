@@ -165,6 +165,7 @@ impl Stage<'_> {
             declared_band: Some(band),
             comment,
             readings,
+            open_cases: None,
             replaces: None,
         })
     }
@@ -248,6 +249,7 @@ fn customer(role: &Role, n: usize, state: Option<CustomerState>) -> Result<Custo
         corporate_number: Patch::Keep,
         segment: Patch::Set(word(segment)?),
         region: Patch::Set(word(region)?),
+        business_model: Patch::Set(word("subscription")?),
     })
 }
 

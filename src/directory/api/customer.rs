@@ -41,6 +41,8 @@ struct CustomerView {
     corporate_number: Option<CorporateNumber>,
     segment: Option<Label>,
     region: Option<Label>,
+    /// How it buys, in the vendor's words.
+    business_model: Option<Label>,
     version: i64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Moment,
@@ -60,6 +62,7 @@ impl From<Customer> for CustomerView {
             corporate_number: c.corporate_number,
             segment: c.segment,
             region: c.region,
+            business_model: c.business_model,
             version: c.version,
             created_at: c.created_at,
             updated_at: c.updated_at,
@@ -151,6 +154,10 @@ struct CustomerBody {
     #[deserr(default)]
     #[schema(value_type = Option<Label>)]
     region: change::Patch<Label>,
+    /// How it buys, in the vendor's words (`subscription`, say).
+    #[deserr(default)]
+    #[schema(value_type = Option<Label>)]
+    business_model: change::Patch<Label>,
 }
 
 /// Create or change a customer by your own id
@@ -173,6 +180,7 @@ async fn upsert(call: Call<op::UpsertCustomer, (), ActingQuery, Json<CustomerBod
         corporate_number: b.corporate_number.clone(),
         segment: b.segment.clone(),
         region: b.region.clone(),
+        business_model: b.business_model.clone(),
     };
     ledger::write(&call, async |tx| {
         let (customer, outcome) = upsert_customer(tx, call.caller.caller_id(), draft).await?;
@@ -210,6 +218,10 @@ struct CustomerPatch {
     #[deserr(default)]
     #[schema(value_type = Option<Label>)]
     region: change::Patch<Label>,
+    /// How it buys, in the vendor's words (`subscription`, say).
+    #[deserr(default)]
+    #[schema(value_type = Option<Label>)]
+    business_model: change::Patch<Label>,
 }
 
 /// Change a customer
@@ -236,6 +248,7 @@ async fn update(call: Call<op::UpdateCustomer, CustomerId, ActingQuery, Patch<Cu
             corporate_number: b.corporate_number.clone(),
             segment: b.segment.clone(),
             region: b.region.clone(),
+            business_model: b.business_model.clone(),
         };
         let (customer, outcome) = change_customer(tx, call.caller.caller_id(), before, draft).await?;
         answer(customer, outcome, call.gate.issuer())

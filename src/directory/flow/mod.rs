@@ -120,6 +120,7 @@ pub struct CustomerDraft {
     pub corporate_number: Patch<CorporateNumber>,
     pub segment: Patch<Label>,
     pub region: Patch<Label>,
+    pub business_model: Patch<Label>,
 }
 
 /// Creates or changes one of the acting partner's customers by its external id. Two callers at once leave one customer.
@@ -138,6 +139,7 @@ pub async fn upsert_customer<S: Tenant>(tx: &Tx<S>, caller: Uuid, draft: Custome
         corporate_number: draft.corporate_number.clone().over(None),
         segment: draft.segment.clone().over(None),
         region: draft.region.clone().over(None),
+        business_model: draft.business_model.clone().over(None),
         version: 1,
         created_at: tx.now(),
         updated_at: tx.now(),
@@ -160,12 +162,14 @@ pub async fn change_customer<S: Tenant>(tx: &Tx<S>, caller: Uuid, before: Custom
     after.corporate_number = draft.corporate_number.over(after.corporate_number);
     after.segment = draft.segment.over(after.segment);
     after.region = draft.region.over(after.region);
+    after.business_model = draft.business_model.over(after.business_model);
     let same = after.name == before.name
         && after.state == before.state
         && after.touch_model == before.touch_model
         && after.corporate_number == before.corporate_number
         && after.segment == before.segment
-        && after.region == before.region;
+        && after.region == before.region
+        && after.business_model == before.business_model;
     if same {
         return Ok((before, Upserted::Unchanged));
     }

@@ -33,6 +33,8 @@ struct Row {
     segment: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     region: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    business_model: Option<String>,
     #[diesel(sql_type = BigInt)]
     version: i64,
     #[diesel(sql_type = Timestamptz)]
@@ -53,6 +55,7 @@ impl Row {
             corporate_number: maybe(self.corporate_number)?,
             segment: maybe(self.segment)?,
             region: maybe(self.region)?,
+            business_model: maybe(self.business_model)?,
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -83,7 +86,7 @@ pub async fn locate<S: Tenant>(tx: &Tx<S>, id: CustomerId) -> Result<Option<Part
 }
 
 fn one(tx: &Tx<impl Tenant>, partners: Vec<Uuid>, id: CustomerId) -> Sql {
-    sql("SELECT partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, version, created_at, updated_at
+    sql("SELECT partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, business_model, version, created_at, updated_at
          FROM todoku.customer WHERE vendor_id = {} AND partner_id = ANY ({}) AND id = {}")
     .bind::<SqlUuid, _>(tx.scope().vendor())
     .bind::<Array<SqlUuid>, _>(partners)
@@ -103,16 +106,18 @@ pub async fn by_id<S: Tenant>(tx: &Tx<S>, id: CustomerId) -> Result<Option<Custo
 /// Locks one of the acting partner's own customers, by id or by external id.
 pub async fn lock<S: Tenant>(tx: &Tx<S>, id: Option<CustomerId>, external_id: Option<&ExternalId>) -> Result<Option<Customer>, Fault> {
     let statement = match (id, external_id) {
-        (Some(id), _) => sql("SELECT partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, version, created_at, updated_at
+        (Some(id), _) => sql("SELECT partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, business_model, version, created_at, updated_at
                  FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = {} FOR NO KEY UPDATE")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().acts()?)
         .bind::<SqlUuid, _>(id.uuid()),
-        (None, Some(external_id)) => sql("SELECT partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, version, created_at, updated_at
+        (None, Some(external_id)) => {
+            sql("SELECT partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, business_model, version, created_at, updated_at
                  FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND external_id = {} FOR NO KEY UPDATE")
-        .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<SqlUuid, _>(tx.scope().acts()?)
-        .bind::<Text, _>(external_id.as_str().to_owned()),
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(tx.scope().acts()?)
+            .bind::<Text, _>(external_id.as_str().to_owned())
+        }
         (None, None) => return Ok(None),
     };
     let row: Option<Row> = tx.row(statement).await?;
@@ -137,7 +142,7 @@ pub async fn list<S: Tenant>(tx: &Tx<S>, filter: &Filter, window: &Window<(Uuid,
     let (after_partner, after_id) = window.after.unzip();
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, version, created_at, updated_at
+            sql("SELECT partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, business_model, version, created_at, updated_at
                  FROM todoku.customer WHERE vendor_id = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({}))
                    AND ({}::uuid IS NULL OR partner_id = {}) AND ({}::text IS NULL OR external_id = {}) AND ({}::text IS NULL OR state = {})
                    AND ({}::timestamptz IS NULL OR updated_at > {}) AND ({}::uuid IS NULL OR (partner_id, id) > ({}, {}))
@@ -168,8 +173,8 @@ pub async fn insert<S: Tenant>(tx: &Tx<S>, customer: &Customer) -> Result<bool, 
     let done = tx
         .run(
             sql(
-                "INSERT INTO todoku.customer (vendor_id, partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, version, created_at, updated_at)
-                 VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) ON CONFLICT (vendor_id, partner_id, external_id) DO NOTHING",
+                "INSERT INTO todoku.customer (vendor_id, partner_id, id, external_id, name, state, touch_model, corporate_number, segment, region, business_model, version, created_at, updated_at)
+                 VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) ON CONFLICT (vendor_id, partner_id, external_id) DO NOTHING",
             )
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(customer.partner_id.uuid())
@@ -181,6 +186,7 @@ pub async fn insert<S: Tenant>(tx: &Tx<S>, customer: &Customer) -> Result<bool, 
             .bind::<Nullable<Text>, _>(customer.corporate_number.as_ref().map(ToString::to_string))
             .bind::<Nullable<Text>, _>(customer.segment.as_ref().map(ToString::to_string))
             .bind::<Nullable<Text>, _>(customer.region.as_ref().map(ToString::to_string))
+            .bind::<Nullable<Text>, _>(customer.business_model.as_ref().map(ToString::to_string))
             .bind::<BigInt, _>(customer.version)
             .bind::<Timestamptz, _>(customer.created_at)
             .bind::<Timestamptz, _>(customer.updated_at),
@@ -192,7 +198,7 @@ pub async fn insert<S: Tenant>(tx: &Tx<S>, customer: &Customer) -> Result<bool, 
 /// Writes a locked customer back.
 pub async fn update<S: Tenant>(tx: &Tx<S>, customer: &Customer) -> Result<(), Fault> {
     tx.run(
-        sql("UPDATE todoku.customer SET name = {}, state = {}, touch_model = {}, corporate_number = {}, segment = {}, region = {}, version = {}, updated_at = {}
+        sql("UPDATE todoku.customer SET name = {}, state = {}, touch_model = {}, corporate_number = {}, segment = {}, region = {}, business_model = {}, version = {}, updated_at = {}
              WHERE vendor_id = {} AND partner_id = {} AND id = {}")
         .bind::<Text, _>(customer.name.to_string())
         .bind::<Text, _>(customer.state.as_str())
@@ -200,6 +206,7 @@ pub async fn update<S: Tenant>(tx: &Tx<S>, customer: &Customer) -> Result<(), Fa
         .bind::<Nullable<Text>, _>(customer.corporate_number.as_ref().map(ToString::to_string))
         .bind::<Nullable<Text>, _>(customer.segment.as_ref().map(ToString::to_string))
         .bind::<Nullable<Text>, _>(customer.region.as_ref().map(ToString::to_string))
+        .bind::<Nullable<Text>, _>(customer.business_model.as_ref().map(ToString::to_string))
         .bind::<BigInt, _>(customer.version)
         .bind::<Timestamptz, _>(customer.updated_at)
         .bind::<SqlUuid, _>(tx.scope().vendor())

@@ -7,7 +7,7 @@ use crate::kernel::error::Fault;
 use crate::kernel::id::{TypeId, VendorId};
 use crate::kernel::money::Currency;
 use crate::kernel::text::Name;
-use crate::kernel::time::Zone;
+use crate::kernel::time::{Moment, Zone};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Date, Text, Timestamptz, Uuid as SqlUuid};
@@ -24,6 +24,8 @@ pub struct Vendor {
     pub currency: Currency,
     /// Whether it is a live one, not a sandbox.
     pub live: bool,
+    /// Since when it is here; nothing was known before.
+    pub founded_at: Moment,
 }
 
 #[derive(QueryableByName)]
@@ -36,23 +38,25 @@ struct Row {
     currency: String,
     #[diesel(sql_type = Text)]
     realm: String,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: Moment,
 }
 
 impl Row {
     fn read(self) -> Result<Vendor, Fault> {
-        Ok(Vendor { id: VendorId::of(self.id), zone: word(self.time_zone)?, currency: word(self.currency)?, live: self.realm == "live" })
+        Ok(Vendor { id: VendorId::of(self.id), zone: word(self.time_zone)?, currency: word(self.currency)?, live: self.realm == "live", founded_at: self.created_at })
     }
 }
 
 /// The calendar and money of this scope's vendor.
 pub async fn calendar<S: Tenant>(tx: &Tx<S>) -> Result<Vendor, Fault> {
-    let row: Option<Row> = tx.row(sql("SELECT id, time_zone, currency, realm FROM todoku.vendor WHERE id = {}").bind::<SqlUuid, _>(tx.scope().vendor())).await?;
+    let row: Option<Row> = tx.row(sql("SELECT id, time_zone, currency, realm, created_at FROM todoku.vendor WHERE id = {}").bind::<SqlUuid, _>(tx.scope().vendor())).await?;
     row.ok_or_else(|| Fault::internal("the scope's vendor is gone"))?.read()
 }
 
 /// Every active vendor, for the schedule.
 pub async fn all(tx: &Tx<SystemScope>) -> Result<Vec<Vendor>, Fault> {
-    let rows: Vec<Row> = tx.rows(sql("SELECT id, time_zone, currency, realm FROM todoku.vendor WHERE state = 'active' ORDER BY id")).await?;
+    let rows: Vec<Row> = tx.rows(sql("SELECT id, time_zone, currency, realm, created_at FROM todoku.vendor WHERE state = 'active' ORDER BY id")).await?;
     rows.into_iter().map(Row::read).collect()
 }
 

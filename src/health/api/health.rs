@@ -1,18 +1,20 @@
-//! `/v1/customers/{customer_id}/health` and its explanation. A partner gets the shared view; the vendor gets its own and may
-//! ask for the shared one.
+//! `/v1/customers/{customer_id}/health`. A partner gets the shared view; the vendor gets its own and may ask for the shared one.
 
+use super::point::Asked;
 use crate::auth::{Call, Query, Tenant, op};
-use crate::health::flow::{SHARED, VENDOR, policy};
-use crate::health::score::Part;
-use crate::health::scorecard::{Band, CardMeasure};
+use crate::db::Tx;
+use crate::directory::locate_customer;
+use crate::health::chronicle::AsKnown;
+use crate::health::flow::{Dossier, Rulebook, SHARED, VENDOR, dossier, rulebook};
+use crate::health::score::{AdjustedBy, Part};
+use crate::health::scorecard::{Band, Purpose};
 use crate::health::store::{self, Health};
-use crate::http::body::Faults;
+use crate::http::body::{Day, Faults, Instant};
 use crate::http::query::Param;
 use crate::intake::EvidenceClass;
-use crate::intake::Measure;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, ScorecardId};
+use crate::kernel::id::{CustomerId, OverrideId, ScorecardId};
 use crate::kernel::number::thousandths;
 use crate::kernel::text::Key;
 use actix_web::{HttpResponse, get};
@@ -34,7 +36,7 @@ crate::word_list! {
 crate::wire_words!(View, EvidenceClass);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(get_health).service(explain);
+    config.service(get_health);
 }
 
 /// An 80 % interval, in points.
@@ -44,12 +46,51 @@ pub(super) struct Interval {
     high: f64,
 }
 
+impl Interval {
+    /// From thousandths.
+    pub(super) fn of((low, high): (i32, i32)) -> Self {
+        Self { low: thousandths(low.into()), high: thousandths(high.into()) }
+    }
+}
+
 /// What one measure adds to the score.
 #[derive(Serialize, ToSchema)]
 struct Contribution {
     measure: Key,
-    /// Points added to 50, or taken from it. 50 and all contributions make the score, exactly.
+    /// Points added to 50, or taken from it. 50, all contributions and what the adjustments move make the score, exactly.
     contribution: f64,
+}
+
+/// What moved the score after the measures had spoken.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AdjustmentView {
+    /// The cap or floor of the scorecard that bit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Key>,
+    /// The override in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    override_id: Option<OverrideId>,
+    /// The score before; absent when it was unknown.
+    from: Option<f64>,
+    to: f64,
+}
+
+impl AdjustmentView {
+    /// The line of an adjustment.
+    pub(super) fn of(by: &AdjustedBy, from: Option<i32>, to: i32) -> Self {
+        let (limit, override_id) = by.parts();
+        Self { limit, override_id, from: from.map(|from| thousandths(from.into())), to: thousandths(to.into()) }
+    }
+}
+
+/// What one source says by itself, by the same policy.
+#[derive(Serialize, ToSchema)]
+struct SourceView {
+    evidence: EvidenceClass,
+    /// 0-100; absent while it knows too little.
+    score: Option<f64>,
+    /// How much of what the scorecard asks it knows, 0-1.
+    coverage: f64,
 }
 
 /// How a customer is doing.
@@ -58,6 +99,8 @@ pub(super) struct HealthView {
     customer_id: CustomerId,
     /// From which evidence.
     view: View,
+    /// What the figure is to tell.
+    purpose: Purpose,
     /// The day it was scored for, in the vendor's calendar.
     #[schema(value_type = Option<String>, format = Date)]
     scored_for: Option<NaiveDate>,
@@ -67,8 +110,17 @@ pub(super) struct HealthView {
     band: Band,
     /// How much of what the scorecard asks is known, 0-1.
     coverage: f64,
+    /// Absent while too little is known, and of a score set by hand.
     interval: Option<Interval>,
     contributions: Vec<Contribution>,
+    /// Caps, floors and the override in force, in the order they were applied; the first `from` is what the measures say.
+    adjustments: Vec<AdjustmentView>,
+    /// What each source says by itself; the vendor's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<Vec<SourceView>>,
+    /// How far the sources lie apart, in points; from 25 on they disagree. The vendor's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    divergence: Option<f64>,
     /// Measures nothing is known of.
     missing: Vec<Key>,
     /// Measures whose newest evidence has faded below half.
@@ -82,47 +134,86 @@ pub(super) struct HealthView {
 }
 
 impl HealthView {
-    /// The view of a conclusion; of a customer nothing is concluded about yet, that nothing is known.
-    /// `catalogue` names the parts, because the score may be of an older card than the active one, whose `measures` are asked.
-    pub(super) fn of(customer_id: CustomerId, audience: &'static str, health: Option<&Health>, measures: &[CardMeasure], catalogue: &[Measure]) -> Self {
-        let key = |id: &str| catalogue.iter().find(|m| m.id.to_string() == id).map(|m| m.key.clone());
-        let parts = health.map(|h| h.parts.as_slice()).unwrap_or_default();
-        let unheard = parts.iter().filter(|p| p.points.is_none()).filter_map(|p| key(&p.measure)).collect();
-        let missing = if health.is_some() { unheard } else { measures.iter().map(|m| m.key.clone()).collect() };
-        let half_life = |id: &str| catalogue.iter().find(|m| m.id.to_string() == id).and_then(|m| m.half_life_days);
-        let faded = |p: &Part| Some((health?.scored_for - p.newest?).num_days() > i64::from(half_life(&p.measure)?));
-        let stale = parts.iter().filter(|p| faded(p) == Some(true)).filter_map(|p| key(&p.measure)).collect();
+    /// The view of a conclusion; of a customer nothing is concluded about yet, that nothing is known. `rules` names what it was made from.
+    pub(super) fn of(customer_id: CustomerId, audience: &'static str, purpose: Purpose, health: Option<&Health>, rules: &Rulebook) -> Self {
+        let key = |part: &Part| rules.measure(part.measure).map(|m| m.key.clone());
+        let score = health.map(|h| &h.score);
+        let parts = score.map(|s| s.parts.as_slice()).unwrap_or_default();
+        let unheard = parts.iter().filter(|p| p.evidence == 0).filter_map(key).collect();
+        let asked = || rules.last(purpose).into_iter().flat_map(|ruled| &ruled.scorer.measures).map(|m| m.key.clone()).collect();
+        let card = health.and_then(|h| rules.cards.iter().find(|ruled| ruled.card.id == h.card));
+        let read_by_card = |p: &Part| card.and_then(|ruled| ruled.scorer.measures.iter().find(|m| m.id == p.measure)).map(|m| m.half_life_days);
+        let half_life = |p: &Part| read_by_card(p).unwrap_or_else(|| rules.measure(p.measure).and_then(|m| m.half_life_days));
+        let faded = |p: &Part| Some((health?.scored_for - p.newest?).num_days() > i64::from(half_life(p)?));
+        let sources = health.and_then(|h| h.sources.as_ref());
+        let source =
+            |said: &crate::health::source::Said| SourceView { evidence: said.class, score: said.score.map(|s| thousandths(s.into())), coverage: thousandths(said.coverage.into()) };
         Self {
             customer_id,
             view: if audience == VENDOR { View::Full } else { View::Shared },
+            purpose,
             scored_for: health.map(|h| h.scored_for),
-            scorecard_id: health.map(|h| h.scorecard),
-            score: health.and_then(|h| h.score).map(|s| thousandths(s.into())),
-            band: health.map_or(Band::Unknown, |h| h.band),
-            coverage: health.map_or(0.0, |h| thousandths(h.coverage.into())),
-            interval: health.and_then(|h| h.interval).map(|(low, high)| Interval { low: thousandths(low.into()), high: thousandths(high.into()) }),
-            contributions: parts.iter().filter_map(|p| Some(Contribution { measure: key(&p.measure)?, contribution: thousandths(p.contribution?) })).collect(),
-            missing,
-            stale,
+            scorecard_id: health.map(|h| h.card),
+            score: score.and_then(|s| s.score).map(|s| thousandths(s.into())),
+            band: score.map_or(Band::Unknown, |s| s.band),
+            coverage: score.map_or(0.0, |s| thousandths(s.coverage.into())),
+            interval: score.and_then(|s| s.interval).map(Interval::of),
+            contributions: parts.iter().filter_map(|p| Some(Contribution { measure: key(p)?, contribution: thousandths(p.contribution?) })).collect(),
+            adjustments: score.map(|s| s.adjustments.iter().map(|a| AdjustmentView::of(&a.by, a.from, a.to)).collect()).unwrap_or_default(),
+            sources: sources.map(|all| all.0.iter().map(source).collect()),
+            divergence: sources.and_then(|all| all.divergence()).map(|gap| thousandths(gap.into())),
+            missing: if health.is_some() { unheard } else { asked() },
+            stale: parts.iter().filter(|p| faded(p) == Some(true)).filter_map(key).collect(),
             reported_on: health.and_then(|h| h.reported_on),
             next_report_due_on: health.and_then(|h| h.due_on),
         }
     }
 }
 
-/// Which view.
+/// Which view, of which purpose, of which time.
 #[derive(Deserr, IntoParams)]
 #[deserr(error = Faults, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct ViewQuery {
+pub(super) struct HealthQuery {
     /// For the vendor: `full` (the default) or `shared`, what the partner sees. A partner always gets `shared`.
     #[deserr(default)]
     #[param(value_type = Option<View>)]
-    view: Option<Param<View>>,
+    pub(super) view: Option<Param<View>>,
+    /// `churn` when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<Purpose>)]
+    pub(super) purpose: Option<Param<Purpose>>,
+    /// The day of the vendor's calendar it is asked for: what was true then; today when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    as_of: Option<Param<Day>>,
+    /// What was known at this moment, at least 60 seconds ago; the latest when left out. With both times the same question has the
+    /// same answer for ever.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    known_at: Option<Param<Instant>>,
 }
-impl Query for ViewQuery {}
+impl Query for HealthQuery {}
 
-fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Fault> {
+impl HealthQuery {
+    /// The view asked for, within what the caller may see.
+    pub(super) fn audience(&self, own: &'static str) -> Result<&'static str, Fault> {
+        audience(self.view.as_ref().map(|v| v.0), own)
+    }
+
+    /// The purpose asked for.
+    pub(super) fn purpose(&self) -> Purpose {
+        self.purpose.as_ref().map_or(Purpose::Churn, |p| p.0)
+    }
+
+    /// The times asked for.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked::of(("as_of", &self.as_of), ("known_at", &self.known_at))
+    }
+}
+
+/// The view asked for, within what the caller may see.
+pub(super) fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Fault> {
     match (asked, own) {
         (None, own) => Ok(own),
         (Some(View::Shared), _) => Ok(SHARED),
@@ -132,91 +223,38 @@ fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Faul
     }
 }
 
+/// A visible customer's dossier, enough of it for days from `from` on.
+pub(super) async fn dossier_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str, purpose: Purpose, from: NaiveDate) -> Result<Dossier, Fault> {
+    let partner = locate_customer(tx, id).await?.ok_or(Fault::of(Code::NotFound))?;
+    dossier(tx, partner, id, audience, purpose, from).await
+}
+
+/// A customer's health as kept, or replayed for a point.
+pub(super) async fn health_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str, purpose: Purpose, at: Option<AsKnown>) -> Result<(Option<Health>, Rulebook), Fault> {
+    match at {
+        None => {
+            let (found, rules) = futures_util::try_join!(store::health_of(tx, id, audience, purpose), rulebook(tx))?;
+            Ok((found.ok_or(Fault::of(Code::NotFound))?, rules))
+        }
+        Some(at) => {
+            let dossier = dossier_of(tx, id, audience, purpose, at.on).await?;
+            Ok((dossier.health(at), dossier.rulebook()))
+        }
+    }
+}
+
 /// Read how a customer is doing
 ///
-/// Score, band, coverage and interval, what is missing or stale, and when the next report is due.
-#[utoipa::path(operation_id = "get_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), ViewQuery), responses((status = 200, description = "Its health", body = HealthView)))]
+/// Score, band, coverage and interval, what is missing or stale, and when the next report is due; now, or as it was and was known.
+#[utoipa::path(operation_id = "get_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), HealthQuery), responses((status = 200, description = "Its health", body = HealthView)))]
 #[get("/v1/customers/{customer_id}/health")]
-async fn get_health(call: Call<op::GetCustomerHealth, CustomerId, ViewQuery>) -> Result<HttpResponse, Fault> {
-    let audience = audience(call.query.view.as_ref().map(|v| v.0), call.scope().audience())?;
-    let (found, (_, measures, catalogue)) = call.read(async |tx| futures_util::try_join!(store::health_of(tx, call.path, audience), policy(tx))).await?;
-    let health = found.ok_or(Fault::of(Code::NotFound))?;
-    Ok(HttpResponse::Ok().json(HealthView::of(call.path, audience, health.as_ref(), &measures, &catalogue)))
-}
-
-/// Where evidence came from.
-#[derive(Serialize, ToSchema)]
-struct Source {
-    evidence: EvidenceClass,
-    /// Its share of what is known of the measure, 0-1.
-    share: f64,
-}
-
-/// One measure of the explanation.
-#[derive(Serialize, ToSchema)]
-struct ExplainedMeasure {
-    measure: Key,
-    name_en: String,
-    name_ja: String,
-    /// Its weight in the scorecard.
-    weight: f64,
-    /// How much is known of it, 0-1.
-    evidence: f64,
-    /// Its points, 0-100.
-    points: Option<f64>,
-    /// Points added to 50, or taken from it.
-    contribution: Option<f64>,
-    /// Who says so.
-    sources: Vec<Source>,
-    /// The newest day of its evidence.
-    #[schema(value_type = Option<String>, format = Date)]
-    newest_on: Option<NaiveDate>,
-    /// The age of the newest evidence on the day scored for.
-    age_days: Option<i64>,
-}
-
-/// Why a score is what it is.
-#[derive(Serialize, ToSchema)]
-struct Explanation {
-    #[serde(flatten)]
-    health: HealthView,
-    /// What contributions count from: 50.
-    base: f64,
-    /// 50 and all contributions: the score.
-    sum: Option<f64>,
-    /// Every measure of the scorecard, also those nothing is known of.
-    measures: Vec<ExplainedMeasure>,
-}
-
-/// Read why a customer's score is what it is
-///
-/// Every contribution to the score, with its sources and their age; they add up to the score exactly.
-#[utoipa::path(operation_id = "explain_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), ViewQuery), responses((status = 200, description = "The explanation", body = Explanation)))]
-#[get("/v1/customers/{customer_id}/health/explanation")]
-async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, ViewQuery>) -> Result<HttpResponse, Fault> {
-    let audience = audience(call.query.view.as_ref().map(|v| v.0), call.scope().audience())?;
-    let (found, (_, card_measures, catalogue)) = call.read(async |tx| futures_util::try_join!(store::health_of(tx, call.path, audience), policy(tx))).await?;
-    let health = found.ok_or(Fault::of(Code::NotFound))?;
-    let parts = health.as_ref().map(|h| h.parts.as_slice()).unwrap_or_default();
-    let measures = parts
-        .iter()
-        .filter_map(|part| {
-            let entry = catalogue.iter().find(|m| m.id.to_string() == part.measure)?;
-            Some(ExplainedMeasure {
-                measure: entry.key.clone(),
-                name_en: entry.name_en.to_string(),
-                name_ja: entry.name_ja.to_string(),
-                weight: part.weight,
-                evidence: thousandths(part.evidence),
-                points: part.points.map(thousandths),
-                contribution: part.contribution.map(thousandths),
-                sources: part.sources.iter().map(|(evidence, share)| Source { evidence: *evidence, share: thousandths(*share) }).collect(),
-                newest_on: part.newest,
-                age_days: part.newest.zip(health.as_ref()).map(|(day, h)| (h.scored_for - day).num_days()),
-            })
+async fn get_health(call: Call<op::GetCustomerHealth, CustomerId, HealthQuery>) -> Result<HttpResponse, Fault> {
+    let (audience, purpose) = (call.query.audience(call.scope().audience())?, call.query.purpose());
+    let (health, rules) = call
+        .read(async |tx| {
+            let at = call.query.asked().point(tx).await?;
+            health_at(tx, call.path, audience, purpose, at).await
         })
-        .collect();
-    let sum = health.as_ref().filter(|h| h.score.is_some()).map(|h| thousandths(50_000 + h.parts.iter().filter_map(|p| p.contribution).sum::<i64>()));
-    let health = HealthView::of(call.path, audience, health.as_ref(), &card_measures, &catalogue);
-    Ok(HttpResponse::Ok().json(Explanation { health, base: 50.0, sum, measures }))
+        .await?;
+    Ok(HttpResponse::Ok().json(HealthView::of(call.path, audience, purpose, health.as_ref(), &rules)))
 }

@@ -1,7 +1,12 @@
 //! Health over HTTP.
 
+mod card;
+mod explain;
 mod health;
+mod history;
+mod manual;
 mod observation;
+mod point;
 mod report;
 mod row;
 mod scorecard;
@@ -14,4 +19,7 @@ pub fn routes(config: &mut ServiceConfig) {
     report::routes(config);
     observation::routes(config);
     health::routes(config);
+    explain::routes(config);
+    history::routes(config);
+    manual::routes(config);
 }

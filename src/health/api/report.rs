@@ -5,24 +5,25 @@ use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreig
 use crate::auth::{ActingQuery, Batch, Call, Json, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::CustomerRef;
-use crate::health::flow::{Accepted, SHARED, policy, submit_reports};
-use crate::health::scorecard::Band;
+use crate::health::flow::{Accepted, SHARED, rulebook, submit_reports};
+use crate::health::scorecard::{Band, Purpose};
 use crate::health::store;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::page::PageView;
 use crate::http::query::{Limit, Param};
-use crate::intake::{self, DeclaredBand, Reading, ReportDraft, ReportRow};
+use crate::intake::{self, DeclaredBand, MAX_CASES, OpenCase, Reading, ReportDraft, ReportRow};
 use crate::kernel::change::Upserted;
-use crate::kernel::error::Fault;
+use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CustomerId, PartnerId, ReportId, TypeId};
 use crate::kernel::number::thousandths;
-use crate::kernel::text::{Broken, Comment, ExternalId, Key};
+use crate::kernel::text::{Broken, Comment, ExternalId, Key, Label};
 use crate::kernel::time::Moment;
 use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
 use chrono::NaiveDate;
 use deserr::Deserr;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -79,9 +80,58 @@ struct ReportBody {
     #[deserr(default)]
     #[schema(max_items = 100, required = false)]
     observations: Vec<ReadingBody>,
+    /// All support cases that are open, at most 100; an empty list says that none is, nothing says nothing of cases.
+    #[deserr(default)]
+    #[schema(max_items = 100)]
+    open_cases: Option<Vec<CaseBody>>,
     /// The revision you mean to replace; refused when it is not the one in force.
     #[deserr(default)]
     replaces: Option<ReportId>,
+}
+
+/// A support case that is open.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = Faults, deny_unknown_fields)]
+struct CaseBody {
+    /// Your own id of it.
+    external_id: ExternalId,
+    /// 1 (worst) to 4.
+    #[schema(minimum = 1, maximum = 4)]
+    severity: i32,
+    #[schema(value_type = String, format = Date, example = "2026-10-20")]
+    opened_on: Day,
+    /// The last day that is not late.
+    #[deserr(default)]
+    #[schema(value_type = Option<String>, format = Date, example = "2026-10-27")]
+    due_on: Option<Day>,
+    /// What it is about, in the vendor's words; `cancel_intent` is an explicit intent to cancel.
+    #[deserr(default)]
+    cause: Option<Label>,
+}
+
+/// The cases of a body; every fault with its place.
+fn cases(bodies: Vec<CaseBody>) -> Result<Vec<OpenCase>, Fault> {
+    if bodies.len() > MAX_CASES {
+        return Err(Fault::field("/open_cases", Broken::TooLong));
+    }
+    let mut faults = Vec::new();
+    let mut names = BTreeSet::new();
+    for (i, body) in bodies.iter().enumerate() {
+        let mut demand = |holds: bool, member: &str, code| {
+            if !holds {
+                faults.push(FieldFault { pointer: format!("/open_cases/{i}/{member}"), code })
+            }
+        };
+        demand(names.insert(body.external_id.as_str()), "external_id", Broken::Duplicate);
+        demand((1..=4).contains(&body.severity), "severity", Broken::OutOfRange);
+        demand(body.due_on.is_none_or(|due| due.0 >= body.opened_on.0), "due_on", Broken::Contradiction);
+    }
+    if !faults.is_empty() {
+        return Err(Fault::invalid(faults));
+    }
+    let case =
+        |body: CaseBody| OpenCase { external_id: body.external_id, severity: body.severity, opened_on: body.opened_on.0, due_on: body.due_on.map(|due| due.0), cause: body.cause };
+    Ok(bodies.into_iter().map(case).collect())
 }
 
 /// The most values of a report.
@@ -103,6 +153,7 @@ fn draft(body: ReportBody) -> Result<ReportDraft, Fault> {
         declared_band: body.declared_band,
         comment: body.comment,
         readings: body.observations.into_iter().map(|r| Reading { measure: r.measure, value: r.value, observed_at: r.observed_at.map(|at| at.0) }).collect(),
+        open_cases: body.open_cases.map(cases).transpose()?,
         replaces: body.replaces,
     })
 }
@@ -163,14 +214,14 @@ async fn submit(mut call: Call<op::SubmitStatusReport, (), ActingQuery, Json<Opt
     ledger::write(&call, async |tx| {
         let mut results = submit_reports(tx, call.caller.caller_id(), call.caller.principal().uuid(), vec![Ok(draft)]).await?;
         let accepted = results.pop().ok_or_else(|| Fault::internal("no result"))??;
-        let health = store::healths(tx, vec![tx.scope().acts()?], vec![accepted.customer.uuid()], SHARED).await?;
-        let (_, measures, catalogue) = policy(tx).await?;
+        let health = store::healths(tx, vec![tx.scope().acts()?], vec![accepted.customer.uuid()], SHARED, Purpose::Churn).await?;
+        let rules = rulebook(tx).await?;
         let view = SubmittedReport {
             id: accepted.report,
             external_id: accepted.external_id,
             revision: accepted.revision,
             outcome: accepted.outcome.into(),
-            health: HealthView::of(accepted.customer, SHARED, health.get(&accepted.customer.uuid()), &measures, &catalogue),
+            health: HealthView::of(accepted.customer, SHARED, Purpose::Churn, health.get(&accepted.customer.uuid()), &rules),
         };
         let changed = accepted.outcome != Upserted::Unchanged;
         let answer = Answer::json(if changed { 201 } else { 200 }, &view)?;
@@ -322,13 +373,37 @@ struct ReportView {
     #[schema(value_type = Option<DeclaredBand>)]
     declared_band: Option<String>,
     comment: Option<String>,
+    /// What it said of open cases; absent when it said nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_cases: Option<Vec<CaseView>>,
     #[schema(value_type = String, format = DateTime)]
     received_at: Moment,
 }
 
-impl From<ReportRow> for ReportView {
-    fn from(r: ReportRow) -> Self {
-        Self {
+/// A support case as reported.
+#[derive(Serialize, ToSchema)]
+struct CaseView {
+    external_id: ExternalId,
+    /// 1 (worst) to 4.
+    severity: i32,
+    #[schema(value_type = String, format = Date)]
+    opened_on: NaiveDate,
+    #[schema(value_type = Option<String>, format = Date)]
+    due_on: Option<NaiveDate>,
+    cause: Option<Label>,
+}
+
+impl From<OpenCase> for CaseView {
+    fn from(c: OpenCase) -> Self {
+        Self { external_id: c.external_id, severity: c.severity, opened_on: c.opened_on, due_on: c.due_on, cause: c.cause }
+    }
+}
+
+impl TryFrom<ReportRow> for ReportView {
+    type Error = Fault;
+    fn try_from(r: ReportRow) -> Result<Self, Fault> {
+        let cases: Option<Vec<OpenCase>> = r.open_cases.map(serde_json::from_value).transpose().map_err(Fault::internal)?;
+        Ok(Self {
             id: ReportId::of(r.id),
             partner_id: PartnerId::of(r.partner_id),
             customer_id: CustomerId::of(r.customer_id),
@@ -339,8 +414,9 @@ impl From<ReportRow> for ReportView {
             period_end: r.period_end,
             declared_band: r.declared_band,
             comment: r.comment,
+            open_cases: cases.map(|cases| cases.into_iter().map(CaseView::from).collect()),
             received_at: r.received_at,
-        }
+        })
     }
 }
 
@@ -355,5 +431,5 @@ async fn list(call: Call<op::ListStatusReports, (), ListQuery>) -> Result<HttpRe
     let window = asked.window(keys)?;
     let customer = call.query.customer.as_ref().map(|c| c.0);
     let page = call.read(async |tx| intake::list_reports(tx, customer, &window).await).await?;
-    asked.list(keys, page.map(ReportView::from))
+    asked.list(keys, page.try_map(ReportView::try_from)?)
 }

@@ -2,9 +2,10 @@
 
 use crate::auth::StaffScope;
 use crate::db::Tx;
-use crate::health::scorecard::{CardState, Scorecard, Weighted};
+use crate::health::scorecard::{CardState, LAST_RANK, Purpose, Scorecard, Weighted};
 use crate::health::store::{self, Card};
 use crate::intake::Measure;
+use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::TypeId;
 use crate::ledger::{Event, Job, JobKind, enqueue, record_events};
@@ -12,18 +13,32 @@ use serde_json::json;
 use uuid::Uuid;
 
 /// Adds a draft scorecard.
-pub async fn add_scorecard(tx: &Tx<StaffScope>, caller: Uuid, name: String, policy: Scorecard) -> Result<Card, Fault> {
-    let card = Card { id: tx.new_id(), name, state: CardState::Draft, policy, version: 1, created_at: tx.now() };
+pub async fn add_scorecard(tx: &Tx<StaffScope>, caller: Uuid, name: String, purpose: Purpose, rank: i32, policy: Scorecard) -> Result<Card, Fault> {
+    let card = Card { id: tx.new_id(), name, state: CardState::Draft, purpose, rank, policy, version: 1, created_at: tx.now() };
     store::insert_card(tx, &card).await?;
     let event = Event { kind: "scorecard.created", subject: card.id.uuid(), partner: None, data: json!({}) };
     record_events(tx, caller, &[event]).await?;
     Ok(card)
 }
 
-/// Makes a scorecard the active one and has every customer scored again by it.
+/// Makes a scorecard the active one of its purpose and rank and has every customer scored again.
 pub async fn activate(tx: &Tx<StaffScope>, caller: Uuid, card: &Card) -> Result<(), Fault> {
-    store::activate_card(tx, card.id).await?;
-    let event = Event { kind: "scorecard.activated", subject: card.id.uuid(), partner: None, data: json!({}) };
+    store::activate_card(tx, card).await?;
+    tell(tx, caller, "scorecard.activated", card).await
+}
+
+/// Takes an active scorecard out of force; its customers fall to the next that fits. The one for everybody has to have a successor.
+pub async fn retire(tx: &Tx<StaffScope>, caller: Uuid, card: &Card) -> Result<(), Fault> {
+    let needed = card.purpose == Purpose::Churn && card.rank == LAST_RANK;
+    if needed || !store::retire_card(tx, card.id).await? {
+        return Err(Fault::of(Code::StateConflict));
+    }
+    tell(tx, caller, "scorecard.retired", card).await
+}
+
+/// News of a policy, and the jobs that bring every customer up to it.
+async fn tell(tx: &Tx<StaffScope>, caller: Uuid, kind: &'static str, card: &Card) -> Result<(), Fault> {
+    let event = Event { kind, subject: card.id.uuid(), partner: None, data: json!({}) };
     record_events(tx, caller, &[event]).await?;
     let partners = crate::directory::all_partner_ids(tx).await?;
     let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Rescore, partner, subjects: Vec::new(), day: None }).collect();
@@ -32,7 +47,7 @@ pub async fn activate(tx: &Tx<StaffScope>, caller: Uuid, card: &Card) -> Result<
 
 /// The scorecard a new vendor starts with: equal weights over the starter measures, already active.
 pub async fn starter_scorecard(tx: &Tx<StaffScope>, caller: Uuid, measures: &[Measure]) -> Result<(), Fault> {
-    let weighted = measures.iter().map(|m| Weighted { measure: m.key.clone(), weight: 1.0 }).collect();
-    let card = add_scorecard(tx, caller, "starter".into(), Scorecard::with(weighted, None, None, None)).await?;
+    let weighted = measures.iter().map(|m| Weighted::plain(m.key.clone(), 1.0)).collect();
+    let card = add_scorecard(tx, caller, "starter".into(), Purpose::Churn, LAST_RANK, Scorecard::with(weighted)).await?;
     activate(tx, caller, &card).await
 }

@@ -1,14 +1,22 @@
 //! Deeds of health that have more than one door.
 
 mod card;
+mod manual;
 mod observation;
+mod replay;
 mod report;
+mod rulebook;
 mod scoring;
+mod simulation;
 
-pub use card::{activate, add_scorecard, starter_scorecard};
+pub use card::{activate, add_scorecard, retire, starter_scorecard};
+pub use manual::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};
 pub use observation::{ObservationDraft, Recorded, Subject, record_observations};
+pub use replay::{Dossier, dossier};
 pub use report::{Accepted, submit_reports};
-pub use scoring::{policy, rescore};
+pub use rulebook::{Rulebook, rulebook};
+pub use scoring::rescore;
+pub use simulation::{Moved, Simulation, simulate};
 
 /// The view of health from what its partner may see (DECISIONS 2).
 pub const SHARED: &str = "shared";

@@ -169,6 +169,11 @@ fn consider<S: Tenant>(
             None => wrong(format!("/observations/{i}/measure"), Broken::ReferenceNotFound),
         }
     }
+    for (i, case) in draft.open_cases.iter().flatten().enumerate() {
+        if case.opened_on > draft.period_end {
+            wrong(format!("/open_cases/{i}/opened_on"), Broken::Contradiction);
+        }
+    }
     if let (Some(band), Some(measure)) = (draft.declared_band, PARTNER_BAND.parse().ok().and_then(|key: Key| context.measures.get(&key))) {
         observe(*measure, band.points(), period_moment);
     }
@@ -205,6 +210,7 @@ fn consider<S: Tenant>(
         declared_band: draft.declared_band,
         content_hash: hash,
         comment: draft.comment.as_ref().map(ToString::to_string),
+        open_cases: draft.open_cases.clone(),
     });
     observations.append(&mut said);
     let outcome = if revision == 1 { Upserted::Created } else { Upserted::Updated };

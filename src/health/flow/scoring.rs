@@ -1,43 +1,28 @@
-//! Scoring customers again by the active policy.
+//! Scoring customers again by the policies in force.
 
+use super::rulebook::rulebook;
 use super::{SHARED, VENDOR};
 use crate::auth::Tenant;
 use crate::db::Tx;
-use crate::directory::calendar;
+use crate::directory::{Vendor, calendar};
 use crate::health::evidence::Evidence;
-use crate::health::score::score;
-use crate::health::scorecard::{CardMeasure, due_on};
-use crate::health::store::{self, Card, Standing};
-use crate::intake::{self, Measure};
+use crate::health::score::Known;
+use crate::health::scorecard::{Profile, Purpose, due_on};
+use crate::health::source::Sources;
+use crate::health::store::{self, Facts, Priced, Standing};
 use crate::kernel::error::Fault;
 use crate::kernel::money::{Currency, MAX_AMOUNT, annual_value};
-use crate::kernel::text::Key;
 use chrono::{Duration, NaiveDate};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// The active policy with its measures.
-pub async fn policy<S: Tenant>(tx: &Tx<S>) -> Result<(Card, Vec<CardMeasure>, Vec<Measure>), Fault> {
-    let (card, catalogue) = futures_util::try_join!(store::active_card(tx), intake::measures(tx))?;
-    let by_key: HashMap<&Key, &Measure> = catalogue.iter().map(|m| (&m.key, m)).collect();
-    let measures = card
-        .policy
-        .measures
-        .iter()
-        .filter_map(|item| {
-            let m = by_key.get(&item.measure)?;
-            Some(CardMeasure {
-                id: m.id,
-                key: m.key.clone(),
-                weight: item.weight,
-                nature: m.nature,
-                curve: m.curve.clone(),
-                half_life_days: m.half_life_days,
-                valid_days: m.valid_days,
-            })
-        })
-        .collect();
-    Ok((card, measures, catalogue))
+/// What a customer's running subscriptions come to.
+#[derive(Default)]
+struct Worth {
+    value_minor: i64,
+    unconverted: bool,
+    renews_on: Option<NaiveDate>,
+    products: Vec<String>,
 }
 
 /// Scores customers of the acting partner again for its scoring day, in the given views; all of them when no list is given. The
@@ -52,56 +37,87 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
     if facts.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = facts.keys().copied().collect();
+    let (partner, ids) = (tx.scope().acts()?, facts.keys().copied().collect::<Vec<Uuid>>());
     // Read behind the locks: a day that turned while we waited for them is the day to score for.
-    let (vendor, turned, (card, measures, _)) = futures_util::try_join!(calendar(tx), store::scoring_day(tx), policy(tx))?;
+    let (vendor, turned, rules) = futures_util::try_join!(calendar(tx), store::scoring_day(tx), rulebook(tx))?;
     let on = turned.unwrap_or(vendor.zone.day_of(tx.now()));
-    let valid = measures.iter().map(|m| i64::from(m.valid_days)).max().unwrap_or(0);
-    let since = vendor.zone.start_of(on - Duration::days(valid));
+    let since = vendor.zone.start_of(on - Duration::days(rules.horizon_days()));
+    let whole = audiences.contains(&VENDOR);
     // The vendor's view is made from all there is, the shared one from what is shared.
-    let read: &[&'static str] = if audiences.contains(&VENDOR) { &[SHARED, VENDOR] } else { &[SHARED] };
-    let (evidence, priced, rates, last) = futures_util::try_join!(
-        store::evidence(tx, vendor.zone, ids.clone(), since, read),
-        store::running_subscriptions(tx, ids.clone(), on),
+    let read: &[&'static str] = if whole { &[SHARED, VENDOR] } else { &[SHARED] };
+    let overrides = async { if whole { store::overrides_in_force(tx, ids.clone(), on).await } else { Ok(HashMap::new()) } };
+    let (evidence, priced, rates, last, cases, before, overrides) = futures_util::try_join!(
+        store::evidence(tx, partner, vendor.zone, ids.clone(), since, read),
+        store::running_subscriptions(tx, partner, ids.clone(), on),
         store::rates(tx, on),
         store::last_reports(tx, ids.clone()),
+        store::open_cases(tx, partner, ids.clone(), on),
+        store::before(tx, ids.clone(), audiences),
+        overrides,
     )?;
-    let mut worth: HashMap<Uuid, (i64, bool, Option<NaiveDate>)> = HashMap::new();
-    for row in priced {
-        let entry = worth.entry(row.customer_id).or_default();
-        match row.currency.parse::<Currency>().ok().and_then(|currency| {
-            let rate = if currency == vendor.currency { Some(1_000_000_000) } else { rates.get(&row.currency).copied() };
-            annual_value(row.amount_minor, row.period_months, currency, vendor.currency, rate?)
-        }) {
-            Some(value) if entry.0 + value <= MAX_AMOUNT => entry.0 += value,
-            // Without a rate, or beyond what a figure may hold: told, and in no figure.
-            _ => entry.1 = true,
-        }
-        let renews = row.renews_on.filter(|day| *day >= on);
-        entry.2 = entry.2.into_iter().chain(renews).min();
-    }
-    let none = Vec::new();
+    let mut worth = worth_of(priced, &rates, &vendor, on);
     let mut standings = Vec::with_capacity(facts.len() * audiences.len());
     for (id, fact) in &facts {
-        let all = evidence.get(id).unwrap_or(&none);
-        let (value_minor, unconverted, renews_on) = worth.get(id).copied().unwrap_or_default();
+        let all = evidence.get(id).map(Vec::as_slice).unwrap_or_default();
+        let worth = worth.remove(id).unwrap_or_default();
         let reported_on = last.get(id).copied();
         let due_on = due_on(reported_on, fact.touch_model);
         for audience in audiences {
             let seen: Vec<Evidence> = all.iter().filter(|(_, shared)| *audience == VENDOR || *shared).map(|(item, _)| Evidence { day: item.day.min(on), ..*item }).collect();
-            standings.push(Standing {
-                customer: *id,
-                audience,
-                score: score(&card.policy, &measures, &seen, on),
-                counted: fact.counted,
-                value_minor,
-                unconverted,
-                reported_on,
-                due_on,
-                in_cadence: due_on.is_some_and(|due| on <= due),
-                renews_on,
-            });
+            for purpose in rules.purposes() {
+                let Some(ruled) = rules.applying(purpose, &profile(fact, &worth.products)) else { continue };
+                let before = before.get(&(*id, (*audience).to_owned(), purpose.to_string()));
+                let known = Known {
+                    evidence: &seen,
+                    cases: cases.get(id).map(Vec::as_slice).unwrap_or_default(),
+                    bias: None,
+                    closed_in: before.and_then(|before| before.closed_in),
+                    set: overrides.get(&(*id, purpose)).copied().filter(|_| *audience == VENDOR),
+                };
+                let sources = (*audience == VENDOR).then(|| Sources::of(&ruled.scorer, &seen, on));
+                standings.push(Standing {
+                    customer: *id,
+                    audience,
+                    purpose,
+                    card: ruled.card.id,
+                    score: ruled.scorer.score(&known, on),
+                    diverges_since: sources.as_ref().and_then(|sources| sources.diverges_since(before.and_then(|before| before.diverges_since), on)),
+                    sources,
+                    counted: purpose == Purpose::Churn && fact.stage.counts(),
+                    value_minor: worth.value_minor,
+                    unconverted: worth.unconverted,
+                    reported_on,
+                    due_on,
+                    in_cadence: due_on.is_some_and(|due| on <= due),
+                    renews_on: worth.renews_on,
+                });
+            }
         }
     }
-    store::keep_standings(tx, card.id, on, &standings).await
+    store::keep_standings(tx, on, &standings).await
+}
+
+/// What criteria look at.
+pub fn profile<'a>(fact: &'a Facts, products: &'a [String]) -> Profile<'a> {
+    Profile { segment: fact.segment.as_deref(), stage: fact.stage, touch_model: fact.touch_model, business_model: fact.business_model.as_deref(), products }
+}
+
+fn worth_of(priced: Vec<Priced>, rates: &HashMap<String, i64>, vendor: &Vendor, on: NaiveDate) -> HashMap<Uuid, Worth> {
+    let mut all: HashMap<Uuid, Worth> = HashMap::new();
+    for row in priced {
+        let worth = all.entry(row.customer_id).or_default();
+        let value = row.currency.parse::<Currency>().ok().and_then(|currency| {
+            let rate = if currency == vendor.currency { Some(1_000_000_000) } else { rates.get(&row.currency).copied() };
+            annual_value(row.amount_minor, row.period_months, currency, vendor.currency, rate?)
+        });
+        match value {
+            Some(value) if worth.value_minor + value <= MAX_AMOUNT => worth.value_minor += value,
+            // Without a rate, or beyond what a figure may hold: told, and in no figure.
+            _ => worth.unconverted = true,
+        }
+        let renews = row.renews_on.filter(|day| *day >= on);
+        worth.renews_on = worth.renews_on.into_iter().chain(renews).min();
+        worth.products.push(row.product);
+    }
+    all
 }

@@ -1,26 +1,32 @@
 //! What a score is made from: the customers, locked, with their evidence, worth and reports, and the day they are scored for.
 
 use super::broken;
-use crate::auth::{Tenant, WorkerScope};
+use crate::auth::{StaffScope, Tenant, WorkerScope};
 use crate::db::{Tx, sql};
 use crate::directory::{CustomerState, TouchModel};
 use crate::health::evidence::Evidence;
+use crate::health::scorecard::{Band, Purpose};
+use crate::intake::OpenCase;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{MeasureId, TypeId};
 use crate::kernel::time::{Moment, Zone};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A customer as a score needs it.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Whether it stands in figures.
-    pub counted: bool,
+    /// Where it stands.
+    pub stage: CustomerState,
     /// How closely it is looked after.
     pub touch_model: TouchModel,
+    /// Its segment.
+    pub segment: Option<String>,
+    /// Its business model.
+    pub business_model: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -31,12 +37,16 @@ struct FactsRow {
     state: String,
     #[diesel(sql_type = Text)]
     touch_model: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    segment: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    business_model: Option<String>,
 }
 
 /// Customers of the acting partner, unlocked: for the vendor's view, which the worker alone writes, one run per partner at a
 /// time. Its locks would be felt by the partner, and tell of what it must not know.
 pub async fn customers<S: Tenant>(tx: &Tx<S>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Facts>, Fault> {
-    let statement = sql("SELECT id, state, touch_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({})")
+    let statement = sql("SELECT id, state, touch_model, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({})")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().acts()?)
         .bind::<Array<SqlUuid>, _>(ids);
@@ -46,8 +56,8 @@ pub async fn customers<S: Tenant>(tx: &Tx<S>, ids: Vec<Uuid>) -> Result<HashMap<
 fn facts(rows: Vec<FactsRow>) -> Result<HashMap<Uuid, Facts>, Fault> {
     rows.into_iter()
         .map(|row| {
-            let state: CustomerState = row.state.parse().map_err(broken)?;
-            Ok((row.id, Facts { counted: state.counts(), touch_model: row.touch_model.parse().map_err(broken)? }))
+            let (stage, touch_model) = (row.state.parse().map_err(broken)?, row.touch_model.parse().map_err(broken)?);
+            Ok((row.id, Facts { stage, touch_model, segment: row.segment, business_model: row.business_model }))
         })
         .collect()
 }
@@ -57,11 +67,13 @@ fn facts(rows: Vec<FactsRow>) -> Result<HashMap<Uuid, Facts>, Fault> {
 pub async fn lock_customers<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>) -> Result<HashMap<Uuid, Facts>, Fault> {
     let (vendor, partner) = (tx.scope().vendor(), tx.scope().acts()?);
     let statement = match customers {
-        Some(ids) => sql("SELECT id, state, touch_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({}) ORDER BY id FOR NO KEY UPDATE")
-            .bind::<SqlUuid, _>(vendor)
-            .bind::<SqlUuid, _>(partner)
-            .bind::<Array<SqlUuid>, _>(ids),
-        None => sql("SELECT id, state, touch_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} ORDER BY id FOR NO KEY UPDATE")
+        Some(ids) => sql(
+            "SELECT id, state, touch_model, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({}) ORDER BY id FOR NO KEY UPDATE",
+        )
+        .bind::<SqlUuid, _>(vendor)
+        .bind::<SqlUuid, _>(partner)
+        .bind::<Array<SqlUuid>, _>(ids),
+        None => sql("SELECT id, state, touch_model, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} ORDER BY id FOR NO KEY UPDATE")
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner),
     };
@@ -84,11 +96,18 @@ struct EvidenceRow {
     day: NaiveDate,
 }
 
-/// The evidence in force about customers of the acting partner since a moment: of reports the revision in force, of one day of
+/// The evidence in force about customers of a partner since a moment: of reports the revision in force, of one day of
 /// one measure the last word of each class, so that saying a thing often makes it no weightier. With each, whether its partner
 /// may see it. Only what has one of these `audiences` is read: what the vendor knows takes none of a partner's time.
-pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, since: Moment, audiences: &[&'static str]) -> Result<HashMap<Uuid, Vec<(Evidence, bool)>>, Fault> {
-    let (vendor, partner) = (tx.scope().vendor(), tx.scope().acts()?);
+pub async fn evidence<S: Tenant>(
+    tx: &Tx<S>,
+    partner: Uuid,
+    zone: Zone,
+    customers: Vec<Uuid>,
+    since: Moment,
+    audiences: &[&'static str],
+) -> Result<HashMap<Uuid, Vec<(Evidence, bool)>>, Fault> {
+    let vendor = tx.scope().vendor();
     let rows: Vec<EvidenceRow> = tx
         .rows(
             sql("SELECT DISTINCT ON (customer_id, measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day FROM (
@@ -122,6 +141,8 @@ pub async fn evidence<S: Tenant>(tx: &Tx<S>, zone: Zone, customers: Vec<Uuid>, s
 pub struct Priced {
     #[diesel(sql_type = SqlUuid)]
     pub customer_id: Uuid,
+    #[diesel(sql_type = Text)]
+    pub product: String,
     #[diesel(sql_type = BigInt)]
     pub amount_minor: i64,
     #[diesel(sql_type = Integer)]
@@ -132,13 +153,13 @@ pub struct Priced {
     pub renews_on: Option<NaiveDate>,
 }
 
-/// The subscriptions of customers of the acting partner that run on a day.
-pub async fn running_subscriptions<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>, on: NaiveDate) -> Result<Vec<Priced>, Fault> {
+/// The subscriptions of customers of a partner that run on a day.
+pub async fn running_subscriptions<S: Tenant>(tx: &Tx<S>, partner: Uuid, customers: Vec<Uuid>, on: NaiveDate) -> Result<Vec<Priced>, Fault> {
     tx.rows(
-        sql("SELECT customer_id, amount_minor, period_months, currency, renews_on FROM todoku.subscription
+        sql("SELECT customer_id, product, amount_minor, period_months, currency, renews_on FROM todoku.subscription
              WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND starts_on <= {} AND (ends_on IS NULL OR ends_on >= {})")
         .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<SqlUuid, _>(tx.scope().acts()?)
+        .bind::<SqlUuid, _>(partner)
         .bind::<Array<SqlUuid>, _>(customers)
         .bind::<Date, _>(on)
         .bind::<Date, _>(on),
@@ -185,6 +206,30 @@ pub async fn last_reports<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result
     Ok(rows.into_iter().map(|row| (row.customer_id, row.last)).collect())
 }
 
+/// The cases said to be open about customers of a partner: as the last statement in force says, up to a day.
+pub async fn open_cases<S: Tenant>(tx: &Tx<S>, partner: Uuid, customers: Vec<Uuid>, on: NaiveDate) -> Result<HashMap<Uuid, Vec<OpenCase>>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        customer_id: Uuid,
+        #[diesel(sql_type = Jsonb)]
+        open_cases: serde_json::Value,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT DISTINCT ON (r.customer_id) r.customer_id, r.open_cases FROM todoku.status_report r
+                 WHERE r.vendor_id = {} AND r.partner_id = {} AND r.customer_id = ANY ({}) AND r.open_cases IS NOT NULL AND r.period_end <= {}
+                   AND NOT EXISTS (SELECT 1 FROM todoku.status_report n WHERE n.vendor_id = r.vendor_id AND n.partner_id = r.partner_id AND n.replaces_id = r.id)
+                 ORDER BY r.customer_id, r.period_end DESC, r.received_at DESC, r.id DESC")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner)
+            .bind::<Array<SqlUuid>, _>(customers)
+            .bind::<Date, _>(on),
+        )
+        .await?;
+    rows.into_iter().map(|row| Ok((row.customer_id, serde_json::from_value(row.open_cases).map_err(Fault::internal)?))).collect()
+}
+
 /// The day the acting partner's customers are scored for; none before its first day was turned.
 pub async fn scoring_day<S: Tenant>(tx: &Tx<S>) -> Result<Option<NaiveDate>, Fault> {
     #[derive(QueryableByName)]
@@ -209,4 +254,56 @@ pub async fn move_scoring_day(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<()
     )
     .await
     .map(drop)
+}
+
+/// A customer that stands in figures, as a simulation needs it.
+#[derive(QueryableByName, Debug, Clone)]
+#[allow(missing_docs, reason = "the columns of customer and health_score")]
+pub struct Counted {
+    #[diesel(sql_type = SqlUuid)]
+    pub partner_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Text)]
+    pub external_id: String,
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = Text)]
+    state: String,
+    #[diesel(sql_type = Text)]
+    touch_model: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    segment: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    business_model: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    pub value_minor: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    closed_in: Option<String>,
+}
+
+impl Counted {
+    /// As a score needs it.
+    pub fn facts(&self) -> Result<Facts, Fault> {
+        let (stage, touch_model) = (self.state.parse().map_err(broken)?, self.touch_model.parse().map_err(broken)?);
+        Ok(Facts { stage, touch_model, segment: self.segment.clone(), business_model: self.business_model.clone() })
+    }
+
+    /// The band it closed in last.
+    pub fn closed_in(&self) -> Result<Option<Band>, Fault> {
+        self.closed_in.as_ref().map(|band| band.parse().map_err(broken)).transpose()
+    }
+}
+
+/// Every customer of the vendor that stands in figures, by partner.
+pub async fn counted(tx: &Tx<StaffScope>, purpose: Purpose) -> Result<Vec<Counted>, Fault> {
+    tx.rows(
+        sql("SELECT c.partner_id, c.id, c.external_id, c.name, c.state, c.touch_model, c.segment, c.business_model, coalesce(h.value_minor, 0) AS value_minor, h.closed_in
+             FROM todoku.customer c LEFT JOIN todoku.health_score h ON h.vendor_id = c.vendor_id AND h.partner_id = c.partner_id AND h.customer_id = c.id
+               AND h.audience = 'vendor' AND h.purpose = {}
+             WHERE c.vendor_id = {} AND c.state IN ('onboarding', 'active') ORDER BY c.partner_id, c.id")
+        .bind::<Text, _>(purpose.as_str())
+        .bind::<SqlUuid, _>(tx.scope().vendor()),
+    )
+    .await
 }

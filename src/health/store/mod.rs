@@ -1,15 +1,19 @@
 //! Rows of what we conclude, and of what a conclusion is made from.
 
 mod card;
+mod chronicle;
 mod evidence;
+mod manual;
 mod standing;
 mod subject;
 
 use crate::kernel::error::Fault;
 
-pub use card::{Card, activate_card, active_card, cards, insert_card, lock_card};
-pub use evidence::{customers, evidence, last_reports, lock_customers, move_scoring_day, rates, running_subscriptions, scoring_day};
-pub use standing::{Health, Standing, bands, health_of, healths, keep_standings};
+pub use card::{Card, activate_card, active_cards, card, cards, insert_card, lock_card, retire_card};
+pub use chronicle::{Bought, SetByHand, Version, cards_in_time, closes, customer_versions, purchases, set_by_hand, sightings, statements};
+pub use evidence::{Counted, Facts, Priced, counted, customers, evidence, last_reports, lock_customers, move_scoring_day, open_cases, rates, running_subscriptions, scoring_day};
+pub use manual::{approve_override, insert_override, lock_override, needs_approval, overrides, overrides_in_force, set_divergence_owner, withdraw_override};
+pub use standing::{Health, Standing, bands, before, close_bands, health_of, healths, keep_standings};
 pub use subject::{customers_named, lock_named, partners_of, seen_elsewhere, subscriptions_named};
 
 /// A stored value that is not what its column promises: our fault, not the caller's.

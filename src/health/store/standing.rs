@@ -1,16 +1,17 @@
 //! What we conclude: scores in both views, kept together with what they change in the cells.
 
 use super::broken;
-use crate::auth::Tenant;
+use crate::auth::{Tenant, WorkerScope};
 use crate::db::{Tx, sql};
 use crate::directory::locate_customer;
-use crate::health::score::{Part, Score};
-use crate::health::scorecard::Band;
+use crate::health::score::Score;
+use crate::health::scorecard::{Band, Purpose};
+use crate::health::source::Sources;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, ScorecardId, TypeId};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -21,9 +22,17 @@ pub struct Standing {
     pub customer: Uuid,
     /// For whose eyes: `shared` or `vendor`.
     pub audience: &'static str,
+    /// What it is to tell.
+    pub purpose: Purpose,
+    /// By which policy.
+    pub card: ScorecardId,
     /// The score.
     pub score: Score,
-    /// Whether the customer stands in figures.
+    /// What each source says by itself; in the vendor's view alone.
+    pub sources: Option<Sources>,
+    /// Since when the sources lie far apart.
+    pub diverges_since: Option<NaiveDate>,
+    /// Whether the conclusion stands in figures: of the purpose `churn`, about a customer that counts.
     pub counted: bool,
     /// Its value per year, in minor units of the reporting currency.
     pub value_minor: i64,
@@ -39,26 +48,45 @@ pub struct Standing {
     pub renews_on: Option<NaiveDate>,
 }
 
+impl Standing {
+    fn divergence(&self) -> Option<i32> {
+        self.sources.as_ref().and_then(Sources::divergence)
+    }
+}
+
+fn json<T: serde::Serialize>(value: T) -> Result<serde_json::Value, Fault> {
+    serde_json::to_value(value).map_err(Fault::internal)
+}
+
 /// Keeps conclusions about customers of the acting partner, whose rows are locked, and adds what changed to the cells.
-pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, card: ScorecardId, on: NaiveDate, list: &[Standing]) -> Result<(), Fault> {
+pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result<(), Fault> {
     if list.is_empty() {
         return Ok(());
     }
-    let parts: Vec<serde_json::Value> = list.iter().map(|s| serde_json::to_value(&s.score.parts)).collect::<Result<_, _>>().map_err(Fault::internal)?;
+    let parts: Vec<serde_json::Value> = list.iter().map(|s| json(&s.score.parts)).collect::<Result<_, _>>()?;
+    let adjustments: Vec<serde_json::Value> = list.iter().map(|s| json(&s.score.adjustments)).collect::<Result<_, _>>()?;
+    let sources: Vec<Option<serde_json::Value>> = list.iter().map(|s| s.sources.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
+    // In float: the product of the two may pass what an integer holds, and it only orders a list.
+    let weight = |s: &Standing| s.diverges_since.and(s.divergence()).map(|gap| f64::from(gap) * s.value_minor as f64);
     tx.run(
-        sql("WITH n AS (SELECT * FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-               AS u(customer_id, audience, score, low, high, band, coverage, parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on)),
-             w AS (SELECT {} AS vendor_id, {} AS partner_id, {} AS scorecard_id, {} AS scored_for, {} AS scored_at),
+        sql("WITH n AS (SELECT * FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
+               AS u(customer_id, audience, score, low, high, band, coverage, parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on,
+                 purpose, scorecard_id, adjustments, sources, divergence, diverges_since, divergence_weight)),
+             w AS (SELECT {} AS vendor_id, {} AS partner_id, {} AS scored_for, {} AS scored_at),
              o AS (SELECT h.* FROM todoku.health_score h, n, w
-                   WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience),
+                   WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose),
              put AS (INSERT INTO todoku.health_score AS t (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage,
-                       parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on)
-                     SELECT w.vendor_id, w.partner_id, n.customer_id, n.audience, w.scorecard_id, w.scored_for, w.scored_at, n.score, n.low, n.high, n.band, n.coverage,
-                       n.parts, n.counted, n.value_minor, n.unconverted, n.reported_on, n.due_on, n.in_cadence, n.renews_on FROM n, w
-                     ON CONFLICT (vendor_id, partner_id, customer_id, audience) DO UPDATE SET scorecard_id = excluded.scorecard_id, scored_for = excluded.scored_for,
+                       parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on, purpose, adjustments, sources, divergence, diverges_since,
+                       divergence_weight)
+                     SELECT w.vendor_id, w.partner_id, n.customer_id, n.audience, n.scorecard_id, w.scored_for, w.scored_at, n.score, n.low, n.high, n.band, n.coverage,
+                       n.parts, n.counted, n.value_minor, n.unconverted, n.reported_on, n.due_on, n.in_cadence, n.renews_on, n.purpose, n.adjustments, n.sources, n.divergence,
+                       n.diverges_since, n.divergence_weight FROM n, w
+                     ON CONFLICT (vendor_id, partner_id, customer_id, audience, purpose) DO UPDATE SET scorecard_id = excluded.scorecard_id, scored_for = excluded.scored_for,
                        scored_at = excluded.scored_at, score = excluded.score, low = excluded.low, high = excluded.high, band = excluded.band, coverage = excluded.coverage,
                        parts = excluded.parts, counted = excluded.counted, value_minor = excluded.value_minor, unconverted = excluded.unconverted,
-                       reported_on = excluded.reported_on, due_on = excluded.due_on, in_cadence = excluded.in_cadence, renews_on = excluded.renews_on),
+                       reported_on = excluded.reported_on, due_on = excluded.due_on, in_cadence = excluded.in_cadence, renews_on = excluded.renews_on,
+                       adjustments = excluded.adjustments, sources = excluded.sources, divergence = excluded.divergence, diverges_since = excluded.diverges_since,
+                       divergence_weight = excluded.divergence_weight),
              x AS (SELECT 1 AS s, n.audience, n.score, n.band, n.coverage, n.value_minor, n.unconverted, n.in_cadence, w.scored_for - n.reported_on AS age FROM n, w WHERE n.counted
                    UNION ALL SELECT -1, o.audience, o.score, o.band, o.coverage, o.value_minor, o.unconverted, o.in_cadence, o.scored_for - o.reported_on FROM o WHERE o.counted),
              d AS (SELECT audience,
@@ -92,9 +120,15 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, card: ScorecardId, on: NaiveD
         .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.due_on).collect::<Vec<_>>())
         .bind::<Array<Bool>, _>(list.iter().map(|s| s.in_cadence).collect::<Vec<_>>())
         .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.renews_on).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(list.iter().map(|s| s.purpose.as_str()).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(list.iter().map(|s| s.card.uuid()).collect::<Vec<_>>())
+        .bind::<Array<Jsonb>, _>(adjustments)
+        .bind::<Array<Nullable<Jsonb>>, _>(sources)
+        .bind::<Array<Nullable<Integer>>, _>(list.iter().map(Standing::divergence).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.diverges_since).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Double>>, _>(list.iter().map(weight).collect::<Vec<_>>())
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().acts()?)
-        .bind::<SqlUuid, _>(card.uuid())
         .bind::<Date, _>(on)
         .bind::<Timestamptz, _>(tx.now())
         .bind::<SqlUuid, _>(tx.new_id::<crate::kernel::id::JobId>().uuid()),
@@ -103,17 +137,14 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, card: ScorecardId, on: NaiveD
     .map(drop)
 }
 
-/// A kept conclusion.
+/// A conclusion, kept or replayed.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the columns of health_score")]
 pub struct Health {
-    pub scorecard: ScorecardId,
+    pub card: ScorecardId,
     pub scored_for: NaiveDate,
-    pub score: Option<i32>,
-    pub interval: Option<(i32, i32)>,
-    pub band: Band,
-    pub coverage: i32,
-    pub parts: Vec<Part>,
+    pub score: Score,
+    pub sources: Option<Sources>,
     pub reported_on: Option<NaiveDate>,
     pub due_on: Option<NaiveDate>,
 }
@@ -138,55 +169,124 @@ struct HealthRow {
     coverage: i32,
     #[diesel(sql_type = Jsonb)]
     parts: serde_json::Value,
+    #[diesel(sql_type = Jsonb)]
+    adjustments: serde_json::Value,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    sources: Option<serde_json::Value>,
     #[diesel(sql_type = Nullable<Date>)]
     reported_on: Option<NaiveDate>,
     #[diesel(sql_type = Nullable<Date>)]
     due_on: Option<NaiveDate>,
 }
 
+impl HealthRow {
+    fn read(self) -> Result<(Uuid, Health), Fault> {
+        let read = |value| serde_json::from_value(value).map_err(Fault::internal);
+        let score = Score {
+            score: self.score,
+            interval: self.low.zip(self.high),
+            band: self.band.parse().map_err(broken)?,
+            coverage: self.coverage,
+            parts: read(self.parts)?,
+            adjustments: serde_json::from_value(self.adjustments).map_err(Fault::internal)?,
+        };
+        let health = Health {
+            card: ScorecardId::of(self.scorecard_id),
+            scored_for: self.scored_for,
+            score,
+            sources: self.sources.map(serde_json::from_value).transpose().map_err(Fault::internal)?,
+            reported_on: self.reported_on,
+            due_on: self.due_on,
+        };
+        Ok((self.customer_id, health))
+    }
+}
+
 /// The kept conclusions about visible customers of some partners, in one view. A customer of whom none is kept is absent.
-pub async fn healths<S: Tenant>(tx: &Tx<S>, partners: Vec<Uuid>, customers: Vec<Uuid>, audience: &'static str) -> Result<HashMap<Uuid, Health>, Fault> {
+pub async fn healths<S: Tenant>(tx: &Tx<S>, partners: Vec<Uuid>, customers: Vec<Uuid>, audience: &'static str, purpose: Purpose) -> Result<HashMap<Uuid, Health>, Fault> {
     let rows: Vec<HealthRow> = tx
         .rows(
-            sql("SELECT customer_id, scorecard_id, scored_for, score, low, high, band, coverage, parts, reported_on, due_on
-                 FROM todoku.health_score WHERE vendor_id = {} AND partner_id = ANY ({}) AND customer_id = ANY ({}) AND audience = {}")
+            sql("SELECT customer_id, scorecard_id, scored_for, score, low, high, band, coverage, parts, adjustments, sources, reported_on, due_on
+                 FROM todoku.health_score WHERE vendor_id = {} AND partner_id = ANY ({}) AND customer_id = ANY ({}) AND audience = {} AND purpose = {}")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Array<SqlUuid>, _>(partners)
             .bind::<Array<SqlUuid>, _>(customers)
-            .bind::<Text, _>(audience),
+            .bind::<Text, _>(audience)
+            .bind::<Text, _>(purpose.as_str()),
         )
         .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok((
-                row.customer_id,
-                Health {
-                    scorecard: ScorecardId::of(row.scorecard_id),
-                    scored_for: row.scored_for,
-                    score: row.score,
-                    interval: row.low.zip(row.high),
-                    band: row.band.parse().map_err(broken)?,
-                    coverage: row.coverage,
-                    parts: serde_json::from_value(row.parts).map_err(Fault::internal)?,
-                    reported_on: row.reported_on,
-                    due_on: row.due_on,
-                },
-            ))
-        })
-        .collect()
+    rows.into_iter().map(HealthRow::read).collect()
 }
 
 /// One visible customer's conclusion in one view, if there is one; `None` when there is no such customer. A caller whose partners are
 /// known looks for both at once.
-pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str) -> Result<Option<Option<Health>>, Fault> {
+pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str, purpose: Purpose) -> Result<Option<Option<Health>>, Fault> {
     let (partner, mut found) = match tx.scope().visible() {
-        Some(partners) => futures_util::try_join!(locate_customer(tx, id), healths(tx, partners, vec![id.uuid()], audience))?,
+        Some(partners) => futures_util::try_join!(locate_customer(tx, id), healths(tx, partners, vec![id.uuid()], audience, purpose))?,
         None => match locate_customer(tx, id).await? {
-            Some(partner) => (Some(partner), healths(tx, vec![partner.uuid()], vec![id.uuid()], audience).await?),
+            Some(partner) => (Some(partner), healths(tx, vec![partner.uuid()], vec![id.uuid()], audience, purpose).await?),
             None => (None, HashMap::new()),
         },
     };
     Ok(partner.map(|_| found.remove(&id.uuid())))
+}
+
+/// What a new conclusion must know of the one before.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    /// The band of the last daily close.
+    pub closed_in: Option<Band>,
+    /// Since when the sources lie far apart.
+    pub diverges_since: Option<NaiveDate>,
+}
+
+/// What the kept conclusions about customers of the acting partner leave to the next, by customer, audience and purpose.
+pub async fn before<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>, audiences: &[&'static str]) -> Result<HashMap<(Uuid, String, String), Before>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        customer_id: Uuid,
+        #[diesel(sql_type = Text)]
+        audience: String,
+        #[diesel(sql_type = Text)]
+        purpose: String,
+        #[diesel(sql_type = Nullable<Text>)]
+        closed_in: Option<String>,
+        #[diesel(sql_type = Nullable<Date>)]
+        diverges_since: Option<NaiveDate>,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT customer_id, audience, purpose, closed_in, diverges_since FROM todoku.health_score
+                 WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = ANY ({})")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(tx.scope().acts()?)
+            .bind::<Array<SqlUuid>, _>(customers)
+            .bind::<Array<Text>, _>(audiences.to_vec()),
+        )
+        .await?;
+    let read = |row: Row| {
+        let closed_in = row.closed_in.map(|band| band.parse().map_err(broken)).transpose()?;
+        Ok(((row.customer_id, row.audience, row.purpose), Before { closed_in, diverges_since: row.diverges_since }))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Closes the bands of the partner's customers for a day: from here on a better band begins later than a worse one ended. What became
+/// another band is written down.
+pub async fn close_bands(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
+    tx.run(
+        sql("WITH closed AS (UPDATE todoku.health_score SET closed_in = band WHERE vendor_id = {} AND partner_id = {} AND closed_in IS DISTINCT FROM band
+               RETURNING vendor_id, partner_id, customer_id, audience, purpose, band)
+             INSERT INTO todoku.band_change (vendor_id, partner_id, customer_id, audience, purpose, closed_on, band, closed_at)
+             SELECT vendor_id, partner_id, customer_id, audience, purpose, {}, band, {} FROM closed ON CONFLICT DO NOTHING")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(tx.scope().partner())
+        .bind::<Date, _>(day)
+        .bind::<Timestamptz, _>(tx.now()),
+    )
+    .await
+    .map(drop)
 }
 
 /// The scores and bands of customers of the acting partner in the shared view.
@@ -202,7 +302,7 @@ pub async fn bands<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result<HashMa
     }
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT customer_id, score, band FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = 'shared'")
+            sql("SELECT customer_id, score, band FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = 'shared' AND purpose = 'churn'")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
                 .bind::<SqlUuid, _>(tx.scope().acts()?)
                 .bind::<Array<SqlUuid>, _>(customers),

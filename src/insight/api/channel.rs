@@ -1,14 +1,14 @@
-//! `/v1/insights`: the channel view and the at-risk list. Each caller sees its own visible tree; a partner sees shared figures.
+//! The channel view. Each caller sees its own visible tree; a partner sees shared figures.
 
-use super::cell::Cell;
-use super::channel::{Channel, roll_up};
-use super::store::{self, Listed, Position};
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::{self, PartnerKind};
 use crate::http::body::Faults;
 use crate::http::query::{Limit, Param};
+use crate::insight::cell::Cell;
+use crate::insight::channel::{Channel, roll_up};
+use crate::insight::store;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, PartnerId, TypeId};
+use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::money::Currency;
 use crate::kernel::number::thousandths;
 use crate::kernel::paging::Page;
@@ -21,18 +21,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-/// Mounts insight.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(channels).service(at_risk);
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(channels);
 }
 
 /// With how many days ago figures are compared.
 const COMPARED_DAYS: i64 = 30;
-/// How many unknown customers stand beside the at-risk ones.
-const UNKNOWN_BESIDE: i64 = 20;
-
-/// Of the unknown, those are shown whose renewal is this near, in days (SCIENCE 2.6).
-const UNKNOWN_RENEWS_WITHIN: i64 = 180;
 
 /// Customers and their value per year, in minor units of the reporting currency.
 #[derive(Serialize, ToSchema)]
@@ -248,127 +242,4 @@ fn view(c: Channel, closed: bool, seen: &HashSet<PartnerId>) -> ChannelView {
         scored_for: c.scored_for,
         rolled_up_for: c.rolled_up_for,
     }
-}
-
-crate::word_list! {
-    /// Which list.
-    Listing {
-        /// Customers that may be lost.
-        AtRisk = "at_risk",
-        /// Customers too little is known of.
-        Unknown = "unknown",
-    }
-}
-crate::wire_words!(Listing);
-
-/// Which list, which page.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct AtRiskQuery {
-    /// `at_risk` when left out; `unknown` pages through the others.
-    #[deserr(default)]
-    #[param(inline, value_type = Option<Listing>)]
-    band: Option<Param<Listing>>,
-    /// How many, 1-1,000; 50 when left out.
-    #[deserr(default)]
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
-    limit: Option<Param<Limit>>,
-    /// Where to go on: `next_cursor` of the page before.
-    #[deserr(default)]
-    cursor: Option<String>,
-}
-impl Query for AtRiskQuery {}
-
-/// A customer to look at.
-#[derive(Serialize, ToSchema)]
-struct ListedView {
-    customer_id: CustomerId,
-    partner_id: PartnerId,
-    external_id: String,
-    name: String,
-    /// 0-100; absent while too little is known.
-    score: Option<f64>,
-    interval: Option<MeanInterval>,
-    coverage: f64,
-    /// Per year, in minor units of the reporting currency.
-    value_minor: i64,
-    #[schema(value_type = Option<String>, format = Date)]
-    renews_on: Option<NaiveDate>,
-    #[schema(value_type = Option<String>, format = Date)]
-    reported_on: Option<NaiveDate>,
-    #[schema(value_type = String, format = Date)]
-    scored_for: NaiveDate,
-}
-
-impl From<Listed> for ListedView {
-    fn from(row: Listed) -> Self {
-        Self {
-            customer_id: CustomerId::of(row.customer_id),
-            partner_id: PartnerId::of(row.partner_id),
-            external_id: row.external_id,
-            name: row.name,
-            score: row.score.map(|s| thousandths(s.into())),
-            interval: row.low.zip(row.high).map(|(low, high)| MeanInterval { low: thousandths(low.into()), high: thousandths(high.into()) }),
-            coverage: thousandths(row.coverage.into()),
-            value_minor: row.value_minor,
-            renews_on: row.renews_on,
-            reported_on: row.reported_on,
-            scored_for: row.scored_for,
-        }
-    }
-}
-
-/// Customers too little is known of, beside those at risk: silence is no good news.
-#[derive(Serialize, ToSchema)]
-struct UnknownBeside {
-    /// Those with a renewal within 180 days, highest value first.
-    data: Vec<ListedView>,
-    /// Whether there are more; page through them with `?band=unknown`.
-    more: bool,
-}
-
-/// Where to look first.
-#[derive(Serialize, ToSchema)]
-struct AtRiskAnswer {
-    /// The currency of all values.
-    currency: Currency,
-    /// Highest value first, then nearest renewal, then id.
-    data: Vec<ListedView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-    /// On the first page of those at risk.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unknown: Option<UnknownBeside>,
-}
-
-/// List customers at risk, with the unknown beside them
-///
-/// Highest value first. The first page also brings those too little is known of whose renewal is near.
-#[utoipa::path(operation_id = "list_at_risk", tag = "Insights", params(AtRiskQuery), responses((status = 200, description = "A page", body = AtRiskAnswer)))]
-#[get("/v1/insights/at-risk")]
-async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResponse, Fault> {
-    let asked = call.page(call.query.limit.as_ref(), call.query.cursor.as_deref());
-    let keys = &call.gate.state.keys;
-    let window = asked.window::<Position>(keys)?;
-    let listing = call.query.band.as_ref().map_or(Listing::AtRisk, |band| band.0);
-    let beside = listing == Listing::AtRisk && window.after.is_none();
-    let audience = call.scope().audience();
-    let (vendor, rows, unknown) = call
-        .read(async |tx| {
-            let vendor = directory::calendar(tx).await?;
-            let soon = vendor.zone.day_of(tx.now()) + Duration::days(UNKNOWN_RENEWS_WITHIN);
-            let wanted = store::by_value(tx, audience, listing.as_str(), None, window.after.as_ref(), window.limit + 1);
-            let silent = async { if beside { store::by_value(tx, audience, Listing::Unknown.as_str(), Some(soon), None, UNKNOWN_BESIDE + 1).await } else { Ok(Vec::new()) } };
-            let (rows, unknown) = futures_util::try_join!(wanted, silent)?;
-            Ok((vendor, rows, unknown))
-        })
-        .await?;
-    let page = Page::cut(rows, &window, Listed::position);
-    let next_cursor = asked.next(keys, &page)?;
-    let next = next_cursor.clone();
-    let more = unknown.len() as i64 > UNKNOWN_BESIDE;
-    let unknown = beside.then(|| UnknownBeside { data: unknown.into_iter().take(UNKNOWN_BESIDE as usize).map(ListedView::from).collect(), more });
-    let answer = AtRiskAnswer { currency: vendor.currency, data: page.rows.into_iter().map(ListedView::from).collect(), next_cursor, unknown };
-    Ok(asked.answer(&answer, next.as_deref()))
 }

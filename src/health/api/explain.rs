@@ -1,0 +1,297 @@
+//! Why a score is what it is, and why it moved.
+
+use super::health::{HealthQuery, HealthView, View, audience, dossier_of, health_at};
+use super::point::Asked;
+use crate::auth::{Call, Query, Tenant, op};
+use crate::directory::calendar;
+use crate::health::change::{self, Cause};
+use crate::health::flow::Rulebook;
+use crate::health::score::{AdjustedBy, Part};
+use crate::health::scorecard::{Missing, Purpose};
+use crate::health::store::Health;
+use crate::http::body::{Day, Faults, Instant};
+use crate::http::query::Param;
+use crate::intake::EvidenceClass;
+use crate::kernel::error::Fault;
+use crate::kernel::id::{CustomerId, OverrideId};
+use crate::kernel::number::thousandths;
+use crate::kernel::text::Key;
+use actix_web::{HttpResponse, get};
+use chrono::NaiveDate;
+use deserr::Deserr;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+crate::wire_words!(Cause);
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(explain).service(explain_change);
+}
+
+/// Where evidence came from.
+#[derive(Serialize, ToSchema)]
+struct Source {
+    evidence: EvidenceClass,
+    /// Its share of what is known of the measure, 0-1.
+    share: f64,
+}
+
+/// One measure of the explanation.
+#[derive(Serialize, ToSchema)]
+struct ExplainedMeasure {
+    measure: Key,
+    name_en: String,
+    name_ja: String,
+    /// The group it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<Key>,
+    /// Its weight in the scorecard, its groups' shared out to it.
+    weight: f64,
+    /// How much is known of it, 0-1.
+    evidence: f64,
+    /// Its points, 0-100.
+    points: Option<f64>,
+    /// Points added to 50, or taken from it.
+    contribution: Option<f64>,
+    /// What stands for it, because too little is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed: Option<Missing>,
+    /// What was taken from the partner's points for its usual rosiness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bias: Option<f64>,
+    /// Who says so.
+    sources: Vec<Source>,
+    /// The newest day of its evidence.
+    #[schema(value_type = Option<String>, format = Date)]
+    newest_on: Option<NaiveDate>,
+    /// The age of the newest evidence on the day scored for.
+    age_days: Option<i64>,
+}
+
+/// A group of measures with what is in it.
+#[derive(Serialize, ToSchema)]
+struct ExplainedGroup {
+    group: Key,
+    name_en: String,
+    name_ja: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<Key>,
+    /// The weight of all that is in it.
+    weight: f64,
+    /// How much is known of what is in it, 0-1.
+    evidence: f64,
+    /// The sum of what its measures add or take.
+    contribution: Option<f64>,
+}
+
+/// Why a score is what it is.
+#[derive(Serialize, ToSchema)]
+struct Explanation {
+    #[serde(flatten)]
+    health: HealthView,
+    /// The scorecard's name.
+    scorecard_name: Option<String>,
+    /// What contributions count from: 50.
+    base: f64,
+    /// 50, all contributions and what the adjustments move: the score.
+    sum: Option<f64>,
+    /// The groups of the scorecard, each with its parent.
+    groups: Vec<ExplainedGroup>,
+    /// Every measure of the scorecard, also those nothing is known of.
+    measures: Vec<ExplainedMeasure>,
+}
+
+fn measure(part: &Part, health: &Health, rules: &Rulebook) -> Option<ExplainedMeasure> {
+    let entry = rules.measure(part.measure)?;
+    let card = rules.cards.iter().find(|ruled| ruled.card.id == health.card);
+    Some(ExplainedMeasure {
+        measure: entry.key.clone(),
+        name_en: entry.name_en.to_string(),
+        name_ja: entry.name_ja.to_string(),
+        group: card.and_then(|ruled| ruled.card.policy.measures.iter().find(|item| item.measure == entry.key)).and_then(|item| item.group.clone()),
+        weight: part.weight,
+        evidence: thousandths(part.evidence),
+        points: part.points.map(thousandths),
+        contribution: part.contribution.map(thousandths),
+        assumed: part.assumed,
+        bias: part.bias.map(thousandths),
+        sources: part.sources.iter().map(|(evidence, share)| Source { evidence: *evidence, share: thousandths(*share) }).collect(),
+        newest_on: part.newest,
+        age_days: part.newest.map(|day| (health.scored_for - day).num_days()),
+    })
+}
+
+fn groups(health: &Health, rules: &Rulebook) -> Vec<ExplainedGroup> {
+    let Some(ruled) = rules.cards.iter().find(|ruled| ruled.card.id == health.card) else { return Vec::new() };
+    let policy = &ruled.card.policy;
+    let inside = |part: &Part, key: &Key| {
+        let group = rules.measure(part.measure).and_then(|m| policy.measures.iter().find(|item| item.measure == m.key)).and_then(|item| item.group.as_ref());
+        policy.within(group, key)
+    };
+    let view = |group: &crate::health::scorecard::Group| {
+        let parts: Vec<&Part> = health.score.parts.iter().filter(|part| inside(part, &group.key)).collect();
+        let weight: f64 = parts.iter().map(|part| part.weight).sum();
+        let known: f64 = parts.iter().map(|part| part.weight * part.evidence as f64).sum();
+        ExplainedGroup {
+            group: group.key.clone(),
+            name_en: group.name_en.to_string(),
+            name_ja: group.name_ja.to_string(),
+            parent: group.parent.clone(),
+            weight,
+            evidence: if weight > 0.0 { thousandths(crate::kernel::number::round(known / weight)) } else { 0.0 },
+            contribution: health.score.score.map(|_| thousandths(parts.iter().filter_map(|part| part.contribution).sum())),
+        }
+    };
+    policy.groups.iter().map(view).collect()
+}
+
+/// Read why a customer's score is what it is
+///
+/// Every contribution to the score, with its sources and their age, by groups, and every cap, floor and override; they add up to the score exactly.
+#[utoipa::path(operation_id = "explain_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), HealthQuery), responses((status = 200, description = "The explanation", body = Explanation)))]
+#[get("/v1/customers/{customer_id}/health/explanation")]
+async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>) -> Result<HttpResponse, Fault> {
+    let (audience, purpose) = (call.query.audience(call.scope().audience())?, call.query.purpose());
+    let (health, rules) = call
+        .read(async |tx| {
+            let at = call.query.asked().point(tx).await?;
+            health_at(tx, call.path, audience, purpose, at).await
+        })
+        .await?;
+    let score = health.as_ref().map(|h| &h.score);
+    let contributed = |s: &crate::health::Score| 50_000 + s.parts.iter().filter_map(|p| p.contribution).sum::<i64>();
+    let adjusted = |s: &crate::health::Score| s.adjustments.iter().map(|a| i64::from(a.to) - a.from.map_or(50_000, i64::from)).sum::<i64>();
+    let card = health.as_ref().and_then(|h| rules.cards.iter().find(|ruled| ruled.card.id == h.card));
+    Ok(HttpResponse::Ok().json(Explanation {
+        scorecard_name: card.map(|ruled| ruled.card.name.clone()),
+        base: 50.0,
+        sum: score.filter(|s| s.score.is_some()).map(|s| thousandths(contributed(s) + adjusted(s))),
+        groups: health.as_ref().map(|h| groups(h, &rules)).unwrap_or_default(),
+        measures: health.iter().flat_map(|h| h.score.parts.iter().filter_map(|part| measure(part, h, &rules))).collect(),
+        health: HealthView::of(call.path, audience, purpose, health.as_ref(), &rules),
+    }))
+}
+
+/// Between which points.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ChangeQuery {
+    /// The earlier day.
+    #[param(value_type = String, format = Date)]
+    since: Param<Day>,
+    /// What was known at the earlier point; what was at the end of its day when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    since_known_at: Option<Param<Instant>>,
+    /// The later day; today when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    as_of: Option<Param<Day>>,
+    /// What was known at the later point; the latest when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    known_at: Option<Param<Instant>>,
+    /// For the vendor: `full` (the default) or `shared`.
+    #[deserr(default)]
+    #[param(value_type = Option<View>)]
+    view: Option<Param<View>>,
+    /// `churn` when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<Purpose>)]
+    purpose: Option<Param<Purpose>>,
+}
+impl Query for ChangeQuery {}
+
+/// What one measure moved the score by, and why.
+#[derive(Serialize, ToSchema)]
+struct MovedMeasure {
+    measure: Key,
+    cause: Cause,
+    /// In points.
+    points: f64,
+}
+
+/// What all measures moved the score by for one cause.
+#[derive(Serialize, ToSchema)]
+struct MovedCause {
+    cause: Cause,
+    /// In points.
+    points: f64,
+}
+
+/// Why a score moved.
+#[derive(Serialize, ToSchema)]
+struct ChangeView {
+    /// The earlier point.
+    before: HealthView,
+    /// The later point.
+    after: HealthView,
+    /// The difference in points; absent while what is known makes no score at one of the two points.
+    total: Option<f64>,
+    /// By measure and cause. All of them and what is adjusted make the total, exactly.
+    lines: Vec<MovedMeasure>,
+    /// The same by cause.
+    causes: Vec<MovedCause>,
+    /// What caps, floors and overrides do now, less what they did then.
+    adjusted: Vec<MovedLimit>,
+}
+
+/// What a cap, a floor or an override does now, less what it did then.
+#[derive(Serialize, ToSchema)]
+struct MovedLimit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Key>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    override_id: Option<OverrideId>,
+    /// In points.
+    points: f64,
+}
+
+impl MovedLimit {
+    fn of(by: &AdjustedBy, moved: i64) -> Self {
+        let (limit, override_id) = by.parts();
+        Self { limit, override_id, points: thousandths(moved) }
+    }
+}
+
+/// Read why a customer's score moved
+///
+/// The exact split of the difference between two points into new values, fading, what became known or is no longer, bias and policy.
+#[utoipa::path(operation_id = "explain_customer_health_change", tag = "Health", params(("customer_id" = CustomerId, Path), ChangeQuery), responses((status = 200, description = "The split", body = ChangeView)))]
+#[get("/v1/customers/{customer_id}/health/change")]
+async fn explain_change(call: Call<op::ExplainCustomerHealthChange, CustomerId, ChangeQuery>) -> Result<HttpResponse, Fault> {
+    let query = &call.query;
+    let audience = audience(query.view.as_ref().map(|v| v.0), call.scope().audience())?;
+    let purpose = query.purpose.as_ref().map_or(Purpose::Churn, |p| p.0);
+    let (dossier, from, to) = call
+        .read(async |tx| {
+            let vendor = calendar(tx).await?;
+            let earlier = Asked { on: Some(("since", query.since.0.0)), known_at: query.since_known_at.as_ref().map(|at| ("since_known_at", at.0.0)) };
+            let to = Asked::of(("as_of", &query.as_of), ("known_at", &query.known_at)).resolve(&vendor, tx.now())?;
+            let mut from = earlier.resolve(&vendor, tx.now())?;
+            let dossier = dossier_of(tx, call.path, audience, purpose, from.on.min(to.on)).await?;
+            if query.since_known_at.is_none() {
+                from.known_at = dossier.end_of(from.on).min(tx.now());
+            }
+            Ok((dossier, from, to))
+        })
+        .await?;
+    let split = dossier.standpoint(from).zip(dossier.standpoint(to)).and_then(|(from, to)| {
+        let then = change::Moment { scorer: &from.ruled.scorer, known: from.known(), on: from.at.on };
+        change::split(&then, &change::Moment { scorer: &to.ruled.scorer, known: to.known(), on: to.at.on })
+    });
+    let rules = dossier.rulebook();
+    let view = |at| HealthView::of(call.path, audience, purpose, dossier.health(at).as_ref(), &rules);
+    let lines = split.iter().flat_map(|s| &s.lines);
+    let by_cause = |cause: Cause| lines.clone().filter(|line| line.1 == cause).map(|line| line.2).sum::<i64>();
+    Ok(HttpResponse::Ok().json(ChangeView {
+        before: view(from),
+        after: view(to),
+        total: split.as_ref().map(|s| thousandths(s.total)),
+        causes: Cause::ALL.iter().map(|cause| MovedCause { cause: *cause, points: thousandths(by_cause(*cause)) }).filter(|moved| moved.points != 0.0).collect(),
+        lines: lines.clone().filter_map(|line| Some(MovedMeasure { measure: rules.measure(line.0)?.key.clone(), cause: line.1, points: thousandths(line.2) })).collect(),
+        adjusted: split.iter().flat_map(|s| &s.adjusted).map(|(by, moved)| MovedLimit::of(by, *moved)).collect(),
+    }))
+}

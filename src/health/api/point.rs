@@ -1,0 +1,63 @@
+//! The two times of a read: `as_of`, what was true then, and `known_at`, what was known then (DECISIONS 5).
+
+use crate::auth::Tenant;
+use crate::db::Tx;
+use crate::directory::{Vendor, calendar};
+use crate::health::chronicle::AsKnown;
+use crate::http::body::{Day, Instant};
+use crate::http::query::Param;
+use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::text::Broken;
+use crate::kernel::time::Moment;
+use chrono::{Duration, NaiveDate};
+
+/// Writing transactions are cut after 30 s: what is older than this is all there and never becomes more.
+const SETTLED: Duration = Duration::seconds(60);
+
+/// A day and a moment that were asked for, each with the parameter it came by.
+pub(super) struct Asked<'a> {
+    /// The day.
+    pub(super) on: Option<(&'a str, NaiveDate)>,
+    /// The moment.
+    pub(super) known_at: Option<(&'a str, Moment)>,
+}
+
+impl<'a> Asked<'a> {
+    /// From parameters of these names.
+    pub(super) fn of(on: (&'a str, &Option<Param<Day>>), known_at: (&'a str, &Option<Param<Instant>>)) -> Self {
+        Self { on: on.1.as_ref().map(|day| (on.0, day.0.0)), known_at: known_at.1.as_ref().map(|at| (known_at.0, at.0.0)) }
+    }
+
+    /// The point meant; `None` when neither time was given: what holds now. A day that has not come, one before the vendor was founded
+    /// and a moment at which writing may still go on are refused.
+    pub(super) async fn point<S: Tenant>(&self, tx: &Tx<S>) -> Result<Option<AsKnown>, Fault> {
+        if self.on.is_none() && self.known_at.is_none() {
+            return Ok(None);
+        }
+        let vendor = calendar(tx).await?;
+        self.resolve(&vendor, tx.now()).map(Some)
+    }
+
+    /// The point meant; now where nothing is said.
+    pub(super) fn resolve(&self, vendor: &Vendor, now: Moment) -> Result<AsKnown, Fault> {
+        let mut faults = Vec::new();
+        let mut demand = |holds: bool, pointer: &str, code| {
+            if !holds {
+                faults.push(FieldFault { pointer: pointer.to_owned(), code })
+            }
+        };
+        if let Some((name, at)) = self.known_at {
+            demand(at <= now - SETTLED, name, Broken::InTheFuture);
+            demand(at >= vendor.founded_at, name, Broken::OutOfRange);
+        }
+        if let Some((name, on)) = self.on {
+            demand(on <= vendor.zone.day_of(now), name, Broken::InTheFuture);
+            demand(on >= vendor.zone.day_of(vendor.founded_at), name, Broken::OutOfRange);
+        }
+        if !faults.is_empty() {
+            return Err(Fault::invalid(faults));
+        }
+        let known_at = self.known_at.map_or(now, |(_, at)| at);
+        Ok(AsKnown { on: self.on.map_or(vendor.zone.day_of(known_at), |(_, on)| on), known_at })
+    }
+}

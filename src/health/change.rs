@@ -1,0 +1,156 @@
+//! Why a score moved: the exact split of the difference between two moments. The later moment is reached in steps, one cause at a time;
+//! what each step moves is told, and the steps add up because each begins where the one before ended.
+
+use super::score::{AdjustedBy, Known, Score, Scorer};
+use crate::kernel::id::MeasureId;
+use chrono::NaiveDate;
+use std::collections::BTreeMap;
+
+crate::word_list! {
+    /// Why a measure's contribution moved.
+    Cause {
+        /// Time passed and evidence weighs less.
+        Fading = "fading",
+        /// Another value was reported.
+        Value = "value",
+        /// It was not known before.
+        NewlyKnown = "newly_known",
+        /// It has aged out, or was taken back.
+        NoLongerKnown = "no_longer_known",
+        /// The reporter's usual rosiness is estimated otherwise.
+        Bias = "bias",
+        /// The scorecard weighs or reads it otherwise.
+        Policy = "policy",
+    }
+}
+
+/// A customer at a moment: by which policy it is scored, and from what.
+pub struct Moment<'a> {
+    /// The policy.
+    pub scorer: &'a Scorer,
+    /// What is known.
+    pub known: Known<'a>,
+    /// The day.
+    pub on: NaiveDate,
+}
+
+/// The difference between two known scores, in thousandths; all lines add up to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// What each measure's contribution moved by, and why; none of nothing.
+    pub lines: Vec<(MeasureId, Cause, i64)>,
+    /// What limits and overrides take or add now, less what they did then.
+    pub adjusted: Vec<(AdjustedBy, i64)>,
+    /// The sum.
+    pub total: i64,
+}
+
+/// Splits the change from one moment to another; `None` while what is known makes no score at one of the two: then there is no difference.
+pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
+    let at = |scorer: &Scorer, evidence: &Moment<'_>, bias: &Moment<'_>, on: NaiveDate| {
+        // What adjusts a score is set against what adjusted it, not stepped through.
+        let known = Known { evidence: evidence.known.evidence, bias: bias.known.bias, ..Known::default() };
+        scorer.score(&known, on)
+    };
+    let (first, last) = (from.scorer.score(&from.known, from.on), to.scorer.score(&to.known, to.on));
+    let (Some(before), Some(after)) = (first.score, last.score) else { return None };
+    // A step in between may fall below the floor of coverage; then the measures have no contributions of their own there, and the
+    // steps around it are told as one.
+    let steps = [
+        (Cause::Fading, at(from.scorer, from, from, to.on)),
+        (Cause::Value, at(from.scorer, to, from, to.on)),
+        (Cause::Bias, at(from.scorer, to, to, to.on)),
+        (Cause::Policy, at(to.scorer, to, to, to.on)),
+    ];
+    let mut lines: BTreeMap<(MeasureId, Cause), i64> = BTreeMap::new();
+    let mut held = contributions(&at(from.scorer, from, from, from.on))?;
+    contributions(&steps[3].1)?;
+    for (cause, step) in &steps {
+        let Some(reached) = contributions(step) else { continue };
+        let measures: std::collections::BTreeSet<MeasureId> = held.keys().chain(reached.keys()).copied().collect();
+        for measure in measures {
+            let (then, now) = (held.get(&measure), reached.get(&measure));
+            let moved = now.copied().unwrap_or(0) - then.copied().unwrap_or(0);
+            let cause = match (cause, then, now) {
+                (Cause::Fading | Cause::Value, Some(_), None) => Cause::NoLongerKnown,
+                (Cause::Fading | Cause::Value, None, Some(_)) => Cause::NewlyKnown,
+                (cause, _, _) => *cause,
+            };
+            if moved != 0 {
+                *lines.entry((measure, cause)).or_default() += moved;
+            }
+        }
+        held = reached;
+    }
+    let mut adjusted: Vec<(AdjustedBy, i64)> = Vec::new();
+    for (score, sign) in [(&last, 1), (&first, -1)] {
+        for adjustment in &score.adjustments {
+            let by = i64::from(adjustment.to) - i64::from(adjustment.from.unwrap_or(50_000));
+            match adjusted.iter_mut().find(|(what, _)| *what == adjustment.by) {
+                Some((_, sum)) => *sum += sign * by,
+                None => adjusted.push((adjustment.by.clone(), sign * by)),
+            }
+        }
+    }
+    lines.retain(|_, moved| *moved != 0);
+    adjusted.retain(|(_, moved)| *moved != 0);
+    let lines = lines.into_iter().map(|((measure, cause), moved)| (measure, cause, moved)).collect();
+    Some(Change { lines, adjusted, total: i64::from(after) - i64::from(before) })
+}
+
+/// The contributions of a score; `None` when it is unknown.
+fn contributions(score: &Score) -> Option<BTreeMap<MeasureId, i64>> {
+    score.score?;
+    Some(score.parts.iter().filter_map(|part| Some((part.measure, part.contribution?))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::score::tests::{anything, day, key, said, scorer};
+    use crate::intake::EvidenceClass;
+    use proptest::prelude::*;
+
+    fn known(evidence: &[crate::health::Evidence]) -> Known<'_> {
+        Known { evidence, ..Known::default() }
+    }
+
+    /// Day 0: m0 at 80, m1 at 40, so 60. Day 30: m0 reported again at 50, m1 faded to a half; h = (50 + 0.5 * 40) / 1.5 = 46.667.
+    /// Fading alone halves both: nothing moves. The new value makes m0 whole again (E = 1) and 0 instead of +15; m1 sinks from -5 to -3.333.
+    #[test]
+    fn a_change_worked_by_hand() {
+        let card = scorer(&[1.0, 1.0], |_, _| {});
+        let then = [said(0, 80.0, 0, EvidenceClass::VendorObserved), said(1, 40.0, 0, EvidenceClass::VendorObserved)];
+        let now = [then[0], then[1], said(0, 38.0, 30, EvidenceClass::VendorObserved)];
+        let (from, to) = (Moment { scorer: &card, known: known(&then), on: day(0) }, Moment { scorer: &card, known: known(&now), on: day(30) });
+        let change = split(&from, &to).unwrap();
+        // m0 then: (0.5 * 80 + 1 * 38) / 1.5 = 52, E = 1: h = (52 + 0.5 * 40) / 1.5 = 48; k = 2 / 1.5 and -5 / 1.5.
+        assert_eq!(change.total, -12_000);
+        assert_eq!(change.lines.iter().map(|(_, cause, moved)| (*cause, *moved)).collect::<Vec<_>>(), [(Cause::Value, -13_667), (Cause::Value, 1_667)]);
+    }
+
+    #[test]
+    fn a_policy_and_a_bias_are_told_apart_from_the_customer() {
+        let evidence = [said(0, 80.0, 0, EvidenceClass::PartnerDeclared), said(1, 40.0, 0, EvidenceClass::PartnerDeclared)];
+        let bias = std::collections::HashMap::from([(crate::kernel::id::TypeId::of(uuid::Uuid::from_u128(0)), 10.0)]);
+        let (old, new) = (scorer(&[1.0, 1.0], |_, _| {}), scorer(&[1.0, 3.0], |card, _| card.limits.clear()));
+        let from = Moment { scorer: &old, known: known(&evidence), on: day(0) };
+        let to = Moment { scorer: &new, known: Known { bias: Some(&bias), ..known(&evidence) }, on: day(0) };
+        let change = split(&from, &to).unwrap();
+        let by = |cause| change.lines.iter().filter(|line| line.1 == cause).map(|line| line.2).sum::<i64>();
+        assert_eq!((by(Cause::Bias), by(Cause::Policy), change.total), (-5_000, -7_500, -12_500));
+        assert_eq!(key(0).as_str(), "m0");
+    }
+
+    proptest! {
+        #[test]
+        fn a_split_adds_up((old, before, bias, on) in anything(), (new, after, other, later) in anything()) {
+            let from = Moment { scorer: &old, known: Known { bias: Some(&bias), ..known(&before) }, on: day(on) };
+            let to = Moment { scorer: &new, known: Known { bias: Some(&other), ..known(&after) }, on: day(later) };
+            if let Some(change) = split(&from, &to) {
+                let told = change.lines.iter().map(|line| line.2).sum::<i64>() + change.adjusted.iter().map(|line| line.1).sum::<i64>();
+                prop_assert_eq!(told, change.total);
+            }
+        }
+    }
+}

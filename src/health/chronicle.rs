@@ -1,0 +1,125 @@
+//! A customer's chronicle: all that was said about it, with when it was so and when we knew. From it any day can be scored again as it was
+//! known at any moment (DECISIONS 4 and 5).
+
+use super::evidence::Evidence;
+use crate::intake::{EvidenceClass, OpenCase};
+use crate::kernel::id::MeasureId;
+use crate::kernel::time::Moment;
+use chrono::NaiveDate;
+
+/// A point in both times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsKnown {
+    /// The day scored for: what was true then.
+    pub on: NaiveDate,
+    /// What was known then: nothing received later counts.
+    pub known_at: Moment,
+}
+
+/// When we knew of a thing, and since when we know better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stay {
+    /// Received.
+    pub from: Moment,
+    /// Replaced or taken back; `None` while it stands.
+    pub to: Option<Moment>,
+}
+
+impl Stay {
+    /// Whether it stood at a moment.
+    pub fn at(self, moment: Moment) -> bool {
+        self.from <= moment && self.to.is_none_or(|to| moment < to)
+    }
+}
+
+/// One value that was said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sighting {
+    /// Of which measure.
+    pub measure: MeasureId,
+    /// By whom.
+    pub class: EvidenceClass,
+    /// Whether its partner may see it.
+    pub shared: bool,
+    /// The value, in the measure's unit.
+    pub value: f64,
+    /// When it was so.
+    pub observed_at: Moment,
+    /// The same as a day of the vendor's calendar.
+    pub day: NaiveDate,
+    /// The order of arrival.
+    pub arrival: i64,
+    /// When it counted.
+    pub stay: Stay,
+}
+
+/// What a report said about open cases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseStatement {
+    /// The day it speaks of.
+    pub day: NaiveDate,
+    /// All that was open.
+    pub cases: Vec<OpenCase>,
+    /// The order of arrival among statements of one day: the later one tells.
+    pub arrival: i64,
+    /// When it counted.
+    pub stay: Stay,
+}
+
+/// The evidence in force at a point: of one day of one measure the last word of each class, so that saying a thing often makes it
+/// no weightier. `own` tells whether to take what only the vendor may see.
+pub fn in_force(sightings: &[Sighting], at: AsKnown, own: bool) -> Vec<Evidence> {
+    let mut found: Vec<&Sighting> = sightings.iter().filter(|s| (own || s.shared) && s.day <= at.on && s.stay.at(at.known_at)).collect();
+    found.sort_by_key(|s| (s.measure, s.class, s.shared, s.day, s.observed_at, s.arrival));
+    let same = |a: &&Sighting, b: &&Sighting| (a.measure, a.class, a.shared, a.day) == (b.measure, b.class, b.shared, b.day);
+    found.chunk_by(same).filter_map(|of_a_day| of_a_day.last()).map(|s| Evidence { measure: s.measure, class: s.class, value: s.value, day: s.day }).collect()
+}
+
+/// The cases open at a point: as the last statement says.
+pub fn open_cases(statements: &[CaseStatement], at: AsKnown) -> &[OpenCase] {
+    let counting = statements.iter().filter(|s| s.day <= at.on && s.stay.at(at.known_at));
+    counting.max_by_key(|s| (s.day, s.arrival)).map(|s| s.cases.as_slice()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::id::TypeId;
+    use chrono::{DateTime, Duration};
+    use uuid::Uuid;
+
+    fn at(hours: i64) -> Moment {
+        DateTime::UNIX_EPOCH + Duration::hours(hours)
+    }
+
+    fn said(value: f64, hours: i64, received: i64, to: Option<i64>, shared: bool) -> Sighting {
+        let class = if shared { EvidenceClass::PartnerDeclared } else { EvidenceClass::VendorObserved };
+        let stay = Stay { from: at(received), to: to.map(at) };
+        Sighting { measure: MeasureId::of(Uuid::nil()), class, shared, value, observed_at: at(hours), day: at(hours).date_naive(), arrival: received, stay }
+    }
+
+    #[test]
+    fn what_was_known_and_what_was_true() {
+        // Said on day 0, corrected on day 2; said again later of the same day; the vendor saw something on day 1.
+        let all = [said(10.0, 1, 2, Some(50), true), said(20.0, 1, 50, None, true), said(30.0, 5, 60, None, true), said(99.0, 25, 26, None, false)];
+        let values = |day: i64, known: i64, own: bool| {
+            let point = AsKnown { on: at(24 * day).date_naive(), known_at: at(known) };
+            in_force(&all, point, own).into_iter().map(|e| e.value).collect::<Vec<_>>()
+        };
+        assert_eq!(values(0, 1, true), [] as [f64; 0]);
+        assert_eq!(values(0, 49, true), [10.0]);
+        assert_eq!(values(0, 50, true), [20.0], "at the moment of the correction it stands");
+        assert_eq!(values(9, 60, false), [30.0], "the last word of a day");
+        assert_eq!(values(1, 60, true), [30.0, 99.0]);
+        assert_eq!(values(0, 60, true), [30.0], "what is seen on day 1 was not yet so on day 0");
+    }
+
+    #[test]
+    fn the_last_statement_tells_the_open_cases() {
+        let case = |name: &str| OpenCase { external_id: name.parse().unwrap(), severity: 1, opened_on: at(0).date_naive(), due_on: None, cause: None };
+        let told = |day: i64, cases: Vec<OpenCase>, from: i64| CaseStatement { day: at(24 * day).date_naive(), cases, arrival: from, stay: Stay { from: at(from), to: None } };
+        let all = [told(1, vec![case("A")], 30), told(3, vec![], 80), told(2, vec![case("B")], 90)];
+        let open = |day: i64, known: i64| open_cases(&all, AsKnown { on: at(24 * day).date_naive(), known_at: at(known) }).len();
+        assert_eq!((open(0, 99), open(1, 99), open(2, 89), open(2, 99), open(3, 99)), (0, 1, 1, 1, 0));
+    }
+}

@@ -1,0 +1,128 @@
+//! Replay: a customer's health of any day as it was known at any moment, from its chronicle (DECISIONS 4 and 5). What has versions
+//! (the customer, its purchases, the scorecards, overrides) is taken as it stood when the day ended, or at the moment known if that is earlier.
+
+use super::rulebook::{Rulebook, Ruled, ready};
+use super::{SHARED, VENDOR};
+use crate::auth::Tenant;
+use crate::db::Tx;
+use crate::directory::calendar;
+use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, in_force, open_cases};
+use crate::health::evidence::Evidence;
+use crate::health::score::Known;
+use crate::health::scorecard::{Band, Profile, Purpose, due_on};
+use crate::health::source::Sources;
+use crate::health::store::{self, Bought, Health, SetByHand, Version};
+use crate::intake::{self, Measure, OpenCase};
+use crate::kernel::error::Fault;
+use crate::kernel::id::{CustomerId, OverrideId, PartnerId, TypeId};
+use crate::kernel::time::{Moment, Zone};
+use chrono::{Duration, NaiveDate};
+
+/// Everything a customer's health was ever made from, in one view and for one purpose.
+pub struct Dossier {
+    zone: Zone,
+    whole: bool,
+    rules: Vec<(Ruled, Stay)>,
+    catalogue: Vec<Measure>,
+    sightings: Vec<Sighting>,
+    reports: Vec<(NaiveDate, Stay)>,
+    cases: Vec<CaseStatement>,
+    versions: Vec<Version>,
+    purchases: Vec<Bought>,
+    closes: Vec<(NaiveDate, Moment, Band)>,
+    set: Vec<SetByHand>,
+}
+
+/// What is known at a point: by which policy it is scored, and from what.
+pub struct Standpoint<'a> {
+    /// The policy that applied.
+    pub ruled: &'a Ruled,
+    /// The point.
+    pub at: AsKnown,
+    evidence: Vec<Evidence>,
+    cases: &'a [OpenCase],
+    closed_in: Option<Band>,
+    set: Option<(OverrideId, i32)>,
+}
+
+impl Standpoint<'_> {
+    /// As the score takes it.
+    pub fn known(&self) -> Known<'_> {
+        Known { evidence: &self.evidence, cases: self.cases, bias: None, closed_in: self.closed_in, set: self.set }
+    }
+}
+
+/// Reads a customer's dossier; enough of it to score days from `from` on.
+pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: CustomerId, audience: &'static str, purpose: Purpose, from: NaiveDate) -> Result<Dossier, Fault> {
+    let whole = audience == VENDOR;
+    let (vendor, catalogue, cards) = futures_util::try_join!(calendar(tx), intake::measures(tx), store::cards_in_time(tx))?;
+    let rules: Vec<(Ruled, Stay)> =
+        cards.into_iter().filter(|(card, _)| card.purpose == purpose).map(|(card, stay)| (Ruled { scorer: ready(&card.policy, &catalogue), card }, stay)).collect();
+    let horizon = rules.iter().map(|(ruled, _)| ruled.scorer.horizon_days()).max().unwrap_or(0);
+    let since = vendor.zone.start_of(from - Duration::days(horizon));
+    let (id, audience) = (customer.uuid(), if whole { VENDOR } else { SHARED });
+    let (sightings, statements, versions, purchases, closes, set) = futures_util::try_join!(
+        store::sightings(tx, partner, id, vendor.zone, since, whole),
+        store::statements(tx, partner, id),
+        store::customer_versions(tx, partner, id),
+        store::purchases(tx, partner, id),
+        store::closes(tx, partner, id, audience, purpose),
+        store::set_by_hand(tx, id, purpose),
+    )?;
+    let reports = statements.iter().map(|(day, stay, _)| (*day, *stay)).collect();
+    let cases = statements.into_iter().filter_map(|(_, _, cases)| cases).collect();
+    // The vendor's overrides move nothing in the view a partner sees, even when the vendor looks at it.
+    let set = if whole { set } else { Vec::new() };
+    Ok(Dossier { zone: vendor.zone, whole, rules, catalogue, sightings, reports, cases, versions, purchases, closes, set })
+}
+
+impl Dossier {
+    /// The catalogue and every policy there ever was, for names.
+    pub fn rulebook(&self) -> Rulebook {
+        Rulebook { cards: self.rules.iter().map(|(ruled, _)| ruled.clone()).collect(), catalogue: self.catalogue.clone() }
+    }
+
+    /// The end of a day: the last moment whose knowledge belongs to it.
+    pub fn end_of(&self, day: NaiveDate) -> Moment {
+        self.zone.start_of(day + Duration::days(1)) - Duration::microseconds(1)
+    }
+
+    /// What was known at a point; `None` where no policy applied.
+    pub fn standpoint(&self, at: AsKnown) -> Option<Standpoint<'_>> {
+        let moment = at.known_at.min(self.end_of(at.on));
+        let version = self.versions.iter().find(|version| version.stay.at(moment))?;
+        let products: Vec<String> = self.bought(at.on, moment).map(|bought| bought.product.clone()).collect();
+        let profile = Profile {
+            segment: version.segment.as_deref(),
+            stage: version.stage,
+            touch_model: version.touch_model,
+            business_model: version.business_model.as_deref(),
+            products: &products,
+        };
+        let (ruled, _) = self.rules.iter().find(|(ruled, stay)| stay.at(moment) && ruled.card.policy.criteria.fit(&profile))?;
+        let closed_in = self.closes.iter().rev().find(|(day, closed_at, _)| *day < at.on && *closed_at <= at.known_at).map(|(_, _, band)| *band);
+        let set = self.set.iter().rev().find(|set| set.stay.at(moment) && at.on <= set.expires_on).map(|set| (set.id, set.score));
+        Some(Standpoint { ruled, at, evidence: in_force(&self.sightings, at, self.whole), cases: open_cases(&self.cases, at), closed_in, set })
+    }
+
+    /// The conclusion at a point; `None` where no policy applied.
+    pub fn health(&self, at: AsKnown) -> Option<Health> {
+        let point = self.standpoint(at)?;
+        let moment = at.known_at.min(self.end_of(at.on));
+        let touch_model = self.versions.iter().find(|version| version.stay.at(moment))?.touch_model;
+        let reported_on = self.reports.iter().filter(|(day, stay)| *day <= at.on && stay.at(at.known_at)).map(|(day, _)| *day).max();
+        let sources = self.whole.then(|| Sources::of(&point.ruled.scorer, &point.evidence, at.on));
+        Some(Health {
+            card: point.ruled.card.id,
+            scored_for: at.on,
+            score: point.ruled.scorer.score(&point.known(), at.on),
+            sources,
+            reported_on,
+            due_on: due_on(reported_on, touch_model),
+        })
+    }
+
+    fn bought(&self, on: NaiveDate, moment: Moment) -> impl Iterator<Item = &Bought> {
+        self.purchases.iter().filter(move |b| b.stay.at(moment) && b.starts_on <= on && b.ends_on.is_none_or(|end| end >= on))
+    }
+}

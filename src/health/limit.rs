@@ -1,0 +1,98 @@
+//! Caps and floors: what a score may not exceed, or fall below, while something holds. Dissatisfaction comes first (SCIENCE 2.3); each
+//! that bites is a line of its own in the explanation, never hidden inside a measure.
+
+use super::evidence::Evidence;
+use crate::intake::OpenCase;
+use crate::kernel::id::MeasureId;
+use crate::kernel::text::{Key, Label};
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+/// When a limit applies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Condition {
+    /// A case of this severity or worse (1 is the worst) is open past its deadline.
+    OverdueCase {
+        /// 1-4.
+        severity: i32,
+    },
+    /// A case of this cause is open.
+    OpenCase {
+        /// As reported.
+        cause: Label,
+    },
+    /// The latest value of a measure lies within bounds.
+    Latest {
+        /// Which measure; it needs no weight.
+        measure: Key,
+        /// The value is no more than this.
+        #[serde(default)]
+        at_most: Option<f64>,
+        /// The value is no less than this.
+        #[serde(default)]
+        at_least: Option<f64>,
+        /// Days an old value is looked back to.
+        within_days: i32,
+    },
+}
+
+/// A cap (`at_most`) or a floor (`at_least`), in points; exactly one of the two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Its name within the scorecard.
+    pub key: Key,
+    /// When it applies.
+    pub when: Condition,
+    /// The score is no more than this.
+    #[serde(default)]
+    pub at_most: Option<f64>,
+    /// The score is no less than this.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+}
+
+/// The cause of a case that stands for an explicit intent to cancel.
+pub const CANCEL_INTENT: &str = "cancel_intent";
+
+impl Limit {
+    /// The pain cap of SCIENCE 2.3: 60 for an overdue case of severity 1, 30 for an open intent to cancel. The one of 55 for a low
+    /// effort score needs a measure of effort, which not every catalogue has.
+    pub fn pain() -> Vec<Self> {
+        let cap = |key: &str, when, points| Some(Self { key: key.parse().ok()?, when, at_most: Some(points), at_least: None });
+        let cause = CANCEL_INTENT.parse().ok();
+        [cap("overdue_case", Condition::OverdueCase { severity: 1 }, 60.0), cause.and_then(|cause| cap("cancel_intent", Condition::OpenCase { cause }, 30.0))]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// What a score becomes, both in thousandths.
+    pub fn bound(&self, score: i64) -> i64 {
+        let milli = |points: f64| crate::kernel::number::round(points * 1000.0);
+        let capped = self.at_most.map_or(score, |points| score.min(milli(points)));
+        self.at_least.map_or(capped, |points| capped.max(milli(points)))
+    }
+
+    /// The measure it looks at.
+    pub fn measure(&self) -> Option<&Key> {
+        match &self.when {
+            Condition::Latest { measure, .. } => Some(measure),
+            _ => None,
+        }
+    }
+
+    /// Whether it applies on a day. `id` is that of its measure; `evidence` comes in order of measure and day.
+    pub fn applies(&self, cases: &[OpenCase], evidence: &[Evidence], id: Option<MeasureId>, on: NaiveDate) -> bool {
+        match &self.when {
+            Condition::OverdueCase { severity } => cases.iter().any(|case| case.severity <= *severity && case.due_on.is_some_and(|due| due < on)),
+            Condition::OpenCase { cause } => cases.iter().any(|case| case.cause.as_ref() == Some(cause)),
+            Condition::Latest { at_most, at_least, within_days, .. } => {
+                let within = |item: &&Evidence| Some(item.measure) == id && (0..=i64::from(*within_days)).contains(&(on - item.day).num_days());
+                let latest = evidence.iter().filter(within).max_by(|a, b| Evidence::order(a, b));
+                latest.is_some_and(|item| at_most.is_none_or(|most| item.value <= most) && at_least.is_none_or(|least| item.value >= least))
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A manual override: a score set by a person, with author, reason and a mandatory end, shown beside the one that was worked out and
+//! never instead of it. Above a value a second person must approve.
+
+use super::scorecard::Purpose;
+use crate::kernel::id::{CustomerId, OverrideId, PartnerId};
+use crate::kernel::time::Moment;
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+/// The longest an override may last, in days.
+pub const LONGEST_DAYS: i64 = 366;
+
+crate::word_list! {
+    /// Where an override stands.
+    OverrideState {
+        /// A second person must approve it.
+        Pending = "pending",
+        /// It counts.
+        InForce = "in_force",
+        /// Its last day has passed.
+        Expired = "expired",
+        /// It was taken back.
+        Withdrawn = "withdrawn",
+    }
+}
+
+/// An override as it stands.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the columns of health_override and health_override_text")]
+pub struct Override {
+    pub id: OverrideId,
+    pub partner: PartnerId,
+    pub customer: CustomerId,
+    pub purpose: Purpose,
+    /// In thousandths.
+    pub score: i32,
+    pub reason: String,
+    pub evidence_link: Option<String>,
+    pub author: Uuid,
+    pub created_at: Moment,
+    /// The last day it counts.
+    pub expires_on: NaiveDate,
+    /// When it began to count; `None` until approved.
+    pub counts_from: Option<Moment>,
+    pub approver: Option<Uuid>,
+    pub withdrawn_at: Option<Moment>,
+}
+
+impl Override {
+    /// Where it stands on a day.
+    pub fn state(&self, on: NaiveDate) -> OverrideState {
+        if self.withdrawn_at.is_some() {
+            OverrideState::Withdrawn
+        } else if on > self.expires_on {
+            OverrideState::Expired
+        } else if self.counts_from.is_none() {
+            OverrideState::Pending
+        } else {
+            OverrideState::InForce
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The formula against values worked by hand, and what must hold of any score.
+
+use super::*;
+use crate::health::limit::{Condition, Limit};
+use crate::health::scorecard::Weighted;
+use crate::intake::{Curve, Nature};
+use crate::kernel::id::TypeId;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+pub(in crate::health) fn day(n: i64) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + chrono::Duration::days(n)
+}
+
+pub(in crate::health) fn key(i: usize) -> Key {
+    format!("m{i}").parse().unwrap()
+}
+
+pub(in crate::health) fn id(i: u128) -> MeasureId {
+    MeasureId::of(Uuid::from_u128(i))
+}
+
+pub(in crate::health) fn scorer(weights: &[f64], change: impl Fn(&mut Scorecard, &mut Vec<CardMeasure>)) -> Scorer {
+    let mut card = Scorecard::with(weights.iter().enumerate().map(|(i, w)| Weighted::plain(key(i), *w)).collect());
+    let list = weights.iter().enumerate().map(|(i, w)| CardMeasure {
+        id: id(i as u128),
+        key: key(i),
+        weight: *w,
+        nature: Nature::Figure,
+        curve: Curve::identity(),
+        half_life_days: Some(30),
+        valid_days: 365,
+        missing: Missing::Exclude,
+        minimum_evidence: 0.0,
+    });
+    let mut list: Vec<CardMeasure> = list.collect();
+    change(&mut card, &mut list);
+    Scorer::new(card, list, |key| key.as_str().strip_prefix('m').and_then(|n| n.parse().ok()).map(id))
+}
+
+fn plain(weights: &[f64]) -> Scorer {
+    scorer(weights, |_, _| {})
+}
+
+pub(in crate::health) fn said(measure: u128, value: f64, on: i64, class: EvidenceClass) -> Evidence {
+    Evidence { measure: id(measure), class, value, day: day(on) }
+}
+
+pub(in crate::health) fn of(evidence: &[Evidence]) -> Known<'_> {
+    Known { evidence, ..Known::default() }
+}
+
+/// Worked by hand: two measures of weight 30 and 10; the first seen by the vendor today at 80, the second by the partner
+/// thirty days ago at 20. E = 1 and 0.8/2 = 0.4; D = 34; C = 34/40; h = (30*80 + 4*20)/34.
+#[test]
+fn a_score_worked_by_hand() {
+    let s = plain(&[30.0, 10.0]).score(&of(&[said(0, 80.0, 30, EvidenceClass::VendorObserved), said(1, 20.0, 0, EvidenceClass::PartnerDeclared)]), day(30));
+    assert_eq!(s.coverage, 850);
+    let h: f64 = (30.0 * 80.0 + 4.0 * 20.0) / 34.0;
+    assert_eq!(s.score, Some(72_941));
+    assert!((h * 1000.0 - 72_941.0).abs() < 0.5);
+    assert_eq!(s.band, Band::Healthy);
+    // k = 30*30/34 = 26.470588.., 4*(-30)/34 = -3.529411..
+    assert_eq!(s.parts.iter().map(|p| p.contribution.unwrap()).collect::<Vec<_>>(), [26_470, -3_529]);
+    let half = 1.2816 * (36.0 + 144.0 * (30.0f64.powi(2) + 4.0f64.powi(2)) / 34.0f64.powi(2) + (0.15f64 * 8.0).powi(2)).sqrt();
+    assert_eq!(s.interval, Some(((h - half) * 1000.0, (h + half) * 1000.0)).map(|(l, u)| (l.round() as i32, u.round() as i32)));
+}
+
+#[test]
+fn too_little_is_unknown_and_missing_is_not_zero() {
+    let scorer = plain(&[30.0, 10.0]);
+    let nothing = scorer.score(&of(&[]), day(0));
+    assert_eq!((nothing.score, nothing.band, nothing.coverage), (None, Band::Unknown, 0));
+    let old = scorer.score(&of(&[said(1, 90.0, 0, EvidenceClass::PartnerDeclared)]), day(60));
+    assert_eq!((old.score, old.coverage), (None, 50));
+    let one = scorer.score(&of(&[said(0, 90.0, 0, EvidenceClass::VendorObserved)]), day(0));
+    assert_eq!(one.score, Some(90_000));
+}
+
+/// Of weights 30 and 10 only the first is known, at 90. What stands for the second moves the score and not the coverage of 0.75.
+#[test]
+fn what_stands_for_a_missing_measure_is_told() {
+    let known = [said(0, 90.0, 0, EvidenceClass::VendorObserved), said(1, 20.0, -400, EvidenceClass::VendorObserved)];
+    for (missing, score, points) in
+        [(Missing::Exclude, 90_000, None), (Missing::Neutral, 80_000, Some(50_000)), (Missing::Floor, 67_500, Some(0)), (Missing::LastValue, 72_500, Some(20_000))]
+    {
+        let s = scorer(&[30.0, 10.0], |_, list| list[1].missing = missing).score(&of(&known), day(0));
+        assert_eq!((s.score, s.coverage, s.parts[1].points), (Some(score), 750, points), "{missing}");
+        assert_eq!(s.parts[1].assumed, points.map(|_| missing));
+        assert_eq!(s.parts[1].sources, []);
+    }
+    // Faded to an eighth of the partner's 0.8, below the least evidence asked.
+    let weak = [said(0, 90.0, 90, EvidenceClass::VendorObserved), said(1, 20.0, 0, EvidenceClass::PartnerDeclared)];
+    let s = scorer(&[30.0, 10.0], |_, list| list[1].minimum_evidence = 0.2).score(&of(&weak), day(90));
+    assert_eq!((s.score, s.parts[1].evidence), (Some(90_000), 0));
+}
+
+#[test]
+fn a_trend_scores_the_direction_of_a_measure() {
+    let scorer = scorer(&[1.0], |_, list| list[0].curve = Curve::Trend { falling: -10.0, rising: 10.0, window_days: 90 });
+    let falling: Vec<Evidence> = (0..4).map(|i| said(0, 500.0 - 5.0 * i as f64, 30 * i, EvidenceClass::VendorObserved)).collect();
+    assert_eq!(scorer.score(&of(&falling), day(90)).score, Some(25_000));
+    assert_eq!(scorer.score(&of(&falling[2..]), day(90)).score, None, "two values are no trend");
+}
+
+#[test]
+fn limits_apply_in_order_and_each_is_a_line() {
+    let cap = |name: &str, when: Condition, at_most: Option<f64>, at_least: Option<f64>| Limit { key: name.parse().unwrap(), when, at_most, at_least };
+    let effort = Condition::Latest { measure: key(7), at_most: Some(3.0), at_least: None, within_days: 90 };
+    let limits = vec![
+        cap("overdue", Condition::OverdueCase { severity: 1 }, Some(60.0), None),
+        cap("effort", effort, Some(55.0), None),
+        cap("promised", Condition::OpenCase { cause: "rescue".parse().unwrap() }, None, Some(45.0)),
+        cap("cancel", Condition::OpenCase { cause: "cancel_intent".parse().unwrap() }, Some(30.0), None),
+    ];
+    let scorer = scorer(&[1.0], |card, _| card.limits = limits.clone());
+    let evidence = [said(0, 90.0, 100, EvidenceClass::VendorObserved), said(7, 6.0, 10, EvidenceClass::CustomerVoiced), said(7, 2.0, 50, EvidenceClass::CustomerVoiced)];
+    let case = |severity, due: i64, cause: &str| OpenCase { external_id: "T-1".parse().unwrap(), severity, opened_on: day(0), due_on: Some(day(due)), cause: cause.parse().ok() };
+    let told = |cases: &[OpenCase], on: i64| {
+        let s = scorer.score(&Known { evidence: &evidence, cases, ..Known::default() }, day(on));
+        (s.score.unwrap(), s.adjustments.iter().map(|a| a.to).collect::<Vec<_>>(), s.interval.unwrap().1)
+    };
+    assert_eq!(told(&[], 100).0, 55_000, "the last effort score counts, for 90 days");
+    assert_eq!(told(&[], 141), (90_000, vec![], 100_000));
+    assert_eq!(told(&[case(1, 140, "x")], 141), (60_000, vec![60_000], 60_000));
+    assert_eq!(told(&[case(1, 141, "x")], 141).0, 90_000, "due today is not late");
+    assert_eq!(told(&[case(2, 99, "x")], 141).0, 90_000, "less severe");
+    assert_eq!(told(&[case(1, 99, "cancel_intent")], 100), (30_000, vec![60_000, 55_000, 30_000], 30_000));
+}
+
+#[test]
+fn a_partners_usual_rosiness_is_taken_from_its_word_alone() {
+    let bias = HashMap::from([(id(0), 12.5)]);
+    let evidence = [said(0, 80.0, 0, EvidenceClass::PartnerDeclared), said(1, 80.0, 0, EvidenceClass::PartnerDeclared), said(2, 80.0, 0, EvidenceClass::VendorObserved)];
+    let s = plain(&[1.0, 1.0, 1.0]).score(&Known { evidence: &evidence, bias: Some(&bias), ..Known::default() }, day(0));
+    assert_eq!(s.parts.iter().map(|p| (p.points.unwrap(), p.bias)).collect::<Vec<_>>(), [(67_500, Some(12_500)), (80_000, None), (80_000, None)]);
+}
+
+#[test]
+fn an_override_stands_beside_what_it_overrides() {
+    let evidence = [said(0, 90.0, 0, EvidenceClass::VendorObserved)];
+    let set = Some((OverrideId::of(Uuid::from_u128(9)), 20_000));
+    let s = plain(&[1.0]).score(&Known { evidence: &evidence, set, closed_in: Some(Band::Healthy), ..Known::default() }, day(0));
+    assert_eq!((s.score, s.band, s.interval), (Some(20_000), Band::AtRisk, None));
+    assert_eq!(s.adjustments.last().map(|a| (a.from, a.to)), Some((Some(90_000), 20_000)));
+    let unheard = plain(&[1.0]).score(&Known { set, ..Known::default() }, day(0));
+    assert_eq!((unheard.score, unheard.coverage, unheard.adjustments[0].from), (Some(20_000), 0, None));
+}
+
+prop_compose! {
+    pub(in crate::health) fn anything()(
+        weights in prop::collection::vec(0.0f64..1000.0, 1..8),
+        raw in prop::collection::vec((0u128..8, -1e15f64..1e15, 0i64..400, 0usize..4), 0..60),
+        missing in prop::collection::vec(0usize..4, 8),
+        trends in prop::collection::vec(any::<bool>(), 8),
+        bias in -20.0f64..20.0,
+        on in 0i64..400,
+    ) -> (Scorer, Vec<Evidence>, HashMap<MeasureId, f64>, i64) {
+        let trend = Curve::Trend { falling: -1.0, rising: 1.0, window_days: 60 };
+        let scorer = scorer(&weights, |_, list| for (i, measure) in list.iter_mut().enumerate() {
+            measure.missing = Missing::ALL[missing[i]];
+            if trends[i] { measure.curve = trend.clone(); }
+        });
+        (scorer, raw.iter().map(|(m, v, d, c)| said(*m, *v, *d, EvidenceClass::ALL[*c])).collect(), HashMap::from([(id(0), bias)]), on)
+    }
+}
+
+proptest! {
+    #[test]
+    fn bounded_exact_and_independent_of_order((scorer, evidence, bias, on) in anything()) {
+        let known = Known { evidence: &evidence, bias: Some(&bias), ..Known::default() };
+        let s = scorer.score(&known, day(on));
+        let mut reversed = evidence.clone();
+        reversed.reverse();
+        prop_assert_eq!(&s, &scorer.score(&Known { evidence: &reversed, ..known.clone() }, day(on)));
+        prop_assert_eq!(scorer.figure(&evidence, Some(&bias), day(on)), (s.score, s.coverage));
+        prop_assert!((0..=1000).contains(&s.coverage));
+        if let Some(points) = s.score {
+            prop_assert!((0..=100_000).contains(&points));
+            let sum: i64 = s.parts.iter().filter_map(|p| p.contribution).sum();
+            prop_assert_eq!(sum + 50_000, i64::from(points));
+            let (low, high) = s.interval.unwrap();
+            prop_assert!(0 <= low && low <= points && points <= high && high <= 100_000);
+        }
+    }
+
+    #[test]
+    fn never_falls_when_a_measure_rises(values in prop::collection::vec(0.0f64..100.0, 3), which in 0usize..3, rise in 0.0f64..50.0) {
+        let scorer = plain(&[3.0, 2.0, 1.0]);
+        let at = |v: &[f64]| scorer.score(&of(&v.iter().enumerate().map(|(i, x)| said(i as u128, *x, 0, EvidenceClass::PartnerDeclared)).collect::<Vec<_>>()), day(3));
+        let before = at(&values);
+        let mut raised = values.clone();
+        raised[which] = (raised[which] + rise).min(100.0);
+        prop_assert!(at(&raised).score >= before.score);
+    }
+}

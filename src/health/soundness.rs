@@ -1,0 +1,167 @@
+//! What may be wrong with a scorecard, each fault with its place.
+
+use super::limit::Condition;
+use super::scorecard::{Bands, Scorecard};
+use crate::kernel::text::{Broken, Key};
+use std::collections::BTreeSet;
+
+/// The most measures of a scorecard, and the most groups.
+pub const MAX_MEASURES: usize = 100;
+/// The smallest weight but nothing.
+const MIN_WEIGHT: f64 = 1e-6;
+/// The largest weight.
+const MAX_WEIGHT: f64 = 1e6;
+/// The widest hysteresis, in points.
+const MAX_HYSTERESIS: f64 = 20.0;
+
+/// Collects faults.
+#[derive(Default)]
+struct Faults(Vec<(String, Broken)>);
+
+impl Faults {
+    fn demand(&mut self, holds: bool, pointer: impl Into<String>, code: Broken) {
+        if !holds {
+            self.0.push((pointer.into(), code));
+        }
+    }
+}
+
+fn is_weight(weight: f64) -> bool {
+    weight == 0.0 || (MIN_WEIGHT..=MAX_WEIGHT).contains(&weight)
+}
+
+impl Scorecard {
+    /// Everything wrong with the policy, with its place. `known` says which measures the catalogue has.
+    pub fn faults(&self, known: impl Fn(&Key) -> bool) -> Vec<(String, Broken)> {
+        // Named once; what is in so long a list is not looked at.
+        for (name, length) in [("/measures", self.measures.len()), ("/groups", self.groups.len())] {
+            if length > MAX_MEASURES {
+                return vec![(name.to_owned(), Broken::TooLong)];
+            }
+        }
+        let mut faults = Faults::default();
+        self.check_measures(&mut faults, &known);
+        self.check_groups(&mut faults);
+        self.check_limits(&mut faults, &known);
+        let Bands { watch_from, healthy_from } = self.bands;
+        faults.demand((0.0..=100.0).contains(&watch_from), "/bands/watch_from", Broken::OutOfRange);
+        faults.demand((0.0..=100.0).contains(&healthy_from), "/bands/healthy_from", Broken::OutOfRange);
+        faults.demand(!(0.0..=100.0).contains(&healthy_from) || watch_from.is_nan() || watch_from <= healthy_from, "/bands/healthy_from", Broken::Contradiction);
+        faults.demand((0.0..=1.0).contains(&self.coverage_floor), "/coverage_floor", Broken::OutOfRange);
+        faults.demand((0.0..=MAX_HYSTERESIS).contains(&self.hysteresis), "/hysteresis", Broken::OutOfRange);
+        faults.demand(self.override_approval_from_minor.is_none_or(|minor| minor >= 0), "/override_approval_from_minor", Broken::OutOfRange);
+        let s = &self.source_weights;
+        for (name, weight) in
+            [("partner_figure", s.partner_figure), ("partner_opinion", s.partner_opinion), ("vendor", s.vendor), ("customer", s.customer), ("third_party", s.third_party)]
+        {
+            faults.demand((0.0..=1.0).contains(&weight), format!("/source_weights/{name}"), Broken::OutOfRange);
+        }
+        faults.0
+    }
+
+    fn check_measures(&self, faults: &mut Faults, known: &impl Fn(&Key) -> bool) {
+        faults.demand(!self.measures.is_empty(), "/measures", Broken::Empty);
+        let mut before = BTreeSet::new();
+        for (i, item) in self.measures.iter().enumerate() {
+            let at = |member: &str| format!("/measures/{i}/{member}");
+            let days = |days: Option<i32>| days.is_none_or(|days| (1..=3650).contains(&days));
+            faults.demand(known(&item.measure), at("measure"), Broken::ReferenceNotFound);
+            faults.demand(before.insert(&item.measure), at("measure"), Broken::Duplicate);
+            faults.demand(is_weight(item.weight), at("weight"), Broken::OutOfRange);
+            faults.demand(item.group.as_ref().is_none_or(|key| self.groups.iter().any(|group| group.key == *key)), at("group"), Broken::ReferenceNotFound);
+            faults.demand(item.curve.as_ref().is_none_or(crate::intake::Curve::is_sound), at("curve"), Broken::OutOfRange);
+            faults.demand(days(item.half_life_days), at("half_life_days"), Broken::OutOfRange);
+            faults.demand(days(item.valid_days), at("valid_days"), Broken::OutOfRange);
+            faults.demand((0.0..=1.0).contains(&item.minimum_evidence), at("minimum_evidence"), Broken::OutOfRange);
+        }
+        let in_circles = self.groups.iter().any(|group| self.circles(&group.key));
+        let nothing = !in_circles && self.shared_out().iter().all(|weight| *weight == 0.0);
+        faults.demand(self.measures.is_empty() || !nothing, "/measures", Broken::OutOfRange);
+    }
+
+    fn check_groups(&self, faults: &mut Faults) {
+        let mut before = BTreeSet::new();
+        for (i, group) in self.groups.iter().enumerate() {
+            let at = |member: &str| format!("/groups/{i}/{member}");
+            faults.demand(before.insert(&group.key), at("key"), Broken::Duplicate);
+            faults.demand(is_weight(group.weight), at("weight"), Broken::OutOfRange);
+            faults.demand(group.parent.as_ref().is_none_or(|key| self.groups.iter().any(|other| other.key == *key)), at("parent"), Broken::ReferenceNotFound);
+            faults.demand(!self.circles(&group.key), at("parent"), Broken::Circular);
+            let inside = self.measures.iter().any(|item| item.group.as_ref() == Some(&group.key)) || self.groups.iter().any(|other| other.parent.as_ref() == Some(&group.key));
+            faults.demand(inside, format!("/groups/{i}"), Broken::Empty);
+        }
+    }
+
+    /// Whether going up from a group comes back to one that was passed.
+    fn circles(&self, start: &Key) -> bool {
+        let mut passed = BTreeSet::new();
+        let mut at = Some(start);
+        while let Some(key) = at {
+            if !passed.insert(key) {
+                return true;
+            }
+            at = self.groups.iter().find(|group| group.key == *key).and_then(|group| group.parent.as_ref());
+        }
+        false
+    }
+
+    fn check_limits(&self, faults: &mut Faults, known: &impl Fn(&Key) -> bool) {
+        let mut before = BTreeSet::new();
+        for (i, limit) in self.limits.iter().enumerate() {
+            let at = |member: &str| format!("/limits/{i}/{member}");
+            faults.demand(before.insert(&limit.key), at("key"), Broken::Duplicate);
+            faults.demand(limit.at_most.is_some() != limit.at_least.is_some(), at("at_most"), Broken::OneOf);
+            for (member, points) in [("at_most", limit.at_most), ("at_least", limit.at_least)] {
+                faults.demand(points.is_none_or(|points| (0.0..=100.0).contains(&points)), at(member), Broken::OutOfRange);
+            }
+            match &limit.when {
+                Condition::OverdueCase { severity } => faults.demand((1..=4).contains(severity), at("when/severity"), Broken::OutOfRange),
+                Condition::OpenCase { .. } => {}
+                Condition::Latest { measure, at_most, at_least, within_days } => {
+                    faults.demand(known(measure), at("when/measure"), Broken::ReferenceNotFound);
+                    faults.demand(at_most.is_some() || at_least.is_some(), at("when/at_most"), Broken::OneOf);
+                    faults.demand(at_most.is_none_or(f64::is_finite), at("when/at_most"), Broken::OutOfRange);
+                    faults.demand(at_least.is_none_or(f64::is_finite), at("when/at_least"), Broken::OutOfRange);
+                    faults.demand((1..=3650).contains(within_days), at("when/within_days"), Broken::OutOfRange);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::scorecard::{Group, Weighted};
+
+    fn key(text: &str) -> Key {
+        text.parse().unwrap()
+    }
+
+    fn found(card: &Scorecard) -> Vec<(String, Broken)> {
+        card.faults(|key| key.as_str() != "nowhere")
+    }
+
+    #[test]
+    fn faults_are_told_with_their_places() {
+        let group =
+            |name: &str, parent: Option<&str>| Group { key: key(name), name_en: "G".parse().unwrap(), name_ja: "群".parse().unwrap(), weight: 1.0, parent: parent.map(key) };
+        let inside = |name: &str, of: &str| Weighted { group: Some(key(of)), ..Weighted::plain(key(name), 1.0) };
+        let sound = Scorecard { groups: vec![group("a", None)], ..Scorecard::with(vec![inside("m", "a")]) };
+        assert_eq!(found(&sound), []);
+        let circle = Scorecard { groups: vec![group("a", Some("b")), group("b", Some("a"))], ..sound.clone() };
+        assert_eq!(found(&circle), [("/groups/0/parent".to_owned(), Broken::Circular), ("/groups/1/parent".to_owned(), Broken::Circular)]);
+        let lost = Scorecard { groups: vec![group("a", Some("z"))], measures: vec![inside("m", "y"), inside("nowhere", "a")], ..sound.clone() };
+        assert_eq!(found(&lost).into_iter().map(|(at, _)| at).collect::<Vec<_>>(), ["/measures/0/group", "/measures/1/measure", "/groups/0/parent"]);
+        let empty = Scorecard { groups: vec![group("a", None), group("b", None)], ..sound.clone() };
+        assert_eq!(found(&empty), [("/groups/1".to_owned(), Broken::Empty)]);
+        let crossed = Scorecard { bands: Bands { watch_from: 70.0, healthy_from: 60.0 }, ..sound.clone() };
+        assert_eq!(found(&crossed), [("/bands/healthy_from".to_owned(), Broken::Contradiction)]);
+        for bad in [f64::NAN, f64::INFINITY, -1.0, 2e6] {
+            let weighed = Scorecard { measures: vec![Weighted { weight: bad, ..inside("m", "a") }], ..sound.clone() };
+            assert_eq!(found(&weighed).first().map(|fault| fault.0.as_str()), Some("/measures/0/weight"), "{bad}");
+        }
+        let many = Scorecard::with((0..10_000).map(|i| Weighted::plain(key(&format!("m{i}")), 1.0)).collect());
+        assert_eq!(found(&many), [("/measures".to_owned(), Broken::TooLong)]);
+    }
+}

@@ -1,0 +1,270 @@
+//! A customer's chronicle as SQL: everything that was said, with when it counted, and the versions of what a score depends on.
+
+use super::broken;
+use super::card::{Card, CardRow};
+use crate::auth::Tenant;
+use crate::db::{Tx, sql};
+use crate::directory::{CustomerState, TouchModel};
+use crate::health::chronicle::{CaseStatement, Sighting, Stay};
+use crate::health::scorecard::{Band, Purpose};
+use crate::kernel::error::Fault;
+use crate::kernel::id::{MeasureId, OverrideId, PartnerId, TypeId};
+use crate::kernel::time::{Moment, Zone};
+use chrono::NaiveDate;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+/// Everything said about a customer since a moment, superseded or not; in order of arrival. `shared` alone is read for a partner.
+pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid, zone: Zone, since: Moment, whole: bool) -> Result<Vec<Sighting>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        measure_id: Uuid,
+        #[diesel(sql_type = Text)]
+        evidence: String,
+        #[diesel(sql_type = Text)]
+        audience: String,
+        #[diesel(sql_type = Double)]
+        value: f64,
+        #[diesel(sql_type = Timestamptz)]
+        observed_at: Moment,
+        #[diesel(sql_type = BigInt)]
+        arrival: i64,
+        #[diesel(sql_type = Timestamptz)]
+        received_at: Moment,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        replaced_at: Option<Moment>,
+    }
+    let audiences: &[&str] = if whole { &["shared", "vendor"] } else { &["shared"] };
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT o.measure_id, o.evidence, o.audience, o.value, o.observed_at, o.arrival, o.received_at, n.received_at AS replaced_at
+                 FROM todoku.observation o LEFT JOIN todoku.status_report n ON n.vendor_id = o.vendor_id AND n.partner_id = o.partner_id AND n.replaces_id = o.report_id
+                 WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = {} AND o.audience = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {} ORDER BY o.arrival")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner.uuid())
+            .bind::<SqlUuid, _>(customer)
+            .bind::<diesel::sql_types::Array<Text>, _>(audiences.to_vec())
+            .bind::<Timestamptz, _>(since)
+            .bind::<Timestamptz, _>(tx.now() + chrono::Duration::days(1)),
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Sighting {
+                measure: MeasureId::of(row.measure_id),
+                class: row.evidence.parse().map_err(broken)?,
+                shared: row.audience == "shared",
+                value: row.value,
+                observed_at: row.observed_at,
+                day: zone.day_of(row.observed_at),
+                arrival: row.arrival,
+                stay: Stay { from: row.received_at, to: row.replaced_at },
+            })
+        })
+        .collect()
+}
+
+/// What every report about a customer said of its period, and of open cases when it spoke of them.
+pub async fn statements<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid) -> Result<Vec<(NaiveDate, Stay, Option<CaseStatement>)>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Date)]
+        period_end: NaiveDate,
+        #[diesel(sql_type = Nullable<Jsonb>)]
+        open_cases: Option<serde_json::Value>,
+        #[diesel(sql_type = Timestamptz)]
+        received_at: Moment,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        replaced_at: Option<Moment>,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT r.period_end, r.open_cases, r.received_at, n.received_at AS replaced_at
+                 FROM todoku.status_report r LEFT JOIN todoku.status_report n ON n.vendor_id = r.vendor_id AND n.partner_id = r.partner_id AND n.replaces_id = r.id
+                 WHERE r.vendor_id = {} AND r.partner_id = {} AND r.customer_id = {} ORDER BY r.received_at, r.id")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner.uuid())
+            .bind::<SqlUuid, _>(customer),
+        )
+        .await?;
+    let read = |(arrival, row): (usize, Row)| {
+        let stay = Stay { from: row.received_at, to: row.replaced_at };
+        let cases = row.open_cases.map(serde_json::from_value).transpose().map_err(Fault::internal)?;
+        Ok((row.period_end, stay, cases.map(|cases| CaseStatement { day: row.period_end, cases, arrival: arrival as i64, stay })))
+    };
+    rows.into_iter().enumerate().map(read).collect()
+}
+
+/// What a customer was at some time.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the columns of customer_version")]
+pub struct Version {
+    pub stage: CustomerState,
+    pub touch_model: TouchModel,
+    pub segment: Option<String>,
+    pub business_model: Option<String>,
+    pub stay: Stay,
+}
+
+/// Everything a customer was.
+pub async fn customer_versions<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid) -> Result<Vec<Version>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        state: String,
+        #[diesel(sql_type = Text)]
+        touch_model: String,
+        #[diesel(sql_type = Nullable<Text>)]
+        segment: Option<String>,
+        #[diesel(sql_type = Nullable<Text>)]
+        business_model: Option<String>,
+        #[diesel(sql_type = Timestamptz)]
+        known_from: Moment,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        known_to: Option<Moment>,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT state, touch_model, segment, business_model, known_from, known_to FROM todoku.customer_version
+                 WHERE vendor_id = {} AND partner_id = {} AND id = {} ORDER BY known_from")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner.uuid())
+            .bind::<SqlUuid, _>(customer),
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let (stage, touch_model) = (row.state.parse().map_err(broken)?, row.touch_model.parse().map_err(broken)?);
+            Ok(Version { stage, touch_model, segment: row.segment, business_model: row.business_model, stay: Stay { from: row.known_from, to: row.known_to } })
+        })
+        .collect()
+}
+
+/// What a customer had bought at some time.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the columns of subscription_version")]
+pub struct Bought {
+    pub product: String,
+    pub starts_on: NaiveDate,
+    pub ends_on: Option<NaiveDate>,
+    pub stay: Stay,
+}
+
+/// Everything a customer bought.
+pub async fn purchases<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid) -> Result<Vec<Bought>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        product: String,
+        #[diesel(sql_type = Date)]
+        starts_on: NaiveDate,
+        #[diesel(sql_type = Nullable<Date>)]
+        ends_on: Option<NaiveDate>,
+        #[diesel(sql_type = Timestamptz)]
+        known_from: Moment,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        known_to: Option<Moment>,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT v.product, v.starts_on, v.ends_on, v.known_from, v.known_to FROM todoku.subscription s
+                   JOIN todoku.subscription_version v ON v.vendor_id = s.vendor_id AND v.partner_id = s.partner_id AND v.id = s.id
+                 WHERE s.vendor_id = {} AND s.partner_id = {} AND s.customer_id = {} ORDER BY v.known_from, v.id")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner.uuid())
+            .bind::<SqlUuid, _>(customer),
+        )
+        .await?;
+    let read = |row: Row| Bought { product: row.product, starts_on: row.starts_on, ends_on: row.ends_on, stay: Stay { from: row.known_from, to: row.known_to } };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// Every scorecard that was ever in force, with when; by purpose and rank.
+pub async fn cards_in_time<S: Tenant>(tx: &Tx<S>) -> Result<Vec<(Card, Stay)>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(embed)]
+        card: CardRow,
+        #[diesel(sql_type = Timestamptz)]
+        known_from: Moment,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        known_to: Option<Moment>,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT s.id, s.name, s.state, s.purpose, s.rank, s.policy, s.version, s.created_at, v.known_from, v.known_to FROM todoku.scorecard s
+                   JOIN todoku.scorecard_version v ON v.vendor_id = s.vendor_id AND v.id = s.id
+                 WHERE s.vendor_id = {} AND v.state = 'active' ORDER BY s.purpose, s.rank, v.known_from")
+            .bind::<SqlUuid, _>(tx.scope().vendor()),
+        )
+        .await?;
+    rows.into_iter().map(|row| Ok((row.card.read()?, Stay { from: row.known_from, to: row.known_to }))).collect()
+}
+
+/// The bands a customer closed in, each with the first day and when it was closed; in order.
+pub async fn closes<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid, audience: &'static str, purpose: Purpose) -> Result<Vec<(NaiveDate, Moment, Band)>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Date)]
+        closed_on: NaiveDate,
+        #[diesel(sql_type = Timestamptz)]
+        closed_at: Moment,
+        #[diesel(sql_type = Text)]
+        band: String,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT closed_on, closed_at, band FROM todoku.band_change
+                 WHERE vendor_id = {} AND partner_id = {} AND customer_id = {} AND audience = {} AND purpose = {} ORDER BY closed_on")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner.uuid())
+            .bind::<SqlUuid, _>(customer)
+            .bind::<Text, _>(audience)
+            .bind::<Text, _>(purpose.as_str()),
+        )
+        .await?;
+    rows.into_iter().map(|row| Ok((row.closed_on, row.closed_at, row.band.parse().map_err(broken)?))).collect()
+}
+
+/// A score set by a person, with its days.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the columns of health_override")]
+pub struct SetByHand {
+    pub id: OverrideId,
+    pub score: i32,
+    pub expires_on: NaiveDate,
+    pub stay: Stay,
+}
+
+/// The overrides of a customer that ever counted, oldest first; nothing for a partner, who must not know of them.
+pub async fn set_by_hand<S: Tenant>(tx: &Tx<S>, customer: Uuid, purpose: Purpose) -> Result<Vec<SetByHand>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+        #[diesel(sql_type = Integer)]
+        score: i32,
+        #[diesel(sql_type = Date)]
+        expires_on: NaiveDate,
+        #[diesel(sql_type = Timestamptz)]
+        counts_from: Moment,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        withdrawn_at: Option<Moment>,
+    }
+    if tx.scope().visible().is_some() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT id, score, expires_on, counts_from, withdrawn_at FROM todoku.health_override
+                 WHERE vendor_id = {} AND customer_id = {} AND purpose = {} AND counts_from IS NOT NULL ORDER BY id")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(customer)
+            .bind::<Text, _>(purpose.as_str()),
+        )
+        .await?;
+    let read = |row: Row| SetByHand { id: OverrideId::of(row.id), score: row.score, expires_on: row.expires_on, stay: Stay { from: row.counts_from, to: row.withdrawn_at } };
+    Ok(rows.into_iter().map(read).collect())
+}

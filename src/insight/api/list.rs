@@ -1,0 +1,254 @@
+//! Lists that say where to look first: customers at risk with the unknown beside them, and customers whose sources disagree.
+
+use crate::auth::{Call, Query, Tenant, op};
+use crate::directory;
+use crate::http::body::Faults;
+use crate::http::query::{Limit, Param};
+use crate::insight::store::{self, Divergent, Gap, Listed, Position};
+use crate::kernel::error::Fault;
+use crate::kernel::id::{CustomerId, PartnerId, TypeId};
+use crate::kernel::money::Currency;
+use crate::kernel::number::thousandths;
+use crate::kernel::paging::Page;
+use actix_web::{HttpResponse, get};
+use chrono::{Duration, NaiveDate};
+use deserr::Deserr;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at_risk).service(divergences);
+}
+
+/// How many unknown customers stand beside the at-risk ones.
+const UNKNOWN_BESIDE: i64 = 20;
+/// Of the unknown, those are shown whose renewal is this near, in days (SCIENCE 2.6).
+const UNKNOWN_RENEWS_WITHIN: i64 = 180;
+
+/// An 80 % interval, in points.
+#[derive(Serialize, ToSchema)]
+struct ScoreInterval {
+    low: f64,
+    high: f64,
+}
+
+crate::word_list! {
+    /// Which list.
+    Listing {
+        /// Customers that may be lost.
+        AtRisk = "at_risk",
+        /// Customers too little is known of.
+        Unknown = "unknown",
+    }
+}
+crate::wire_words!(Listing);
+
+/// Which list, which page.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AtRiskQuery {
+    /// `at_risk` when left out; `unknown` pages through the others.
+    #[deserr(default)]
+    #[param(inline, value_type = Option<Listing>)]
+    band: Option<Param<Listing>>,
+    /// How many, 1-1,000; 50 when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
+    limit: Option<Param<Limit>>,
+    /// Where to go on: `next_cursor` of the page before.
+    #[deserr(default)]
+    cursor: Option<String>,
+}
+impl Query for AtRiskQuery {}
+
+/// A customer to look at.
+#[derive(Serialize, ToSchema)]
+struct ListedView {
+    customer_id: CustomerId,
+    partner_id: PartnerId,
+    external_id: String,
+    name: String,
+    /// 0-100; absent while too little is known.
+    score: Option<f64>,
+    interval: Option<ScoreInterval>,
+    coverage: f64,
+    /// Per year, in minor units of the reporting currency.
+    value_minor: i64,
+    #[schema(value_type = Option<String>, format = Date)]
+    renews_on: Option<NaiveDate>,
+    #[schema(value_type = Option<String>, format = Date)]
+    reported_on: Option<NaiveDate>,
+    #[schema(value_type = String, format = Date)]
+    scored_for: NaiveDate,
+}
+
+impl From<Listed> for ListedView {
+    fn from(row: Listed) -> Self {
+        Self {
+            customer_id: CustomerId::of(row.customer_id),
+            partner_id: PartnerId::of(row.partner_id),
+            external_id: row.external_id,
+            name: row.name,
+            score: row.score.map(|s| thousandths(s.into())),
+            interval: row.low.zip(row.high).map(|(low, high)| ScoreInterval { low: thousandths(low.into()), high: thousandths(high.into()) }),
+            coverage: thousandths(row.coverage.into()),
+            value_minor: row.value_minor,
+            renews_on: row.renews_on,
+            reported_on: row.reported_on,
+            scored_for: row.scored_for,
+        }
+    }
+}
+
+/// Customers too little is known of, beside those at risk: silence is no good news.
+#[derive(Serialize, ToSchema)]
+struct UnknownBeside {
+    /// Those with a renewal within 180 days, highest value first.
+    data: Vec<ListedView>,
+    /// Whether there are more; page through them with `?band=unknown`.
+    more: bool,
+}
+
+/// Where to look first.
+#[derive(Serialize, ToSchema)]
+struct AtRiskAnswer {
+    /// The currency of all values.
+    currency: Currency,
+    /// Highest value first, then nearest renewal, then id.
+    data: Vec<ListedView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// On the first page of those at risk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<UnknownBeside>,
+}
+
+/// List customers at risk, with the unknown beside them
+///
+/// Highest value first. The first page also brings those too little is known of whose renewal is near.
+#[utoipa::path(operation_id = "list_at_risk", tag = "Insights", params(AtRiskQuery), responses((status = 200, description = "A page", body = AtRiskAnswer)))]
+#[get("/v1/insights/at-risk")]
+async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResponse, Fault> {
+    let asked = call.page(call.query.limit.as_ref(), call.query.cursor.as_deref());
+    let keys = &call.gate.state.keys;
+    let window = asked.window::<Position>(keys)?;
+    let listing = call.query.band.as_ref().map_or(Listing::AtRisk, |band| band.0);
+    let beside = listing == Listing::AtRisk && window.after.is_none();
+    let audience = call.scope().audience();
+    let (vendor, rows, unknown) = call
+        .read(async |tx| {
+            let vendor = directory::calendar(tx).await?;
+            let soon = vendor.zone.day_of(tx.now()) + Duration::days(UNKNOWN_RENEWS_WITHIN);
+            let wanted = store::by_value(tx, audience, listing.as_str(), None, window.after.as_ref(), window.limit + 1);
+            let silent = async { if beside { store::by_value(tx, audience, Listing::Unknown.as_str(), Some(soon), None, UNKNOWN_BESIDE + 1).await } else { Ok(Vec::new()) } };
+            let (rows, unknown) = futures_util::try_join!(wanted, silent)?;
+            Ok((vendor, rows, unknown))
+        })
+        .await?;
+    let page = Page::cut(rows, &window, Listed::position);
+    let next_cursor = asked.next(keys, &page)?;
+    let next = next_cursor.clone();
+    let more = unknown.len() as i64 > UNKNOWN_BESIDE;
+    let unknown = beside.then(|| UnknownBeside { data: unknown.into_iter().take(UNKNOWN_BESIDE as usize).map(ListedView::from).collect(), more });
+    let answer = AtRiskAnswer { currency: vendor.currency, data: page.rows.into_iter().map(ListedView::from).collect(), next_cursor, unknown };
+    Ok(asked.answer(&answer, next.as_deref()))
+}
+
+/// Which page.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DivergencesQuery {
+    /// How many, 1-1,000; 50 when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
+    limit: Option<Param<Limit>>,
+    /// Where to go on: `next_cursor` of the page before.
+    #[deserr(default)]
+    cursor: Option<String>,
+}
+impl Query for DivergencesQuery {}
+
+/// What each source says by itself; absent while it knows too little.
+#[derive(Serialize, ToSchema)]
+struct ThreeSources {
+    partner_declared: Option<f64>,
+    vendor_observed: Option<f64>,
+    customer_voiced: Option<f64>,
+}
+
+/// A customer whose sources disagree.
+#[derive(Serialize, ToSchema)]
+struct DivergentView {
+    customer_id: CustomerId,
+    partner_id: PartnerId,
+    external_id: String,
+    name: String,
+    /// The score over all sources.
+    score: Option<f64>,
+    sources: ThreeSources,
+    /// The distance between the best and the worst source, in points.
+    divergence: f64,
+    /// Since when they have lain 25 points or more apart.
+    #[schema(value_type = String, format = Date)]
+    since: NaiveDate,
+    /// Days since then, on the day scored for.
+    age_days: i64,
+    /// Who looks after it; absent until somebody does.
+    owner: Option<String>,
+    /// Per year, in minor units of the reporting currency.
+    value_minor: i64,
+    #[schema(value_type = String, format = Date)]
+    scored_for: NaiveDate,
+}
+
+impl From<Divergent> for DivergentView {
+    fn from(row: Divergent) -> Self {
+        let said = |name: &str| row.sources.as_array().and_then(|all| all.iter().find(|s| s["class"] == name)).and_then(|s| s["score"].as_i64()).map(thousandths);
+        Self {
+            sources: ThreeSources { partner_declared: said("partner_declared"), vendor_observed: said("vendor_observed"), customer_voiced: said("customer_voiced") },
+            customer_id: CustomerId::of(row.customer_id),
+            partner_id: PartnerId::of(row.partner_id),
+            external_id: row.external_id,
+            name: row.name,
+            score: row.score.map(|s| thousandths(s.into())),
+            divergence: thousandths(row.divergence.into()),
+            since: row.diverges_since,
+            age_days: (row.scored_for - row.diverges_since).num_days(),
+            owner: row.owner,
+            value_minor: row.value_minor,
+            scored_for: row.scored_for,
+        }
+    }
+}
+
+/// Where what is said and what is seen disagree.
+#[derive(Serialize, ToSchema)]
+struct DivergencesAnswer {
+    /// The currency of all values.
+    currency: Currency,
+    /// Largest divergence x value first, then id.
+    data: Vec<DivergentView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// List customers whose sources disagree
+///
+/// What the partner declared, what your systems observed and what the customer voiced, each scored by itself, lie 25 points or more apart.
+/// Largest divergence x value first.
+#[utoipa::path(operation_id = "list_divergences", tag = "Insights", params(DivergencesQuery), responses((status = 200, description = "A page", body = DivergencesAnswer)))]
+#[get("/v1/insights/divergences")]
+async fn divergences(call: Call<op::ListDivergences, (), DivergencesQuery>) -> Result<HttpResponse, Fault> {
+    let asked = call.page(call.query.limit.as_ref(), call.query.cursor.as_deref());
+    let keys = &call.gate.state.keys;
+    let window = asked.window::<Gap>(keys)?;
+    let (vendor, rows) = call.read(async |tx| futures_util::try_join!(directory::calendar(tx), store::divergences(tx, window.after.as_ref(), window.limit + 1))).await?;
+    let page = Page::cut(rows, &window, Divergent::gap);
+    let next_cursor = asked.next(keys, &page)?;
+    let next = next_cursor.clone();
+    let answer = DivergencesAnswer { currency: vendor.currency, data: page.rows.into_iter().map(DivergentView::from).collect(), next_cursor };
+    Ok(asked.answer(&answer, next.as_deref()))
+}

@@ -1,0 +1,12 @@
+//! `/v1/insights`.
+
+mod channel;
+mod list;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Mounts insight.
+pub fn routes(config: &mut ServiceConfig) {
+    channel::routes(config);
+    list::routes(config);
+}

@@ -1,0 +1,426 @@
+//! Health in depth: limits and cases, purposes and criteria, three sources, overrides, both times, the split of a change, simulation.
+
+use crate::harness::{App, Reply};
+use crate::world::{reseller, text};
+use chrono::{Duration, NaiveDate};
+use serde_json::{Value, json};
+
+/// A vendor with one partner and one customer.
+struct House {
+    app: App,
+    staff: String,
+    founded: todoku::command::Founded,
+    portal: String,
+    customer: String,
+}
+
+impl House {
+    async fn build() -> Self {
+        let app = App::start().await;
+        let (founded, staff) = app.found("株式会社カンリ").await;
+        let (_, portal) = reseller(&app, &staff, "ひかり販売").await;
+        let customer = json!({ "external_id": "K-1", "name": "青葉製作所", "state": "active", "segment": "製造業" });
+        let customer = text(&app.post(&portal, "/v1/customers", &customer).await.expect(201)["id"]);
+        let bought = json!({ "external_id": "S-1", "customer_external_id": "K-1", "product": "Kanri", "amount_minor": 1_200_000, "currency": "JPY", "period_months": 12,
+            "starts_on": "2026-04-01", "renews_on": "2027-04-01" });
+        app.post(&portal, "/v1/subscriptions", &bought).await.expect(201);
+        app.settle().await;
+        Self { app, staff, founded, portal, customer }
+    }
+
+    /// Signs everybody in again, some days later, when the day has turned.
+    async fn days_later(&mut self, days: i64) {
+        for _ in 0..days {
+            self.app.clock.turn_to(self.app.clock.now() + Duration::days(1));
+            self.app.settle().await;
+        }
+        self.staff = self.app.token(&self.founded.client.to_string(), &self.founded.secret).await;
+    }
+
+    async fn report(&self, day: &str, more: Value) -> Value {
+        let mut body = json!({ "customer_external_id": "K-1", "period_end": day });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = self.app.post(&self.portal, "/v1/status-reports", &body).await.expect(201);
+        self.app.settle().await;
+        answer
+    }
+
+    async fn fact(&self, measure: &str, value: f64) {
+        let fact = json!({ "customer_id": self.customer, "measure": measure, "value": value });
+        self.app.post(&self.staff, "/v1/observations", &fact).await.expect(201);
+        self.app.settle().await;
+    }
+
+    async fn ask(&self, token: &str, path: &str) -> Reply {
+        self.app.get(token, &format!("/v1/customers/{}/{path}", self.customer)).await
+    }
+
+    async fn health(&self, token: &str, query: &str) -> Value {
+        self.ask(token, &format!("health{query}")).await.expect(200)
+    }
+
+    async fn activate(&self, card: &Value) -> String {
+        let id = text(&self.app.post(&self.staff, "/v1/scorecards", card).await.expect(201)["id"]);
+        // Versions need moments in the order in which they came to be.
+        self.app.clock.turn_to(self.app.clock.now() + Duration::seconds(1));
+        self.app.post_with(&self.staff, &format!("/v1/scorecards/{id}/activate"), &json!(null), &[("if-match", "*")]).await.expect(200);
+        self.app.settle().await;
+        id
+    }
+
+    async fn set(&self, body: Value) -> Reply {
+        self.app.post(&self.staff, &format!("/v1/customers/{}/overrides", self.customer), &body).await
+    }
+}
+
+fn points(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("no number: {value}"))
+}
+
+/// 50, the contributions and what adjusted the score make the score.
+fn adds_up(explained: &Value) {
+    let sum: f64 = explained["measures"].as_array().unwrap().iter().filter_map(|m| m["contribution"].as_f64()).sum();
+    let moved: f64 = explained["adjustments"].as_array().unwrap().iter().map(|a| points(&a["to"]) - a["from"].as_f64().unwrap_or(50.0)).sum();
+    assert!((50.0 + sum + moved - points(&explained["score"])).abs() < 1e-9, "{explained}");
+    assert_eq!(explained["sum"], explained["score"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overdue_case_caps_a_rosy_score_and_a_later_report_lifts_the_cap() {
+    let house = House::build().await;
+    let rosy = json!([{ "measure": "adoption", "value": 95 }, { "measure": "csat", "value": 90 }, { "measure": "sentiment", "value": 95 }]);
+    let case = json!({ "external_id": "T-1", "severity": 1, "opened_on": "2026-11-01", "due_on": "2026-11-10", "cause": "出力が遅い" });
+    let capped = house.report("2026-11-19", json!({ "observations": rosy, "open_cases": [case] })).await;
+    assert_eq!((&capped["health"]["score"], &capped["health"]["band"]), (&json!(60.0), &json!("watch")));
+    assert_eq!(capped["health"]["adjustments"][0]["limit"], "overdue_case");
+    for token in [&house.portal, &house.staff] {
+        adds_up(&house.ask(token, "health/explanation").await.expect(200));
+    }
+    // A report that says nothing of cases changes none; one that says there are none does.
+    let silent = house.report("2026-11-20", json!({ "observations": [{ "measure": "csat", "value": 91 }] })).await;
+    assert_eq!(silent["health"]["score"], 60.0);
+    let closed = house.report("2026-11-21", json!({ "open_cases": [] })).await;
+    assert!(points(&closed["health"]["score"]) > 90.0);
+    assert_eq!(closed["health"]["adjustments"], json!([]));
+    let intent = house.report("2026-11-22", json!({ "open_cases": [{ "external_id": "T-2", "severity": 3, "opened_on": "2026-11-22", "cause": "cancel_intent" }] })).await;
+    assert_eq!((&intent["health"]["score"], &intent["health"]["band"]), (&json!(30.0), &json!("at_risk")));
+    for (cases, pointer, code) in [
+        (json!([{ "external_id": "T", "severity": 5, "opened_on": "2026-11-01" }]), "/open_cases/0/severity", "out-of-range"),
+        (json!([{ "external_id": "T", "severity": 1, "opened_on": "2026-11-05", "due_on": "2026-11-01" }]), "/open_cases/0/due_on", "contradiction"),
+        (json!([{ "external_id": "T", "severity": 1, "opened_on": "2026-11-22" }]), "/open_cases/0/opened_on", "contradiction"),
+        (
+            json!([{ "external_id": "T", "severity": 1, "opened_on": "2026-11-01" }, { "external_id": "T", "severity": 1, "opened_on": "2026-11-01" }]),
+            "/open_cases/1/external_id",
+            "duplicate",
+        ),
+    ] {
+        let body = json!({ "customer_external_id": "K-1", "period_end": "2026-11-18", "open_cases": cases });
+        let refused = house.app.post(&house.portal, "/v1/status-reports", &body).await.problem();
+        assert_eq!((refused.0, refused.2), (422, vec![(pointer.to_owned(), code.to_owned())]));
+    }
+    let listed = house.app.get(&house.portal, "/v1/status-reports").await.expect(200);
+    let first = listed["data"].as_array().unwrap().iter().find(|report| report["period_end"] == "2026-11-19").unwrap();
+    assert_eq!(first["open_cases"][0]["external_id"], "T-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn purposes_stand_side_by_side_and_criteria_choose_the_scorecard() {
+    let house = House::build().await;
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "seats_used", "value": 20 }] })).await;
+    assert_eq!(house.health(&house.staff, "?purpose=growth").await["band"], "unknown", "nothing tells of growth yet");
+    let growth = house.activate(&json!({ "name": "Growth", "purpose": "growth", "measures": [{ "measure": "seats_used", "weight": 1 }] })).await;
+    for token in [&house.staff, &house.portal] {
+        let health = house.health(token, "?purpose=growth").await;
+        assert_eq!((&health["score"], &health["scorecard_id"], &health["purpose"]), (&json!(20.0), &json!(growth), &json!("growth")));
+        assert_eq!(house.health(token, "").await["score"], 50.0);
+    }
+    let factories = json!({ "name": "Factories", "rank": 10, "criteria": { "segments": ["製造業"], "products": ["Kanri"] }, "measures": [{ "measure": "adoption", "weight": 1 }] });
+    let factories = house.activate(&factories).await;
+    assert_eq!(house.health(&house.portal, "").await["score"], 80.0);
+    let view = house.app.get(&house.portal, "/v1/scorecards").await.expect(200);
+    assert_eq!(view["data"].as_array().unwrap().len(), 3, "a partner sees all that are in force");
+    // Another segment falls to the one for everybody; so does everyone when the special one is retired.
+    let change = json!({ "external_id": "K-1", "segment": "医療" });
+    house.app.post(&house.portal, "/v1/customers", &change).await.expect(200);
+    house.app.settle().await;
+    assert_eq!(house.health(&house.portal, "").await["score"], 50.0);
+    house.app.post(&house.portal, "/v1/customers", &json!({ "external_id": "K-1", "segment": "製造業" })).await.expect(200);
+    let retire = |id: String| {
+        let house = &house;
+        async move { house.app.post_with(&house.staff, &format!("/v1/scorecards/{id}/retire"), &json!(null), &[("if-match", "*")]).await }
+    };
+    retire(factories).await.expect(200);
+    house.app.settle().await;
+    assert_eq!(house.health(&house.portal, "").await["score"], 50.0);
+    let starter = view["data"].as_array().unwrap().iter().find(|card| card["rank"] == 1000 && card["purpose"] == "churn").unwrap();
+    assert_eq!(retire(text(&starter["id"])).await.problem().1, "state-conflict", "somebody has to be for everybody");
+    // Figures over many customers are of churn alone.
+    assert_eq!(house.app.get(&house.staff, "/v1/insights/channels").await.expect(200)["total"]["customers"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scorecard_that_cannot_be_is_refused_with_every_place() {
+    let house = House::build().await;
+    let measures = json!([{ "measure": "csat", "weight": 1, "group": "b" }]);
+    let group = |key: &str, parent: Option<&str>| json!({ "key": key, "name_en": "G", "name_ja": "群", "weight": 1, "parent": parent });
+    for (change, at, code) in [
+        (json!({ "groups": [group("a", Some("b")), group("b", Some("a"))] }), "/groups/0/parent", "circular"),
+        (json!({ "groups": [] }), "/measures/0/group", "reference-not-found"),
+        (json!({ "groups": [group("b", None)], "bands": { "watch_from": 70, "healthy_from": 60 } }), "/bands/healthy_from", "contradiction"),
+        (json!({ "measures": [{ "measure": "nothing", "weight": 1 }] }), "/measures/0/measure", "reference-not-found"),
+        (json!({ "measures": [{ "measure": "csat", "weight": -1 }] }), "/measures/0/weight", "out-of-range"),
+        (
+            json!({ "measures": [{ "measure": "csat", "weight": 1, "curve": { "kind": "linear_bounded", "zero": 0, "full": 1, "least": 9, "most": 1 } }] }),
+            "/measures/0/curve",
+            "out-of-range",
+        ),
+        (json!({ "measures": [{ "measure": "csat", "weight": 1, "missing": "guess" }] }), "/measures/0/missing", "not-in-set"),
+        (
+            json!({ "groups": [group("b", None)], "limits": [{ "key": "x", "when": { "kind": "overdue_case", "severity": 1 }, "at_most": 1, "at_least": 1 }] }),
+            "/limits/0/at_most",
+            "one-of",
+        ),
+        (json!({ "groups": [group("b", None)], "criteria": { "segments": ["x"] } }), "/criteria", "contradiction"),
+        (json!({ "groups": [group("b", None)], "hysteresis": 99 }), "/hysteresis", "out-of-range"),
+        (json!({ "measures": (0..4000).map(|i| json!({ "measure": format!("m{i}"), "weight": 1 })).collect::<Vec<_>>() }), "/measures", "too-long"),
+    ] {
+        let mut card = json!({ "name": "x", "measures": measures });
+        card.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let refused = house.app.post(&house.staff, "/v1/scorecards", &card).await.problem();
+        assert_eq!((refused.0, refused.2.first()), (422, Some(&(at.to_owned(), code.to_owned()))));
+    }
+    let many: Vec<Value> = (0..10_000).map(|i| json!({ "measure": format!("m{i}"), "weight": 1 })).collect();
+    let refused = house.app.post(&house.staff, "/v1/scorecards", &json!({ "name": "x", "measures": many })).await.problem();
+    assert_eq!(refused.0, 413, "longer than any body may be");
+    for number in ["NaN", "Infinity", "1e999"] {
+        let body = format!(r#"{{"name":"x","measures":[{{"measure":"csat","weight":{number}}}]}}"#);
+        let bearer = format!("Bearer {}", house.staff);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        assert_eq!(house.app.send("POST", "/v1/scorecards", &headers, Some(body.into_bytes())).await.problem().0, 400, "{number}");
+    }
+    assert_eq!(house.app.count("SELECT count(*) FROM todoku.scorecard").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_that_disagree_are_listed_by_gap_and_value() {
+    let mut house = House::build().await;
+    house.report("2026-11-20", json!({ "declared_band": "healthy", "observations": [{ "measure": "adoption", "value": 92 }] })).await;
+    assert_eq!(house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200)["data"], json!([]), "one source alone cannot disagree");
+    house.fact("seats_used", 20.0).await;
+    house.days_later(2).await;
+    let listed = house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200);
+    let gap = &listed["data"][0];
+    assert_eq!((&gap["since"], &gap["age_days"], &gap["owner"]), (&json!("2026-11-22"), &json!(2), &Value::Null));
+    assert_eq!(gap["sources"]["vendor_observed"], 20.0);
+    assert_eq!(gap["sources"]["customer_voiced"], Value::Null);
+    assert!((points(&gap["divergence"]) - (points(&gap["sources"]["partner_declared"]) - 20.0)).abs() < 1e-9);
+    let path = format!("/v1/customers/{}/divergence-owner", house.customer);
+    let bearer = format!("Bearer {}", house.staff);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    assert_eq!(house.app.send("PUT", &path, &headers, Some(br#"{"owner":"east"}"#.to_vec())).await.status, 204);
+    assert_eq!(house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200)["data"][0]["owner"], "east");
+    let seen = house.health(&house.staff, "").await;
+    assert_eq!(seen["divergence"], gap["divergence"]);
+    // A partner sees one source, and nothing of a gap.
+    house.portal = sign_in_again(&house).await;
+    let shared = house.health(&house.portal, "").await;
+    assert!(shared.get("divergence").is_none() && shared.get("sources").is_none(), "{shared}");
+    assert_eq!(house.app.get(&house.portal, "/v1/insights/divergences").await.problem().1, "insufficient-scope");
+    // What agrees again is listed no more.
+    for measure in ["seats_used", "csat", "support_load"] {
+        house.fact(measure, 96.0).await;
+    }
+    assert_eq!(house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200)["data"], json!([]));
+}
+
+/// Tokens run out; a new client of the same partner signs in.
+async fn sign_in_again(house: &House) -> String {
+    let partners = house.app.get(&house.staff, "/v1/partners").await.expect(200);
+    let partner = partners["data"].as_array().unwrap().iter().find(|p| p["external_id"] == "ひかり販売").unwrap();
+    crate::world::client(&house.app, &house.staff, partner["id"].as_str().unwrap(), &[]).await.1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_override_stands_beside_the_score_until_its_last_day() {
+    let mut house = House::build().await;
+    house.report("2026-11-20", json!({ "observations": [{ "measure": "adoption", "value": 85 }, { "measure": "csat", "value": 85 }] })).await;
+    let before = house.ask(&house.portal, "health").await.masked();
+    let set = house.set(json!({ "score": 20, "reason": "決裁者が交代", "evidence_link": "https://crm.example.jp/1", "expires_on": "2026-11-23" })).await.expect(201);
+    house.app.settle().await;
+    let seen = house.ask(&house.staff, "health/explanation").await.expect(200);
+    assert_eq!((&seen["score"], &seen["band"], &seen["interval"]), (&json!(20.0), &json!("at_risk"), &Value::Null));
+    assert_eq!((&seen["adjustments"][0]["override_id"], &seen["adjustments"][0]["from"]), (&set["id"], &json!(85.0)));
+    adds_up(&seen);
+    assert_eq!(house.app.get(&house.staff, "/v1/insights/at-risk").await.expect(200)["data"][0]["score"], 20.0);
+    assert_eq!(house.ask(&house.portal, "health").await.masked(), before, "no partner learns of it");
+    house.days_later(2).await;
+    assert_eq!(house.health(&house.staff, "").await["score"], 85.0);
+    let listed = house.ask(&house.staff, "overrides").await.expect(200);
+    assert_eq!((&listed["data"][0]["state"], &listed["data"][0]["reason"]), (&json!("expired"), &json!("決裁者が交代")));
+    for (body, pointer, code) in [
+        (json!({ "score": 20, "reason": "x" }), "/expires_on", "required"),
+        (json!({ "score": 20, "reason": "x", "expires_on": "2026-11-23" }), "/expires_on", "out-of-range"),
+        (json!({ "score": 20, "reason": "x", "expires_on": "2028-11-23" }), "/expires_on", "out-of-range"),
+        (json!({ "score": 100.5, "reason": "x", "expires_on": "2026-12-01" }), "/score", "out-of-range"),
+        (json!({ "score": 20, "reason": " ", "expires_on": "2026-12-01" }), "/reason", "empty"),
+        (json!({ "score": 20, "reason": "x", "evidence_link": "javascript:alert(1)", "expires_on": "2026-12-01" }), "/evidence_link", "malformed"),
+    ] {
+        let refused = house.set(body).await.problem();
+        assert_eq!((refused.0, refused.2), (422, vec![(pointer.to_owned(), code.to_owned())]));
+    }
+    assert_eq!(house.app.count("SELECT count(*) FROM todoku.health_override").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn above_a_value_a_second_person_approves() {
+    let house = House::build().await;
+    house.report("2026-11-20", json!({ "observations": [{ "measure": "adoption", "value": 85 }] })).await;
+    house.activate(&json!({ "name": "Careful", "measures": [{ "measure": "adoption", "weight": 1 }], "override_approval_from_minor": 1_000_000 })).await;
+    let waiting = house.set(json!({ "score": 20, "reason": "x", "expires_on": "2026-12-31" })).await.expect(201);
+    house.app.settle().await;
+    assert_eq!((&waiting["state"], &house.health(&house.staff, "").await["score"]), (&json!("pending"), &json!(85.0)));
+    let path = format!("/v1/customers/{}/overrides/{}", house.customer, waiting["id"].as_str().unwrap());
+    assert_eq!(house.app.post(&house.staff, &format!("{path}/approve"), &json!(null)).await.problem().1, "state-conflict", "not one's own");
+    let second = house.app.colleague(&house.founded).await;
+    let approved = house.app.post(&second, &format!("{path}/approve"), &json!(null)).await.expect(200);
+    house.app.settle().await;
+    assert_eq!((&approved["state"], &house.health(&house.staff, "").await["score"]), (&json!("in_force"), &json!(20.0)));
+    assert_eq!(house.app.post(&second, &format!("{path}/approve"), &json!(null)).await.problem().1, "state-conflict", "once");
+    assert_eq!(house.app.post(&house.staff, &format!("{path}/withdraw"), &json!(null)).await.expect(200)["state"], "withdrawn");
+    house.app.settle().await;
+    assert_eq!(house.health(&house.staff, "").await["score"], 85.0);
+    let partners_view = house.app.get(&house.portal, "/v1/scorecards").await.expect(200);
+    assert!(!partners_view.to_string().contains("override"), "{partners_view}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_answers_with_the_same_bytes_for_ever() {
+    let mut house = House::build().await;
+    let case = json!([{ "external_id": "T-1", "severity": 1, "opened_on": "2026-11-01", "due_on": "2026-11-10" }]);
+    house
+        .report(
+            "2026-11-20",
+            json!({ "declared_band": "healthy", "observations": [{ "measure": "adoption", "value": 90 }, { "measure": "csat", "value": 80 }], "open_cases": case }),
+        )
+        .await;
+    house.fact("seats_used", 30.0).await;
+    house.set(json!({ "score": 33, "reason": "x", "expires_on": "2026-11-25" })).await.expect(201);
+    house.app.settle().await;
+    house.days_later(1).await;
+    house.portal = sign_in_again(&house).await;
+    house.app.settle().await;
+    let known_at = house.app.clock.now();
+    let mut told = Vec::new();
+    for what in ["health", "health/explanation"] {
+        told.push((what, house.ask(&house.staff, what).await.bytes, house.ask(&house.portal, what).await.bytes));
+    }
+    // Then everything changes: the report, the facts, the customer, the policy, the override.
+    house.days_later(3).await;
+    house.portal = sign_in_again(&house).await;
+    house.report("2026-11-20", json!({ "declared_band": "at_risk", "observations": [{ "measure": "adoption", "value": 5 }], "open_cases": [] })).await;
+    house.fact("seats_used", 99.0).await;
+    house.app.post(&house.portal, "/v1/customers", &json!({ "external_id": "K-1", "touch_model": "high", "segment": "医療" })).await.expect(200);
+    house.activate(&json!({ "name": "Other", "measures": [{ "measure": "csat", "weight": 1 }] })).await;
+    house.set(json!({ "score": 99, "reason": "x", "expires_on": "2026-12-25" })).await.expect(201);
+    house.app.settle().await;
+    let at = known_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    for (what, staff, portal) in told {
+        let path = format!("{what}?as_of=2026-11-23&known_at={at}");
+        assert_eq!(text_of(&house.ask(&house.staff, &path).await), String::from_utf8(staff).unwrap(), "{path}");
+        assert_eq!(text_of(&house.ask(&house.portal, &path).await), String::from_utf8(portal).unwrap(), "{path}");
+    }
+    // The same day as it is known now: the report of that day says something else by now.
+    let restated = house.health(&house.portal, "?as_of=2026-11-23").await;
+    assert_eq!((&restated["scored_for"], &restated["adjustments"]), (&json!("2026-11-23"), &json!([])));
+    for (query, parameter, code) in [
+        ("?as_of=2027-01-01", "as_of", "in-the-future"),
+        ("?as_of=2026-11-21", "as_of", "out-of-range"),
+        ("?known_at=2026-11-01T00:00:00Z", "known_at", "out-of-range"),
+        (&format!("?known_at={}", house.app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)), "known_at", "in-the-future"),
+    ] {
+        let refused = house.ask(&house.portal, &format!("health{query}")).await.problem();
+        assert_eq!((refused.0, refused.2), (422, vec![(parameter.to_owned(), code.to_owned())]), "{query}");
+    }
+}
+
+fn text_of(reply: &Reply) -> String {
+    String::from_utf8(reply.bytes.clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_shows_each_day_as_it_was_known_and_bands_do_not_flicker() {
+    let mut house = House::build().await;
+    // One measure, one source: the score is the value.
+    house.activate(&json!({ "name": "One", "measures": [{ "measure": "adoption", "weight": 1 }] })).await;
+    for value in [70, 66, 64, 66, 69, 39, 42, 44] {
+        house.portal = sign_in_again(&house).await;
+        let today = house.app.clock.now().date_naive();
+        house.report(&today.to_string(), json!({ "observations": [{ "measure": "adoption", "value": value }], "external_id": "R" })).await;
+        house.days_later(1).await;
+    }
+    house.portal = sign_in_again(&house).await;
+    for token in [&house.staff, &house.portal] {
+        let history = house.ask(token, "health/history?from=2026-11-22").await.expect(200);
+        let days: Vec<(&str, f64, &str)> =
+            history["data"].as_array().unwrap().iter().map(|day| (day["on"].as_str().unwrap(), points(&day["score"]), day["band"].as_str().unwrap())).collect();
+        assert_eq!(
+            days,
+            [
+                ("2026-11-22", 70.0, "healthy"),
+                ("2026-11-23", 66.0, "healthy"),
+                ("2026-11-24", 64.0, "watch"),
+                ("2026-11-25", 66.0, "watch"),
+                ("2026-11-26", 69.0, "healthy"),
+                ("2026-11-27", 39.0, "at_risk"),
+                ("2026-11-28", 42.0, "at_risk"),
+                ("2026-11-29", 44.0, "watch"),
+                ("2026-11-30", 44.0, "watch"),
+            ]
+        );
+        assert_eq!(history["trend"]["days"], 9);
+        assert!(points(&history["trend"]["points_per_30_days"]) < 0.0);
+    }
+    let late = house.ask(&house.portal, &format!("health/history?from={}", NaiveDate::from_ymd_opt(2025, 1, 1).unwrap())).await.problem();
+    assert_eq!((late.0, late.2), (422, vec![("from".to_owned(), "out-of-range".to_owned())]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_split_exactly() {
+    let mut house = House::build().await;
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "csat", "value": 60 }] })).await;
+    house.days_later(10).await;
+    house.portal = sign_in_again(&house).await;
+    let case = json!([{ "external_id": "T-1", "severity": 1, "opened_on": "2026-11-01", "due_on": "2026-11-10" }]);
+    house.report("2026-12-01", json!({ "observations": [{ "measure": "adoption", "value": 70 }, { "measure": "sentiment", "value": 90 }], "open_cases": case })).await;
+    house
+        .activate(&json!({ "name": "Other", "measures": [{ "measure": "adoption", "weight": 3 }, { "measure": "csat", "weight": 1 }, { "measure": "sentiment", "weight": 2 }] }))
+        .await;
+    let change = house.ask(&house.portal, "health/change?since=2026-11-22").await.expect(200);
+    let sum = |member: &str| change[member].as_array().unwrap().iter().map(|line| points(&line["points"])).sum::<f64>();
+    assert!((sum("lines") + sum("adjusted") - points(&change["total"])).abs() < 1e-9, "{change}");
+    assert!((sum("causes") - sum("lines")).abs() < 1e-9);
+    assert!((points(&change["after"]["score"]) - points(&change["before"]["score"]) - points(&change["total"])).abs() < 1e-9);
+    let causes: Vec<&str> = change["causes"].as_array().unwrap().iter().map(|line| line["cause"].as_str().unwrap()).collect();
+    assert_eq!(causes, ["fading", "value", "newly_known", "policy"]);
+    assert_eq!(change["adjusted"][0]["limit"], "overdue_case");
+    assert_eq!(house.ask(&house.portal, "health/change").await.problem().0, 400, "since is required");
+    let nothing = house.ask(&house.portal, "health/change?since=2026-12-02&as_of=2026-12-02").await.expect(200);
+    assert_eq!((&nothing["total"], &nothing["lines"]), (&json!(0.0), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_shows_what_it_would_change_and_changes_nothing() {
+    let house = House::build().await;
+    house.report("2026-11-20", json!({ "observations": [{ "measure": "adoption", "value": 90 }, { "measure": "csat", "value": 20 }] })).await;
+    let draft = json!({ "name": "Draft", "measures": [{ "measure": "csat", "weight": 1 }] });
+    let draft = text(&house.app.post(&house.staff, "/v1/scorecards", &draft).await.expect(201)["id"]);
+    let before = house.health(&house.staff, "").await;
+    let rows = "SELECT (SELECT count(*) FROM todoku.event) + (SELECT count(*) FROM ops.job) + (SELECT count(*) FROM todoku.audit_entry)";
+    let written = house.app.count(rows).await;
+    let shown = house.app.post(&house.staff, &format!("/v1/scorecards/{draft}/simulate"), &json!(null)).await.expect(200);
+    assert_eq!((&shown["customers"], &shown["changed"]), (&json!(1), &json!(1)));
+    assert_eq!(shown["bands"], json!([{ "from": "watch", "to": "at_risk", "customers": 1, "value_minor": 1_200_000 }]));
+    assert_eq!((&shown["movers"][0]["before"], &shown["movers"][0]["after"]), (&before["score"], &json!(20.0)));
+    assert_eq!(house.health(&house.staff, "").await, before);
+    assert_eq!(house.app.count(rows).await, written, "nothing is written");
+}
