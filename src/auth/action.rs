@@ -165,6 +165,7 @@ actions! {
     ExplainCustomerHealth    "explain_customer_health"     HealthRead         Any    Read;
     ExplainCustomerHealthChange "explain_customer_health_change" HealthRead Any  Read;
     GetCustomerHealthHistory "get_customer_health_history" HealthRead         Any    Read;
+    GetPartnerBias           "get_partner_bias"            HealthRead         Any    Read;
     ListOverrides            "list_overrides"              HealthRead         Vendor Read;
     CreateOverride           "create_override"             ObservationsWrite  Vendor Write;
     ApproveOverride          "approve_override"            ObservationsWrite  Vendor Write;

@@ -24,6 +24,6 @@ pub use jwk::PublicJwk;
 pub use keys::{Keyring, make_first_key, rotate};
 pub use params::{ActingQuery, WriteQuery};
 pub use principal::Caller;
-pub use scope::{Grant, ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WitnessScope, WorkerScope};
+pub use scope::{AnalystScope, Grant, ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WitnessScope, WorkerScope};
 pub use secret::{Minted, mint};
 pub use tenancy::Tenancy;

@@ -71,6 +71,12 @@ pub struct SystemScope {
     login: Login,
 }
 
+/// Finding out over a whole vendor: reads it, and writes what it found.
+#[derive(Debug, Clone)]
+pub struct AnalystScope {
+    vendor: Uuid,
+}
+
 /// How a scope is granted to a verified caller. `wanted` is the partner it asks to act for.
 pub trait Grant: Tenant + Sized {
     /// The scope, or why not.
@@ -173,6 +179,40 @@ impl Tenant for ScheduleScope {
     }
     fn audience(&self) -> &'static str {
         "shared"
+    }
+}
+
+impl AnalystScope {
+    /// For a vendor whose day is analysed.
+    pub fn for_vendor(vendor: VendorId) -> Self {
+        Self { vendor: vendor.uuid() }
+    }
+}
+
+impl Scope for AnalystScope {
+    fn login(&self) -> Login {
+        Login::Analyst
+    }
+    fn settings(&self) -> Settings {
+        Settings { vendor: Some(self.vendor), ..Settings::default() }
+    }
+}
+
+impl Tenant for AnalystScope {
+    fn vendor(&self) -> Uuid {
+        self.vendor
+    }
+    fn acts(&self) -> Result<Uuid, Fault> {
+        Err(Fault::internal("the analyst acts for nobody"))
+    }
+    fn visible(&self) -> Option<Vec<Uuid>> {
+        None
+    }
+    fn totals(&self) -> Option<Vec<Uuid>> {
+        None
+    }
+    fn audience(&self) -> &'static str {
+        "vendor"
     }
 }
 

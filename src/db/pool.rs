@@ -106,7 +106,7 @@ fn told(error: &tokio_postgres::Error) -> String {
 }
 
 struct Inner {
-    pools: [Pool<AsyncPgConnection>; 4],
+    pools: [Pool<AsyncPgConnection>; Login::ALL.len()],
     queue: usize,
     patience: Duration,
 }
@@ -143,6 +143,8 @@ impl Db {
             pool(Login::Staff, settings.pool_staff)?,
             pool(Login::Worker, settings.pool_worker)?,
             pool(Login::Auth, settings.pool_auth)?,
+            // One vendor is analysed at a time.
+            pool(Login::Analyst, 1)?,
         ];
         Ok(Self { inner: Arc::new(Inner { pools, queue: settings.pool_queue, patience }), clock })
     }

@@ -16,11 +16,13 @@ pub enum Login {
     Worker,
     /// Sign-in: credentials and signing keys.
     Auth,
+    /// What is found out over a whole vendor; the worker process alone.
+    Analyst,
 }
 
 impl Login {
     /// Every login there is.
-    pub const ALL: [Login; 4] = [Login::Partner, Login::Staff, Login::Worker, Login::Auth];
+    pub const ALL: [Login; 5] = [Login::Partner, Login::Staff, Login::Worker, Login::Auth, Login::Analyst];
 
     /// The role's name without its prefix.
     pub fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Login {
             Login::Staff => "staff",
             Login::Worker => "worker",
             Login::Auth => "auth",
+            Login::Analyst => "analyst",
         }
     }
 }

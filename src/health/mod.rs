@@ -2,6 +2,7 @@
 //! Reports and observations are accepted here, because the reporter gets the new health in the reply.
 
 mod api;
+mod bias;
 mod change;
 mod chronicle;
 mod evidence;
@@ -17,8 +18,9 @@ mod store;
 mod trend;
 
 pub use api::routes;
+pub use bias::{Estimate, Model as BiasModel, Pair, estimate as estimate_bias};
 pub use evidence::Evidence;
-pub use flow::{Accepted, ObservationDraft, Subject, record_observations, rescore, starter_scorecard, submit_reports};
+pub use flow::{Accepted, ObservationDraft, Subject, analyse, record_observations, rescore, starter_scorecard, submit_reports};
 pub use job::{Rescoring, hold_customers, is_ahead, turn_day};
 pub use score::{Known, Part, Score, Scorer};
-pub use scorecard::{Bands, CardMeasure, Scorecard, SourceWeights, Weighted};
+pub use scorecard::{Bands, CardMeasure, Missing, Scorecard, SourceWeights, Weighted};

@@ -1,8 +1,9 @@
 //! What happens by the clock: events get their numbers, days turn, partitions are made ahead, answers are forgotten.
 
-use crate::auth::{ScheduleScope, SystemScope};
+use crate::auth::{AnalystScope, ScheduleScope, SystemScope};
 use crate::db::Tx;
 use crate::directory;
+use crate::health;
 use crate::intake;
 use crate::kernel::error::Fault;
 use crate::kernel::id::VendorId;
@@ -34,11 +35,21 @@ async fn step(state: &State, deed: impl AsyncFnOnce(&Tx<SystemScope>) -> Result<
 async fn turn_days(state: &State) -> Result<(), Fault> {
     let (now, vendors) = state.db.begin_read(SystemScope::worker()).await?.look(async |tx| directory::all_vendors(tx).await.map(|vendors| (tx.now(), vendors))).await?;
     for vendor in vendors {
-        if let Err(fault) = turn(state, vendor.id, vendor.zone.day_of(now)).await {
+        let day = vendor.zone.day_of(now);
+        // Before the day turns, so that its scores know of it; a day that cannot be analysed turns all the same.
+        if let Err(fault) = analyse(state, vendor.id, day).await {
+            tracing::warn!(vendor = %vendor.id, %fault, "the day could not be analysed");
+        }
+        if let Err(fault) = turn(state, vendor.id, day).await {
             tracing::warn!(vendor = %vendor.id, %fault, "the day could not be turned");
         }
     }
     step(state, intake::keep_partitions).await.map(drop)
+}
+
+/// Analyses one vendor's day, once.
+async fn analyse(state: &State, vendor: VendorId, day: NaiveDate) -> Result<(), Fault> {
+    state.db.begin_batch(AnalystScope::for_vendor(vendor)).await?.settle(async |tx| health::analyse(tx, day).await).await
 }
 
 /// Turns one vendor's day, once.

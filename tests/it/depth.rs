@@ -424,3 +424,66 @@ async fn a_draft_shows_what_it_would_change_and_changes_nothing() {
     assert_eq!(house.health(&house.staff, "").await, before);
     assert_eq!(house.app.count(rows).await, written, "nothing is written");
 }
+
+/// Three partners with a dozen customers each, all alike in what the vendor sees; one speaks 20 points higher than the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rosy_reporter_is_found_out_and_told() {
+    let mut house = House::build().await;
+    let top = json!({ "external_id": "top", "name": "一次店", "kind": "distributor" });
+    let top = text(&house.app.post(&house.staff, "/v1/partners", &top).await.expect(201)["id"]);
+    let (_, above) = crate::world::client(&house.app, &house.staff, &top, &[]).await;
+    let mut partners = Vec::new();
+    for (name, rosy) in [("sober", 0), ("plain", 0), ("rosy", 20)] {
+        let partner = json!({ "external_id": name, "name": name, "kind": "reseller", "parent_id": top, "parent_sees": "customers" });
+        let partner = text(&house.app.post(&house.staff, "/v1/partners", &partner).await.expect(201)["id"]);
+        let (client, portal) = crate::world::client(&house.app, &house.staff, &partner, &[]).await;
+        let mut reports = Vec::new();
+        let mut facts = Vec::new();
+        for n in 0..12 {
+            let customer = json!({ "external_id": format!("C-{n}"), "name": format!("お客様{n}") });
+            let id = text(&house.app.post(&portal, "/v1/customers", &customer).await.expect(201)["id"]);
+            let truth = 30 + 3 * n;
+            // What is judged wavers by two points around the truth, and what is added to it.
+            reports.push(json!({ "customer_external_id": format!("C-{n}"), "period_end": "2026-11-21", "observations": [{ "measure": "sentiment", "value": truth + rosy + 4 * (n % 2) - 2 }] }));
+            facts.push(json!({ "customer_id": id, "measure": "seats_used", "value": truth }));
+        }
+        house.app.post(&portal, "/v1/status-reports/batch", &json!({ "reports": reports })).await.expect(200);
+        house.app.post(&house.staff, "/v1/observations/batch", &json!({ "observations": facts })).await.expect(200);
+        partners.push((partner, client, portal));
+    }
+    let customers = house.app.get(&partners[2].2, "/v1/customers").await.expect(200);
+    let customer = text(&customers["data"][0]["id"]);
+    house.app.settle().await;
+    let shared = house.app.get(&partners[2].2, &format!("/v1/customers/{customer}/health")).await.expect(200);
+    let before = house.app.get(&house.staff, &format!("/v1/customers/{customer}/health")).await.expect(200);
+    for (partner, _, portal) in &partners {
+        assert_eq!(house.app.get(portal, &format!("/v1/partners/{partner}/bias")).await.expect(200)["data"], json!([]), "nothing is known on the first day");
+    }
+    house.days_later(1).await;
+    let told = house.app.get(&house.staff, &format!("/v1/partners/{}/bias", partners[2].0)).await.expect(200)["data"][0].clone();
+    assert_eq!((&told["measure"], &told["n"]), (&json!("sentiment"), &json!(12)));
+    // Against the mean of three, one of which speaks 20 higher: + 13.3, hardly shrunk because the rest hardly wavers.
+    assert!((points(&told["raw"]) - 40.0 / 3.0).abs() < 0.01, "{told}");
+    assert!(points(&told["bias"]) > 12.0 && points(&told["bias"]) < points(&told["raw"]), "{told}");
+    for (i, (partner, client, _)) in partners.iter().enumerate() {
+        let portal = crate::world::client(&house.app, &house.staff, partner, &[]).await.1;
+        let own = house.app.get(&portal, &format!("/v1/partners/{partner}/bias")).await.expect(200);
+        assert_eq!(points(&own["data"][0]["bias"]).fract(), 0.0, "{client}: in whole points");
+        let other = &partners[(i + 1) % 3].0;
+        assert_eq!(house.app.get(&portal, &format!("/v1/partners/{other}/bias")).await.status, 404);
+    }
+    assert_eq!(house.app.get(&above, &format!("/v1/partners/{}/bias", partners[2].0)).await.status.as_u16(), 401, "its token has run out");
+    let above = crate::world::client(&house.app, &house.staff, &top, &[]).await.1;
+    assert_eq!(house.app.get(&above, &format!("/v1/partners/{}", partners[2].0)).await.status, 200);
+    assert_eq!(house.app.get(&above, &format!("/v1/partners/{}/bias", partners[2].0)).await.status, 404, "not for the distributor above");
+    // Taken off in the vendor's view, shown as such, and nowhere else.
+    let explained = house.app.get(&house.staff, &format!("/v1/customers/{customer}/health/explanation")).await.expect(200);
+    let sentiment = explained["measures"].as_array().unwrap().iter().find(|m| m["measure"] == "sentiment").unwrap();
+    assert_eq!(sentiment["bias"], told["bias"]);
+    assert!(points(&explained["score"]) < points(&before["score"]) - 3.0);
+    let raw = house.app.get(&house.staff, &format!("/v1/customers/{customer}/health?bias=raw")).await.expect(200);
+    assert!((points(&raw["score"]) - points(&before["score"])).abs() < 1.0, "{raw} {before}");
+    let portal = crate::world::client(&house.app, &house.staff, &partners[2].0, &[]).await.1;
+    let now = house.app.get(&portal, &format!("/v1/customers/{customer}/health")).await.expect(200);
+    assert_eq!(now["score"], shared["score"]);
+}

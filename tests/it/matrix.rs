@@ -122,6 +122,7 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "explain_customer_health_change"
         | "get_customer_health_history"
         | "list_overrides"
+        | "get_partner_bias"
         | "approve_override"
         | "withdraw_override"
         | "simulate_scorecard"
@@ -402,6 +403,7 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
         format!("/v1/customers/{customer}/health"),
         format!("/v1/customers/{customer}/health/explanation"),
         format!("/v1/customers/{customer}/health/history"),
+        format!("/v1/partners/{}/bias", someone.partner),
         format!("/v1/customers/{customer}/health/change?since=2026-11-22"),
         format!("/v1/customers/{customer}/health?as_of=2026-11-22"),
         "/v1/insights/channels".into(),

@@ -132,7 +132,7 @@ fn scopes_are_made_in_one_place() {
         }
         // The operator's and the worker's scopes are for the machine, never for a handler.
         let outside = ["command", "worker"].contains(&area(&path).as_str()) || path == Path::new("auth/scope.rs");
-        for maker in ["StaffScope::operator", "WorkerScope::for_job", "ScheduleScope::for_vendor", "WitnessScope::of"] {
+        for maker in ["StaffScope::operator", "WorkerScope::for_job", "ScheduleScope::for_vendor", "AnalystScope::for_vendor", "WitnessScope::of"] {
             assert!(outside || !code.contains(maker), "{} uses {maker}", path.display());
         }
         assert!(!code.contains("sql_query") || path == Path::new("db/sql.rs"), "{} builds SQL of its own", path.display());

@@ -1,7 +1,7 @@
 //! Why a score is what it is, and why it moved.
 
-use super::health::{HealthQuery, HealthView, View, audience, dossier_of, health_at};
-use super::point::Asked;
+use super::health::{BiasView, HealthQuery, HealthView, View, asked, dossier_of, health_at};
+use super::point::Times;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::calendar;
 use crate::health::change::{self, Cause};
@@ -152,13 +152,8 @@ fn groups(health: &Health, rules: &Rulebook) -> Vec<ExplainedGroup> {
 #[utoipa::path(operation_id = "explain_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), HealthQuery), responses((status = 200, description = "The explanation", body = Explanation)))]
 #[get("/v1/customers/{customer_id}/health/explanation")]
 async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>) -> Result<HttpResponse, Fault> {
-    let (audience, purpose) = (call.query.audience(call.scope().audience())?, call.query.purpose());
-    let (health, rules) = call
-        .read(async |tx| {
-            let at = call.query.asked().point(tx).await?;
-            health_at(tx, call.path, audience, purpose, at).await
-        })
-        .await?;
+    let asked = call.query.asked(call.scope().audience())?;
+    let (health, rules) = call.read(async |tx| health_at(tx, call.path, asked, call.query.times()).await).await?;
     let score = health.as_ref().map(|h| &h.score);
     let contributed = |s: &crate::health::Score| 50_000 + s.parts.iter().filter_map(|p| p.contribution).sum::<i64>();
     let adjusted = |s: &crate::health::Score| s.adjustments.iter().map(|a| i64::from(a.to) - a.from.map_or(50_000, i64::from)).sum::<i64>();
@@ -169,7 +164,7 @@ async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>)
         sum: score.filter(|s| s.score.is_some()).map(|s| thousandths(contributed(s) + adjusted(s))),
         groups: health.as_ref().map(|h| groups(h, &rules)).unwrap_or_default(),
         measures: health.iter().flat_map(|h| h.score.parts.iter().filter_map(|part| measure(part, h, &rules))).collect(),
-        health: HealthView::of(call.path, audience, purpose, health.as_ref(), &rules),
+        health: HealthView::of(call.path, asked.audience, asked.purpose, health.as_ref(), &rules),
     }))
 }
 
@@ -201,6 +196,10 @@ struct ChangeQuery {
     #[deserr(default)]
     #[param(value_type = Option<Purpose>)]
     purpose: Option<Param<Purpose>>,
+    /// For the vendor: `calibrated` (the default) or `raw`.
+    #[deserr(default)]
+    #[param(value_type = Option<BiasView>)]
+    bias: Option<Param<BiasView>>,
 }
 impl Query for ChangeQuery {}
 
@@ -263,15 +262,14 @@ impl MovedLimit {
 #[get("/v1/customers/{customer_id}/health/change")]
 async fn explain_change(call: Call<op::ExplainCustomerHealthChange, CustomerId, ChangeQuery>) -> Result<HttpResponse, Fault> {
     let query = &call.query;
-    let audience = audience(query.view.as_ref().map(|v| v.0), call.scope().audience())?;
-    let purpose = query.purpose.as_ref().map_or(Purpose::Churn, |p| p.0);
+    let asked = asked(call.scope().audience(), &query.view, &query.purpose, &query.bias)?;
     let (dossier, from, to) = call
         .read(async |tx| {
             let vendor = calendar(tx).await?;
-            let earlier = Asked { on: Some(("since", query.since.0.0)), known_at: query.since_known_at.as_ref().map(|at| ("since_known_at", at.0.0)) };
-            let to = Asked::of(("as_of", &query.as_of), ("known_at", &query.known_at)).resolve(&vendor, tx.now())?;
+            let earlier = Times { on: Some(("since", query.since.0.0)), known_at: query.since_known_at.as_ref().map(|at| ("since_known_at", at.0.0)) };
+            let to = Times::of(("as_of", &query.as_of), ("known_at", &query.known_at)).resolve(&vendor, tx.now())?;
             let mut from = earlier.resolve(&vendor, tx.now())?;
-            let dossier = dossier_of(tx, call.path, audience, purpose, from.on.min(to.on)).await?;
+            let dossier = dossier_of(tx, call.path, asked, from.on.min(to.on)).await?;
             if query.since_known_at.is_none() {
                 from.known_at = dossier.end_of(from.on).min(tx.now());
             }
@@ -283,7 +281,7 @@ async fn explain_change(call: Call<op::ExplainCustomerHealthChange, CustomerId, 
         change::split(&then, &change::Moment { scorer: &to.ruled.scorer, known: to.known(), on: to.at.on })
     });
     let rules = dossier.rulebook();
-    let view = |at| HealthView::of(call.path, audience, purpose, dossier.health(at).as_ref(), &rules);
+    let view = |at| HealthView::of(call.path, asked.audience, asked.purpose, dossier.health(at).as_ref(), &rules);
     let lines = split.iter().flat_map(|s| &s.lines);
     let by_cause = |cause: Cause| lines.clone().filter(|line| line.1 == cause).map(|line| line.2).sum::<i64>();
     Ok(HttpResponse::Ok().json(ChangeView {

@@ -1,11 +1,10 @@
 //! `/v1/customers/{customer_id}/health`. A partner gets the shared view; the vendor gets its own and may ask for the shared one.
 
-use super::point::Asked;
+use super::point::Times;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::db::Tx;
-use crate::directory::locate_customer;
-use crate::health::chronicle::AsKnown;
-use crate::health::flow::{Dossier, Rulebook, SHARED, VENDOR, dossier, rulebook};
+use crate::directory::{calendar, locate_customer};
+use crate::health::flow::{Asked, Dossier, Rulebook, SHARED, VENDOR, dossier, rulebook};
 use crate::health::score::{AdjustedBy, Part};
 use crate::health::scorecard::{Band, Purpose};
 use crate::health::store::{self, Health};
@@ -33,7 +32,16 @@ crate::word_list! {
         Full = "full",
     }
 }
-crate::wire_words!(View, EvidenceClass);
+crate::word_list! {
+    /// Whether the reporters' usual rosiness is taken off.
+    BiasView {
+        /// As it was said.
+        Raw = "raw",
+        /// Less what the reporter usually adds.
+        Calibrated = "calibrated",
+    }
+}
+crate::wire_words!(View, BiasView, EvidenceClass);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(get_health);
@@ -178,11 +186,15 @@ pub(super) struct HealthQuery {
     /// For the vendor: `full` (the default) or `shared`, what the partner sees. A partner always gets `shared`.
     #[deserr(default)]
     #[param(value_type = Option<View>)]
-    pub(super) view: Option<Param<View>>,
+    view: Option<Param<View>>,
     /// `churn` when left out.
     #[deserr(default)]
     #[param(value_type = Option<Purpose>)]
-    pub(super) purpose: Option<Param<Purpose>>,
+    purpose: Option<Param<Purpose>>,
+    /// For the vendor: `calibrated` (the default) takes the reporters' usual rosiness off, `raw` leaves it. A partner's view is raw.
+    #[deserr(default)]
+    #[param(value_type = Option<BiasView>)]
+    bias: Option<Param<BiasView>>,
     /// The day of the vendor's calendar it is asked for: what was true then; today when left out.
     #[deserr(default)]
     #[param(value_type = Option<String>, format = Date)]
@@ -196,24 +208,26 @@ pub(super) struct HealthQuery {
 impl Query for HealthQuery {}
 
 impl HealthQuery {
-    /// The view asked for, within what the caller may see.
-    pub(super) fn audience(&self, own: &'static str) -> Result<&'static str, Fault> {
-        audience(self.view.as_ref().map(|v| v.0), own)
-    }
-
-    /// The purpose asked for.
-    pub(super) fn purpose(&self) -> Purpose {
-        self.purpose.as_ref().map_or(Purpose::Churn, |p| p.0)
+    /// What is asked for, within what the caller may see.
+    pub(super) fn asked(&self, own: &'static str) -> Result<Asked, Fault> {
+        asked(own, &self.view, &self.purpose, &self.bias)
     }
 
     /// The times asked for.
-    pub(super) fn asked(&self) -> Asked<'_> {
-        Asked::of(("as_of", &self.as_of), ("known_at", &self.known_at))
+    pub(super) fn times(&self) -> Times<'_> {
+        Times::of(("as_of", &self.as_of), ("known_at", &self.known_at))
     }
 }
 
+/// What is asked for, within what the caller may see.
+pub(super) fn asked(own: &'static str, view: &Option<Param<View>>, purpose: &Option<Param<Purpose>>, bias: &Option<Param<BiasView>>) -> Result<Asked, Fault> {
+    let audience = audience(view.as_ref().map(|v| v.0), own)?;
+    let calibrated = bias.as_ref().is_none_or(|bias| bias.0 == BiasView::Calibrated);
+    Ok(Asked { audience, purpose: purpose.as_ref().map_or(Purpose::Churn, |p| p.0), calibrated: calibrated && audience == VENDOR })
+}
+
 /// The view asked for, within what the caller may see.
-pub(super) fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Fault> {
+fn audience(asked: Option<View>, own: &'static str) -> Result<&'static str, Fault> {
     match (asked, own) {
         (None, own) => Ok(own),
         (Some(View::Shared), _) => Ok(SHARED),
@@ -224,23 +238,21 @@ pub(super) fn audience(asked: Option<View>, own: &'static str) -> Result<&'stati
 }
 
 /// A visible customer's dossier, enough of it for days from `from` on.
-pub(super) async fn dossier_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str, purpose: Purpose, from: NaiveDate) -> Result<Dossier, Fault> {
+pub(super) async fn dossier_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, from: NaiveDate) -> Result<Dossier, Fault> {
     let partner = locate_customer(tx, id).await?.ok_or(Fault::of(Code::NotFound))?;
-    dossier(tx, partner, id, audience, purpose, from).await
+    dossier(tx, partner, id, asked, from).await
 }
 
-/// A customer's health as kept, or replayed for a point.
-pub(super) async fn health_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str, purpose: Purpose, at: Option<AsKnown>) -> Result<(Option<Health>, Rulebook), Fault> {
-    match at {
-        None => {
-            let (found, rules) = futures_util::try_join!(store::health_of(tx, id, audience, purpose), rulebook(tx))?;
-            Ok((found.ok_or(Fault::of(Code::NotFound))?, rules))
-        }
-        Some(at) => {
-            let dossier = dossier_of(tx, id, audience, purpose, at.on).await?;
-            Ok((dossier.health(at), dossier.rulebook()))
-        }
+/// A customer's health as kept, or replayed for a point. What is kept is raw in the shared view and calibrated in the vendor's.
+pub(super) async fn health_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Option<Health>, Rulebook), Fault> {
+    let as_kept = asked.calibrated == (asked.audience == VENDOR);
+    if times.are_now() && as_kept {
+        let (found, rules) = futures_util::try_join!(store::health_of(tx, id, asked.audience, asked.purpose), rulebook(tx))?;
+        return Ok((found.ok_or(Fault::of(Code::NotFound))?, rules));
     }
+    let at = times.resolve(&calendar(tx).await?, tx.now())?;
+    let dossier = dossier_of(tx, id, asked, at.on).await?;
+    Ok((dossier.health(at), dossier.rulebook()))
 }
 
 /// Read how a customer is doing
@@ -249,12 +261,7 @@ pub(super) async fn health_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &
 #[utoipa::path(operation_id = "get_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), HealthQuery), responses((status = 200, description = "Its health", body = HealthView)))]
 #[get("/v1/customers/{customer_id}/health")]
 async fn get_health(call: Call<op::GetCustomerHealth, CustomerId, HealthQuery>) -> Result<HttpResponse, Fault> {
-    let (audience, purpose) = (call.query.audience(call.scope().audience())?, call.query.purpose());
-    let (health, rules) = call
-        .read(async |tx| {
-            let at = call.query.asked().point(tx).await?;
-            health_at(tx, call.path, audience, purpose, at).await
-        })
-        .await?;
-    Ok(HttpResponse::Ok().json(HealthView::of(call.path, audience, purpose, health.as_ref(), &rules)))
+    let asked = call.query.asked(call.scope().audience())?;
+    let (health, rules) = call.read(async |tx| health_at(tx, call.path, asked, call.query.times()).await).await?;
+    Ok(HttpResponse::Ok().json(HealthView::of(call.path, asked.audience, asked.purpose, health.as_ref(), &rules)))
 }

@@ -1,7 +1,7 @@
 //! `/v1/customers/{customer_id}/health/history`: day by day, as it was known when each day ended, and where it is going.
 
-use super::health::{Interval, View, audience, dossier_of};
-use super::point::Asked;
+use super::health::{BiasView, Interval, View, asked, dossier_of};
+use super::point::Times;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::calendar;
 use crate::health::chronicle::AsKnown;
@@ -55,6 +55,10 @@ struct HistoryQuery {
     #[deserr(default)]
     #[param(value_type = Option<Purpose>)]
     purpose: Option<Param<Purpose>>,
+    /// For the vendor: `calibrated` (the default) or `raw`.
+    #[deserr(default)]
+    #[param(value_type = Option<BiasView>)]
+    bias: Option<Param<BiasView>>,
 }
 impl Query for HistoryQuery {}
 
@@ -111,18 +115,17 @@ struct HistoryView {
 #[get("/v1/customers/{customer_id}/health/history")]
 async fn history(call: Call<op::GetCustomerHealthHistory, CustomerId, HistoryQuery>) -> Result<HttpResponse, Fault> {
     let query = &call.query;
-    let audience = audience(query.view.as_ref().map(|v| v.0), call.scope().audience())?;
-    let purpose = query.purpose.as_ref().map_or(Purpose::Churn, |p| p.0);
+    let asked = asked(call.scope().audience(), &query.view, &query.purpose, &query.bias)?;
     let (dossier, from, to) = call
         .read(async |tx| {
             let vendor = calendar(tx).await?;
-            let to = Asked::of(("as_of", &query.as_of), ("known_at", &query.known_at)).resolve(&vendor, tx.now())?;
+            let to = Times::of(("as_of", &query.as_of), ("known_at", &query.known_at)).resolve(&vendor, tx.now())?;
             let founded = vendor.zone.day_of(vendor.founded_at);
             let from = query.from.as_ref().map_or((to.on - Duration::days(WINDOW)).max(founded), |day| day.0.0);
             if !(0..=LONGEST).contains(&(to.on - from).num_days()) {
                 return Err(Fault::field("from", Broken::OutOfRange));
             }
-            Ok((dossier_of(tx, call.path, audience, purpose, from).await?, from, to))
+            Ok((dossier_of(tx, call.path, asked, from).await?, from, to))
         })
         .await?;
     let known_then = |on: NaiveDate| if query.known_at.is_some() { to.known_at } else { dossier.end_of(on).min(to.known_at) };
@@ -131,5 +134,5 @@ async fn history(call: Call<op::GetCustomerHealthHistory, CustomerId, HistoryQue
     let recent: Vec<(i64, f64)> =
         healths.iter().filter_map(|h| Some(((h.scored_for - to.on).num_days(), thousandths(h.score.score?.into())))).filter(|(age, _)| *age >= -WINDOW).collect();
     let trend = TrendView { window_days: WINDOW, points_per_30_days: slope(&recent).map(|s| thousandths(round(s * 1000.0))), days: recent.len() };
-    Ok(HttpResponse::Ok().json(HistoryView { customer_id: call.path, purpose, data: healths.iter().map(DayView::of).collect(), trend }))
+    Ok(HttpResponse::Ok().json(HistoryView { customer_id: call.path, purpose: asked.purpose, data: healths.iter().map(DayView::of).collect(), trend }))
 }

@@ -1,5 +1,6 @@
 //! Health over HTTP.
 
+mod bias;
 mod card;
 mod explain;
 mod health;
@@ -22,4 +23,5 @@ pub fn routes(config: &mut ServiceConfig) {
     explain::routes(config);
     history::routes(config);
     manual::routes(config);
+    bias::routes(config);
 }

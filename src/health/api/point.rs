@@ -1,8 +1,6 @@
 //! The two times of a read: `as_of`, what was true then, and `known_at`, what was known then (DECISIONS 5).
 
-use crate::auth::Tenant;
-use crate::db::Tx;
-use crate::directory::{Vendor, calendar};
+use crate::directory::Vendor;
 use crate::health::chronicle::AsKnown;
 use crate::http::body::{Day, Instant};
 use crate::http::query::Param;
@@ -15,30 +13,26 @@ use chrono::{Duration, NaiveDate};
 const SETTLED: Duration = Duration::seconds(60);
 
 /// A day and a moment that were asked for, each with the parameter it came by.
-pub(super) struct Asked<'a> {
+pub(super) struct Times<'a> {
     /// The day.
     pub(super) on: Option<(&'a str, NaiveDate)>,
     /// The moment.
     pub(super) known_at: Option<(&'a str, Moment)>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Times<'a> {
     /// From parameters of these names.
     pub(super) fn of(on: (&'a str, &Option<Param<Day>>), known_at: (&'a str, &Option<Param<Instant>>)) -> Self {
         Self { on: on.1.as_ref().map(|day| (on.0, day.0.0)), known_at: known_at.1.as_ref().map(|at| (known_at.0, at.0.0)) }
     }
 
-    /// The point meant; `None` when neither time was given: what holds now. A day that has not come, one before the vendor was founded
-    /// and a moment at which writing may still go on are refused.
-    pub(super) async fn point<S: Tenant>(&self, tx: &Tx<S>) -> Result<Option<AsKnown>, Fault> {
-        if self.on.is_none() && self.known_at.is_none() {
-            return Ok(None);
-        }
-        let vendor = calendar(tx).await?;
-        self.resolve(&vendor, tx.now()).map(Some)
+    /// Whether neither time was given: what holds now.
+    pub(super) fn are_now(&self) -> bool {
+        self.on.is_none() && self.known_at.is_none()
     }
 
-    /// The point meant; now where nothing is said.
+    /// The point meant; now where nothing is said. A day that has not come, one before the vendor was founded and a moment at which
+    /// writing may still go on are refused.
     pub(super) fn resolve(&self, vendor: &Vendor, now: Moment) -> Result<AsKnown, Fault> {
         let mut faults = Vec::new();
         let mut demand = |holds: bool, pointer: &str, code| {

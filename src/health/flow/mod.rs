@@ -1,5 +1,6 @@
 //! Deeds of health that have more than one door.
 
+mod bias;
 mod card;
 mod manual;
 mod observation;
@@ -9,10 +10,11 @@ mod rulebook;
 mod scoring;
 mod simulation;
 
+pub use bias::analyse;
 pub use card::{activate, add_scorecard, retire, starter_scorecard};
 pub use manual::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};
 pub use observation::{ObservationDraft, Recorded, Subject, record_observations};
-pub use replay::{Dossier, dossier};
+pub use replay::{Asked, Dossier, dossier};
 pub use report::{Accepted, submit_reports};
 pub use rulebook::{Rulebook, rulebook};
 pub use scoring::rescore;

@@ -11,12 +11,13 @@ use crate::health::evidence::Evidence;
 use crate::health::score::Known;
 use crate::health::scorecard::{Band, Profile, Purpose, due_on};
 use crate::health::source::Sources;
-use crate::health::store::{self, Bought, Health, SetByHand, Version};
+use crate::health::store::{self, Bias, Bought, Health, SetByHand, Version};
 use crate::intake::{self, Measure, OpenCase};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, OverrideId, PartnerId, TypeId};
+use crate::kernel::id::{CustomerId, MeasureId, OverrideId, PartnerId, TypeId};
 use crate::kernel::time::{Moment, Zone};
 use chrono::{Duration, NaiveDate};
+use std::collections::HashMap;
 
 /// Everything a customer's health was ever made from, in one view and for one purpose.
 pub struct Dossier {
@@ -31,6 +32,7 @@ pub struct Dossier {
     purchases: Vec<Bought>,
     closes: Vec<(NaiveDate, Moment, Band)>,
     set: Vec<SetByHand>,
+    biases: Vec<Bias>,
 }
 
 /// What is known at a point: by which policy it is scored, and from what.
@@ -41,6 +43,7 @@ pub struct Standpoint<'a> {
     pub at: AsKnown,
     evidence: Vec<Evidence>,
     cases: &'a [OpenCase],
+    bias: HashMap<MeasureId, f64>,
     closed_in: Option<Band>,
     set: Option<(OverrideId, i32)>,
 }
@@ -48,12 +51,24 @@ pub struct Standpoint<'a> {
 impl Standpoint<'_> {
     /// As the score takes it.
     pub fn known(&self) -> Known<'_> {
-        Known { evidence: &self.evidence, cases: self.cases, bias: None, closed_in: self.closed_in, set: self.set }
+        Known { evidence: &self.evidence, cases: self.cases, bias: Some(&self.bias), closed_in: self.closed_in, set: self.set }
     }
 }
 
+/// Which health is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// From which evidence: `shared` or `vendor`.
+    pub audience: &'static str,
+    /// What it is to tell.
+    pub purpose: Purpose,
+    /// Whether the reporters' usual rosiness is taken off; never in the shared view.
+    pub calibrated: bool,
+}
+
 /// Reads a customer's dossier; enough of it to score days from `from` on.
-pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: CustomerId, audience: &'static str, purpose: Purpose, from: NaiveDate) -> Result<Dossier, Fault> {
+pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: CustomerId, asked: Asked, from: NaiveDate) -> Result<Dossier, Fault> {
+    let Asked { audience, purpose, calibrated } = asked;
     let whole = audience == VENDOR;
     let (vendor, catalogue, cards) = futures_util::try_join!(calendar(tx), intake::measures(tx), store::cards_in_time(tx))?;
     let rules: Vec<(Ruled, Stay)> =
@@ -61,19 +76,21 @@ pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Custom
     let horizon = rules.iter().map(|(ruled, _)| ruled.scorer.horizon_days()).max().unwrap_or(0);
     let since = vendor.zone.start_of(from - Duration::days(horizon));
     let (id, audience) = (customer.uuid(), if whole { VENDOR } else { SHARED });
-    let (sightings, statements, versions, purchases, closes, set) = futures_util::try_join!(
+    let biases = async { if whole && calibrated { store::all_biases(tx, partner).await } else { Ok(Vec::new()) } };
+    let (sightings, statements, versions, purchases, closes, set, biases) = futures_util::try_join!(
         store::sightings(tx, partner, id, vendor.zone, since, whole),
         store::statements(tx, partner, id),
         store::customer_versions(tx, partner, id),
         store::purchases(tx, partner, id),
         store::closes(tx, partner, id, audience, purpose),
         store::set_by_hand(tx, id, purpose),
+        biases,
     )?;
     let reports = statements.iter().map(|(day, stay, _)| (*day, *stay)).collect();
     let cases = statements.into_iter().filter_map(|(_, _, cases)| cases).collect();
     // The vendor's overrides move nothing in the view a partner sees, even when the vendor looks at it.
     let set = if whole { set } else { Vec::new() };
-    Ok(Dossier { zone: vendor.zone, whole, rules, catalogue, sightings, reports, cases, versions, purchases, closes, set })
+    Ok(Dossier { zone: vendor.zone, whole, rules, catalogue, sightings, reports, cases, versions, purchases, closes, set, biases })
 }
 
 impl Dossier {
@@ -102,7 +119,8 @@ impl Dossier {
         let (ruled, _) = self.rules.iter().find(|(ruled, stay)| stay.at(moment) && ruled.card.policy.criteria.fit(&profile))?;
         let closed_in = self.closes.iter().rev().find(|(day, closed_at, _)| *day < at.on && *closed_at <= at.known_at).map(|(_, _, band)| *band);
         let set = self.set.iter().rev().find(|set| set.stay.at(moment) && at.on <= set.expires_on).map(|set| (set.id, set.score));
-        Some(Standpoint { ruled, at, evidence: in_force(&self.sightings, at, self.whole), cases: open_cases(&self.cases, at), closed_in, set })
+        let bias = store::in_force_at(&self.biases, moment);
+        Some(Standpoint { ruled, at, bias, evidence: in_force(&self.sightings, at, self.whole), cases: open_cases(&self.cases, at), closed_in, set })
     }
 
     /// The conclusion at a point; `None` where no policy applied.

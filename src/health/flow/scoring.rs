@@ -11,6 +11,7 @@ use crate::health::scorecard::{Profile, Purpose, due_on};
 use crate::health::source::Sources;
 use crate::health::store::{self, Facts, Priced, Standing};
 use crate::kernel::error::Fault;
+use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::money::{Currency, MAX_AMOUNT, annual_value};
 use chrono::{Duration, NaiveDate};
 use std::collections::HashMap;
@@ -45,8 +46,9 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
     let whole = audiences.contains(&VENDOR);
     // The vendor's view is made from all there is, the shared one from what is shared.
     let read: &[&'static str] = if whole { &[SHARED, VENDOR] } else { &[SHARED] };
+    let biases = async { if whole { store::newest_biases(tx, PartnerId::of(partner)).await } else { Ok(Vec::new()) } };
     let overrides = async { if whole { store::overrides_in_force(tx, ids.clone(), on).await } else { Ok(HashMap::new()) } };
-    let (evidence, priced, rates, last, cases, before, overrides) = futures_util::try_join!(
+    let (evidence, priced, rates, last, cases, before, overrides, biases) = futures_util::try_join!(
         store::evidence(tx, partner, vendor.zone, ids.clone(), since, read),
         store::running_subscriptions(tx, partner, ids.clone(), on),
         store::rates(tx, on),
@@ -54,7 +56,9 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
         store::open_cases(tx, partner, ids.clone(), on),
         store::before(tx, ids.clone(), audiences),
         overrides,
+        biases,
     )?;
+    let bias = store::in_force_at(&biases, tx.now());
     let mut worth = worth_of(priced, &rates, &vendor, on);
     let mut standings = Vec::with_capacity(facts.len() * audiences.len());
     for (id, fact) in &facts {
@@ -70,7 +74,7 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
                 let known = Known {
                     evidence: &seen,
                     cases: cases.get(id).map(Vec::as_slice).unwrap_or_default(),
-                    bias: None,
+                    bias: (*audience == VENDOR).then_some(&bias),
                     closed_in: before.and_then(|before| before.closed_in),
                     set: overrides.get(&(*id, purpose)).copied().filter(|_| *audience == VENDOR),
                 };

@@ -12,7 +12,7 @@ use crate::health::score::{Known, Score};
 use crate::health::scorecard::Band;
 use crate::health::store::{self, Card, Counted};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, PartnerId, TypeId};
+use crate::kernel::id::{CustomerId, MeasureId, PartnerId, TypeId};
 use chrono::{Duration, NaiveDate};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -118,30 +118,32 @@ struct OfPartner {
     evidence: HashMap<Uuid, Vec<Evidence>>,
     cases: HashMap<Uuid, Vec<crate::intake::OpenCase>>,
     products: HashMap<Uuid, Vec<String>>,
+    bias: HashMap<MeasureId, f64>,
 }
 
 impl OfPartner {
     fn of(&self, customer: &Counted) -> Known<'_> {
         let evidence = self.evidence.get(&customer.id).map(Vec::as_slice).unwrap_or_default();
-        Known { evidence, cases: self.cases.get(&customer.id).map(Vec::as_slice).unwrap_or_default(), ..Known::default() }
+        Known { evidence, cases: self.cases.get(&customer.id).map(Vec::as_slice).unwrap_or_default(), bias: Some(&self.bias), ..Known::default() }
     }
 }
 
 async fn known(tx: &Tx<StaffScope>, vendor: &Vendor, on: NaiveDate, horizon: i64, customers: &[Counted]) -> Result<OfPartner, Fault> {
     let Some(partner) = customers.first().map(|customer| customer.partner_id) else {
-        return Ok(OfPartner { evidence: HashMap::new(), cases: HashMap::new(), products: HashMap::new() });
+        return Ok(OfPartner { evidence: HashMap::new(), cases: HashMap::new(), products: HashMap::new(), bias: HashMap::new() });
     };
     let ids: Vec<Uuid> = customers.iter().map(|customer| customer.id).collect();
     let since = vendor.zone.start_of(on - Duration::days(horizon));
-    let (evidence, cases, running) = futures_util::try_join!(
+    let (evidence, cases, running, biases) = futures_util::try_join!(
         store::evidence(tx, partner, vendor.zone, ids.clone(), since, &[SHARED, VENDOR]),
         store::open_cases(tx, partner, ids.clone(), on),
         store::running_subscriptions(tx, partner, ids, on),
+        store::newest_biases(tx, PartnerId::of(partner)),
     )?;
     let evidence = evidence.into_iter().map(|(id, all)| (id, all.into_iter().map(|(item, _)| Evidence { day: item.day.min(on), ..item }).collect())).collect();
     let mut products: HashMap<Uuid, Vec<String>> = HashMap::new();
     for row in running {
         products.entry(row.customer_id).or_default().push(row.product);
     }
-    Ok(OfPartner { evidence, cases, products })
+    Ok(OfPartner { evidence, cases, products, bias: store::in_force_at(&biases, tx.now()) })
 }

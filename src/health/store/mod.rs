@@ -1,5 +1,6 @@
 //! Rows of what we conclude, and of what a conclusion is made from.
 
+mod bias;
 mod card;
 mod chronicle;
 mod evidence;
@@ -9,6 +10,7 @@ mod subject;
 
 use crate::kernel::error::Fault;
 
+pub use bias::{Bias, all_biases, analyse_day_once, in_force_at, keep_biases, newest_biases, observed_customers};
 pub use card::{Card, activate_card, active_cards, card, cards, insert_card, lock_card, retire_card};
 pub use chronicle::{Bought, SetByHand, Version, cards_in_time, closes, customer_versions, purchases, set_by_hand, sightings, statements};
 pub use evidence::{Counted, Facts, Priced, counted, customers, evidence, last_reports, lock_customers, move_scoring_day, open_cases, rates, running_subscriptions, scoring_day};

@@ -1,0 +1,95 @@
+//! `/v1/partners/{partner_id}/bias`: how rosy a partner usually is, for the vendor and for that partner.
+
+use crate::auth::{Call, Tenant, op};
+use crate::directory;
+use crate::health::store::{self, Bias};
+use crate::intake;
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::kernel::id::{MeasureId, PartnerId, TypeId};
+use crate::kernel::number::{round, thousandths};
+use crate::kernel::text::Key;
+use actix_web::{HttpResponse, get};
+use chrono::NaiveDate;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// From so many customers on a partner sees its own estimate: of fewer it would tell what the vendor observed of each.
+const LEAST_PAIRS: i32 = 5;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(get_bias);
+}
+
+/// A 95 % interval, in points.
+#[derive(Serialize, ToSchema)]
+struct BiasInterval {
+    low: f64,
+    high: f64,
+}
+
+/// How rosy a partner is on one measure.
+#[derive(Serialize, ToSchema)]
+struct BiasView {
+    measure: Key,
+    /// The day of the estimate.
+    #[schema(value_type = String, format = Date)]
+    estimated_on: NaiveDate,
+    /// Points taken from the partner's word in the vendor's view, within 20: `shrink` x `raw`. Positive: rosier than the average partner.
+    bias: f64,
+    /// How much higher than the average partner it speaks, by the vendor's observations of the same customers.
+    raw: f64,
+    /// How far the raw figure is believed, 0-1: less of few customers.
+    shrink: f64,
+    /// The customers it is made from.
+    n: i32,
+    /// Absent while no difference between partners shows.
+    interval: Option<BiasInterval>,
+}
+
+/// How rosy a partner usually is.
+#[derive(Serialize, ToSchema)]
+struct BiasAnswer {
+    partner_id: PartnerId,
+    /// By measure; those without an estimate are left out.
+    data: Vec<BiasView>,
+    /// What a partner is shown: estimates from 5 customers on, in whole points.
+    rule: &'static str,
+}
+
+/// What is told to whom.
+const RULE: &str = "Estimated from customers whom both the partner and the vendor's systems speak of, over 365 days, against the average partner. \
+                    A partner sees its own, from 5 customers on and in whole points; a bias is taken off in the vendor's view alone.";
+
+/// Read how rosy a partner usually is
+///
+/// Per measure: the estimate, the customers behind it and how far it is believed. For the vendor, and for the partner itself, which may contest it.
+#[utoipa::path(operation_id = "get_partner_bias", tag = "Health", params(("partner_id" = PartnerId, Path)), responses((status = 200, description = "Its bias", body = BiasAnswer)))]
+#[get("/v1/partners/{partner_id}/bias")]
+async fn get_bias(call: Call<op::GetPartnerBias, PartnerId>) -> Result<HttpResponse, Fault> {
+    let whole = call.scope().visible().is_none();
+    // The distributor above it must not know.
+    let own = call.caller.partner().is_none_or(|partner| partner == call.path);
+    let (found, catalogue) = call
+        .read(async |tx| {
+            let partner = directory::partner_of(tx, call.path).await?.filter(|_| own).ok_or(Fault::of(Code::NotFound))?;
+            futures_util::try_join!(store::newest_biases(tx, partner.id), intake::measures(tx))
+        })
+        .await?;
+    let points = |milli: i32| if whole { thousandths(milli.into()) } else { round(f64::from(milli) / 1000.0) as f64 };
+    let view = |b: Bias| {
+        let measure = catalogue.iter().find(|m| m.id == MeasureId::of(b.measure_id))?.key.clone();
+        Some(BiasView {
+            measure,
+            estimated_on: b.estimated_on,
+            bias: points(b.bias),
+            raw: points(b.raw),
+            shrink: thousandths(b.shrink.into()),
+            n: b.pairs,
+            interval: b.low.zip(b.high).map(|(low, high)| BiasInterval { low: points(low), high: points(high) }),
+        })
+    };
+    let data = found.into_iter().filter(|b| whole || b.pairs >= LEAST_PAIRS).filter_map(view).collect();
+    Ok(HttpResponse::Ok().json(BiasAnswer { partner_id: call.path, data, rule: RULE }))
+}
