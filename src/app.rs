@@ -9,7 +9,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::ledger::{Denials, watch};
 use crate::telemetry;
-use crate::{directory, health, insight, intake};
+use crate::{directory, health, insight, intake, revenue};
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::http::Method;
 use actix_web::http::header::{self, CacheControl, CacheDirective, HeaderValue};
@@ -76,6 +76,7 @@ fn routes(config: &mut ServiceConfig) {
     directory::routes(config);
     intake::routes(config);
     health::routes(config);
+    revenue::routes(config);
     insight::routes(config);
     config.service(openapi_document);
 }

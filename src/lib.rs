@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod directory;
 pub mod intake;
 pub mod health;
+pub mod revenue;
 pub mod insight;
 pub mod worker;
 pub mod app;

@@ -158,6 +158,9 @@ actions! {
     CreateScorecard          "create_scorecard"            ScorecardsManage   Vendor Write;
     ActivateScorecard        "activate_scorecard"          ScorecardsManage   Vendor Change;
     RetireScorecard          "retire_scorecard"            ScorecardsManage   Vendor Change;
+    CalibrateScorecard       "calibrate_scorecard"         ScorecardsManage   Vendor Write;
+    GetCalibration           "get_calibration"             HealthRead         Vendor Read;
+    BacktestScorecard        "backtest_scorecard"          HealthRead         Vendor Read;
     ListStatusReports        "list_status_reports"         CustomersRead      Any    Read;
     SubmitStatusReport       "submit_status_report"        ReportsWrite       Any    Write;
     SubmitStatusReportBatch  "submit_status_report_batch"  ReportsWrite       Any    Write;
@@ -165,11 +168,14 @@ actions! {
     ExplainCustomerHealth    "explain_customer_health"     HealthRead         Any    Read;
     ExplainCustomerHealthChange "explain_customer_health_change" HealthRead Any  Read;
     GetCustomerHealthHistory "get_customer_health_history" HealthRead         Any    Read;
+    GetChurnProbability      "get_churn_probability"       HealthRead         Vendor Read;
     GetPartnerBias           "get_partner_bias"            HealthRead         Any    Read;
     ListOverrides            "list_overrides"              HealthRead         Vendor Read;
     CreateOverride           "create_override"             ObservationsWrite  Vendor Write;
     ApproveOverride          "approve_override"            ObservationsWrite  Vendor Write;
     WithdrawOverride         "withdraw_override"           ObservationsWrite  Vendor Write;
+    RecordOutcome            "record_outcome"              ReportsWrite       Any    Write;
+    RecordOutcomeBatch       "record_outcome_batch"        ReportsWrite       Any    Write;
     ListChannels             "list_channels"               InsightsRead       Any    Read;
     ListAtRisk               "list_at_risk"                InsightsRead       Any    Read;
     ListDivergences          "list_divergences"            InsightsRead       Vendor Read;

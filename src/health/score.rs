@@ -203,6 +203,11 @@ impl Scorer {
         (self.mean(&sums, coverage).map(|mean| milli(mean.h) as i32), milli(coverage) as i32)
     }
 
+    /// The points of each measure (`V_m`), in the order of the measures; `None` of those nothing is known of.
+    pub fn values(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> Vec<Option<f64>> {
+        self.gather(&sorted(evidence), bias, on).iter().map(|s| s.points.filter(|_| s.evidence > 0.0)).collect()
+    }
+
     fn gather(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> Vec<Sums> {
         let mut sums = vec![Sums::default(); self.measures.len()];
         for of_one in evidence.chunk_by(|a, b| a.measure == b.measure) {

@@ -9,6 +9,7 @@ pub mod limit;
 pub mod page;
 pub mod problem;
 pub mod query;
+pub mod row;
 pub mod spec;
 pub mod trace;
 pub mod unread;

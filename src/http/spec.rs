@@ -5,8 +5,8 @@ use crate::http::problem::{self, Problem};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{
-    AgreementId, AuditId, CredentialId, CustomerId, EventId, JobId, MeasureId, ObservationId, OverrideId, PartnerId, PrincipalId, ReportId, RequestId, ScorecardId, SubscriptionId,
-    TypeId, VendorId,
+    AgreementId, AuditId, CalibrationId, CredentialId, CustomerId, EventId, JobId, MeasureId, ObservationId, OutcomeId, OverrideId, PartnerId, PrincipalId, ReportId, RequestId,
+    ScorecardId, SubscriptionId, TypeId, VendorId,
 };
 use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Link, Name};
@@ -44,6 +44,8 @@ id_schemas!(
     PrincipalId,
     CredentialId,
     OverrideId,
+    OutcomeId,
+    CalibrationId,
     MeasureId,
     ObservationId,
     ReportId,

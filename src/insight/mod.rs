@@ -2,8 +2,13 @@
 //! first. Costs go by the number of cells, never of customers.
 
 mod api;
+pub mod backtest;
+pub mod calibration;
 mod cell;
 mod channel;
+mod flow;
+mod folds;
+mod logistic;
 mod store;
 
 pub use api::routes;

@@ -97,6 +97,10 @@ ids! {
     ObservationId = "obs", "observation";
     /// A revision of a status report.
     ReportId = "rep", "status_report";
+    /// What became of a customer.
+    OutcomeId = "out", "outcome";
+    /// What calibrating a scorecard came to.
+    CalibrationId = "cal", "calibration";
     /// A score set by a person.
     OverrideId = "ovr", "override";
     /// A scorecard.

@@ -40,6 +40,8 @@ impl Event {
         "health_override.approved",
         "health_override.withdrawn",
         "divergence.owned",
+        "outcome.recorded",
+        "calibration.made",
         "status_report.accepted",
         "status_report.revised",
     ];

@@ -123,6 +123,9 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "get_customer_health_history"
         | "list_overrides"
         | "get_partner_bias"
+        | "get_churn_probability"
+        | "get_calibration"
+        | "backtest_scorecard"
         | "approve_override"
         | "withdraw_override"
         | "simulate_scorecard"
@@ -146,6 +149,9 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         "create_scorecard" => with(json!({ "name": "n", "measures": [{ "measure": "csat", "weight": 1 }] })),
         "activate_scorecard" | "retire_scorecard" => Some(Recipe { body: None, if_match: true }),
         "create_override" => with(json!({ "score": 20, "reason": "x", "expires_on": "2026-12-31" })),
+        "record_outcome" => with(json!({ "customer_external_id": "K-1", "kind": "renewed", "occurred_on": "2026-11-01" })),
+        "record_outcome_batch" => with(json!({ "outcomes": [{ "customer_external_id": "K-1", "kind": "expanded", "occurred_on": "2026-11-02" }] })),
+        "calibrate_scorecard" => with(json!({})),
         "set_divergence_owner" => with(json!({ "owner": format!("t{n}") })),
         "submit_status_report" => {
             with(json!({ "customer_external_id": "K-1", "period_end": "2026-11-01", "external_id": format!("m{n}"), "observations": [{ "measure": "csat", "value": n % 100 }] }))
@@ -328,6 +334,10 @@ async fn foreign_and_random_ids_are_answered_alike() {
                 | "revoke_client"
                 | "revoke_credential"
                 | "retire_scorecard"
+                | "record_outcome"
+                | "record_outcome_batch"
+                | "calibrate_scorecard"
+                | "get_calibration"
                 | "approve_override"
         ) {
             let reply = prepared.call(Some(&world.staff), None, n).await;

@@ -1,8 +1,10 @@
 //! Deeds of the directory that have more than one door: the API, the operator's commands, the demo.
 
 mod client;
+mod subject;
 
 pub use client::{add_client, add_credential, revoke_client, revoke_credential};
+pub use subject::{Subjects, subjects};
 
 use crate::auth::{Minted, Permission, StaffScope, Tenant};
 use crate::db::Tx;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod credential;
 pub mod customer;
 pub mod partner;
+pub mod subject;
 pub mod subscription;
 pub mod vendor;
 

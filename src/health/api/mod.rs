@@ -9,7 +9,6 @@ mod manual;
 mod observation;
 mod point;
 mod report;
-mod row;
 mod scorecard;
 
 use utoipa_actix_web::service_config::ServiceConfig;

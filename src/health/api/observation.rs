@@ -1,12 +1,12 @@
 //! `/v1/observations`: single values outside reports. A partner's are its declarations; the vendor's are facts about
 //! anybody's customers, which the partner does not see.
 
-use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::auth::{Batch, Call, Caller, Gate, Grant, Json, Query, TenantScope, op};
 use crate::directory::CustomerRef;
 use crate::health::flow::{ObservationDraft, Recorded, Subject, record_observations};
 use crate::http::body::{Faults, Instant};
 use crate::http::query::Param;
+use crate::http::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::intake::EvidenceClass;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, ObservationId, PartnerId, TypeId};

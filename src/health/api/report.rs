@@ -1,7 +1,6 @@
 //! `/v1/status-reports`: the reply to a report is the customer's new health.
 
 use super::health::HealthView;
-use super::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::auth::{ActingQuery, Batch, Call, Json, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::CustomerRef;
@@ -11,6 +10,7 @@ use crate::health::store;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::page::PageView;
 use crate::http::query::{Limit, Param};
+use crate::http::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::intake::{self, DeclaredBand, MAX_CASES, OpenCase, Reading, ReportDraft, ReportRow};
 use crate::kernel::change::Upserted;
 use crate::kernel::error::{Fault, FieldFault};

@@ -3,8 +3,7 @@
 use super::{SHARED, rescore};
 use crate::auth::Tenant;
 use crate::db::Tx;
-use crate::directory::CustomerRef;
-use crate::health::store::{self};
+use crate::directory::{CustomerRef, subjects};
 use crate::intake::{self, EvidenceClass, NewObservation, Seen, check_value, observation_outcome};
 use crate::kernel::change::Upserted;
 use crate::kernel::code::Code;
@@ -53,51 +52,29 @@ pub async fn record_observations<S: Tenant>(
     drafts: Vec<Result<ObservationDraft, Fault>>,
 ) -> Result<Vec<Result<Recorded, Fault>>, Fault> {
     let own = class == EvidenceClass::PartnerDeclared;
-    let (mut ids, mut names, mut refs) = (Vec::new(), Vec::new(), Vec::new());
-    for draft in drafts.iter().flatten() {
-        match &draft.subject {
-            Subject::Customer(CustomerRef::Id(id)) => ids.push(id.uuid()),
-            Subject::Customer(CustomerRef::External(name)) => names.push(name.to_string()),
-            Subject::VendorRef(reference) => refs.push(reference.to_string()),
-        }
-    }
-    let mut by_id: HashMap<Uuid, Uuid> = HashMap::new();
-    let mut by_name: HashMap<String, (Uuid, Uuid)> = HashMap::new();
-    let mut read_only = Vec::new();
-    if own {
-        let partner = tx.scope().acts()?;
-        for found in store::lock_named(tx, ids.clone(), names).await? {
-            by_id.insert(found.id, partner);
-            by_name.insert(found.external_id, (partner, found.id));
-        }
-        ids.retain(|id| !by_id.contains_key(id));
-        if !ids.is_empty() {
-            read_only = store::seen_elsewhere(tx, &ids).await?;
-        }
-    } else {
-        by_id = store::partners_of(tx, ids).await?;
-        if let Some(partner) = named_by {
-            let found = store::customers_named(tx, partner.uuid(), names).await?;
-            by_name = found.into_iter().map(|c| (c.external_id, (partner.uuid(), c.id))).collect();
-        }
-    }
+    let references = drafts.iter().flatten().filter_map(|draft| match &draft.subject {
+        Subject::Customer(reference) => Some(reference),
+        Subject::VendorRef(_) => None,
+    });
+    let customers = subjects(tx, own, named_by, references).await?;
+    let refs: Vec<String> = drafts
+        .iter()
+        .flatten()
+        .filter_map(|draft| match &draft.subject {
+            Subject::VendorRef(reference) => Some(reference.to_string()),
+            Subject::Customer(_) => None,
+        })
+        .collect();
     // A partner's references are looked for among its own; the vendor's among the partner's it names, else everywhere.
     let among = if own { Some(tx.scope().acts()?) } else { named_by.map(TypeId::uuid) };
     let by_ref = if refs.is_empty() { HashMap::new() } else { intake::subjects_by_vendor_ref(tx, among, refs).await? };
     let measures: HashMap<Key, MeasureId> = intake::measures(tx).await?.into_iter().map(|m| (m.key, m.id)).collect();
-    let find = |draft: &ObservationDraft| -> Result<(Uuid, Uuid, Option<SubscriptionId>), Fault> {
+    let find = |draft: &ObservationDraft| -> Result<(PartnerId, CustomerId, Option<SubscriptionId>), Fault> {
         match &draft.subject {
-            Subject::Customer(reference) => {
-                let found = match reference {
-                    CustomerRef::Id(id) if read_only.contains(&id.uuid()) => return Err(Fault::of(Code::ReadOnlyHere)),
-                    CustomerRef::Id(id) => by_id.get(&id.uuid()).map(|partner| (*partner, id.uuid())),
-                    CustomerRef::External(name) => by_name.get(name.as_str()).copied(),
-                };
-                found.map(|(partner, customer)| (partner, customer, None)).ok_or_else(|| Fault::reference(reference.pointer()))
-            }
+            Subject::Customer(reference) => customers.find(reference).map(|(partner, customer)| (partner, customer, None)),
             Subject::VendorRef(reference) => by_ref
                 .get(reference.as_str())
-                .map(|(partner, customer, subscription)| (partner.uuid(), customer.uuid(), Some(*subscription)))
+                .map(|(partner, customer, subscription)| (*partner, *customer, Some(*subscription)))
                 .ok_or_else(|| Fault::reference("/subscription_vendor_ref")),
         }
     };
@@ -117,7 +94,6 @@ pub async fn record_observations<S: Tenant>(
                 faults.push(FieldFault { pointer: "/measure".into(), code: Broken::ReferenceNotFound });
                 return Err(Fault { fields: faults, ..Fault::of(Code::ReferenceNotFound) });
             };
-            let (partner, customer) = (PartnerId::of(partner), CustomerId::of(customer));
             Ok(NewObservation { id: tx.new_id(), partner, customer, subscription, measure: *measure, report: None, value: draft.value, observed_at, evidence: class })
         })
         .collect();

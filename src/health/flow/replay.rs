@@ -77,15 +77,16 @@ pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Custom
     let since = vendor.zone.start_of(from - Duration::days(horizon));
     let (id, audience) = (customer.uuid(), if whole { VENDOR } else { SHARED });
     let biases = async { if whole && calibrated { store::all_biases(tx, partner).await } else { Ok(Vec::new()) } };
-    let (sightings, statements, versions, purchases, closes, set, biases) = futures_util::try_join!(
-        store::sightings(tx, partner, id, vendor.zone, since, whole),
-        store::statements(tx, partner, id),
+    let (mut sightings, mut statements, versions, purchases, closes, set, biases) = futures_util::try_join!(
+        store::sightings(tx, partner, vec![id], vendor.zone, since, whole),
+        store::statements(tx, partner, vec![id]),
         store::customer_versions(tx, partner, id),
         store::purchases(tx, partner, id),
         store::closes(tx, partner, id, audience, purpose),
         store::set_by_hand(tx, id, purpose),
         biases,
     )?;
+    let (sightings, statements) = (sightings.remove(&id).unwrap_or_default(), statements.remove(&id).unwrap_or_default());
     let reports = statements.iter().map(|(day, stay, _)| (*day, *stay)).collect();
     let cases = statements.into_iter().filter_map(|(_, _, cases)| cases).collect();
     // The vendor's overrides move nothing in the view a partner sees, even when the vendor looks at it.

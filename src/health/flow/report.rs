@@ -3,8 +3,7 @@
 use super::{SHARED, rescore};
 use crate::auth::Tenant;
 use crate::db::Tx;
-use crate::directory::{CustomerRef, calendar};
-use crate::health::store::{self};
+use crate::directory::{CustomerRef, calendar, lock_named, seen_elsewhere, subscriptions_named};
 use crate::intake::{self, EvidenceClass, Head, NewObservation, NewReport, PARTNER_BAND, ReportDraft, check_value, content_hash};
 use crate::kernel::change::Upserted;
 use crate::kernel::code::Code;
@@ -98,15 +97,15 @@ async fn context<S: Tenant>(tx: &Tx<S>, drafts: &[Result<ReportDraft, Fault>]) -
         }
         subscriptions.extend(draft.subscription.as_ref().map(ToString::to_string));
     }
-    let customers = store::lock_named(tx, ids.clone(), names).await?;
+    let customers = lock_named(tx, ids.clone(), names).await?;
     let by_id: HashMap<Uuid, String> = customers.iter().map(|c| (c.id, c.external_id.clone())).collect();
     let by_external_id: HashMap<String, Uuid> = customers.into_iter().map(|c| (c.external_id, c.id)).collect();
     ids.retain(|id| !by_id.contains_key(id));
-    let read_only = if ids.is_empty() { Vec::new() } else { store::seen_elsewhere(tx, &ids).await? };
+    let read_only = if ids.is_empty() { Vec::new() } else { seen_elsewhere(tx, &ids).await? };
     let mut context =
         Context { now: tx.now(), zone: calendar(tx).await?.zone, measures: HashMap::new(), by_id, by_external_id, read_only, subscriptions: HashMap::new(), heads: HashMap::new() };
     let keys: Vec<String> = drafts.iter().flatten().filter_map(|draft| context.customer(&draft.customer).ok().map(|(_, name)| report_key(draft, &name))).collect();
-    let (measures, heads, subscriptions) = futures_util::try_join!(intake::measures(tx), intake::heads(tx, keys), store::subscriptions_named(tx, subscriptions))?;
+    let (measures, heads, subscriptions) = futures_util::try_join!(intake::measures(tx), intake::heads(tx, keys), subscriptions_named(tx, tx.scope().acts()?, subscriptions))?;
     context.measures = measures.into_iter().map(|m| (m.key, m.id)).collect();
     context.heads = heads;
     context.subscriptions = subscriptions;

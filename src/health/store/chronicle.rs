@@ -12,13 +12,16 @@ use crate::kernel::id::{MeasureId, OverrideId, PartnerId, TypeId};
 use crate::kernel::time::{Moment, Zone};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Everything said about a customer since a moment, superseded or not; in order of arrival. `shared` alone is read for a partner.
-pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid, zone: Zone, since: Moment, whole: bool) -> Result<Vec<Sighting>, Fault> {
+/// Everything said about a partner's customers since a moment, superseded or not; in order of arrival. `shared` alone is read for a partner.
+pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec<Uuid>, zone: Zone, since: Moment, whole: bool) -> Result<HashMap<Uuid, Vec<Sighting>>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        customer_id: Uuid,
         #[diesel(sql_type = SqlUuid)]
         measure_id: Uuid,
         #[diesel(sql_type = Text)]
@@ -39,37 +42,42 @@ pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid
     let audiences: &[&str] = if whole { &["shared", "vendor"] } else { &["shared"] };
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT o.measure_id, o.evidence, o.audience, o.value, o.observed_at, o.arrival, o.received_at, n.received_at AS replaced_at
+            sql("SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, o.observed_at, o.arrival, o.received_at, n.received_at AS replaced_at
                  FROM todoku.observation o LEFT JOIN todoku.status_report n ON n.vendor_id = o.vendor_id AND n.partner_id = o.partner_id AND n.replaces_id = o.report_id
-                 WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = {} AND o.audience = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {} ORDER BY o.arrival")
+                 WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.audience = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {} ORDER BY o.arrival")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(partner.uuid())
-            .bind::<SqlUuid, _>(customer)
-            .bind::<diesel::sql_types::Array<Text>, _>(audiences.to_vec())
+            .bind::<Array<SqlUuid>, _>(customers)
+            .bind::<Array<Text>, _>(audiences.to_vec())
             .bind::<Timestamptz, _>(since)
             .bind::<Timestamptz, _>(tx.now() + chrono::Duration::days(1)),
         )
         .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Sighting {
-                measure: MeasureId::of(row.measure_id),
-                class: row.evidence.parse().map_err(broken)?,
-                shared: row.audience == "shared",
-                value: row.value,
-                observed_at: row.observed_at,
-                day: zone.day_of(row.observed_at),
-                arrival: row.arrival,
-                stay: Stay { from: row.received_at, to: row.replaced_at },
-            })
-        })
-        .collect()
+    let mut found: HashMap<Uuid, Vec<Sighting>> = HashMap::new();
+    for row in rows {
+        found.entry(row.customer_id).or_default().push(Sighting {
+            measure: MeasureId::of(row.measure_id),
+            class: row.evidence.parse().map_err(broken)?,
+            shared: row.audience == "shared",
+            value: row.value,
+            observed_at: row.observed_at,
+            day: zone.day_of(row.observed_at),
+            arrival: row.arrival,
+            stay: Stay { from: row.received_at, to: row.replaced_at },
+        });
+    }
+    Ok(found)
 }
 
-/// What every report about a customer said of its period, and of open cases when it spoke of them.
-pub async fn statements<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid) -> Result<Vec<(NaiveDate, Stay, Option<CaseStatement>)>, Fault> {
+/// What a report said of its period, and of open cases when it spoke of them; with when it was in force.
+pub type Statement = (NaiveDate, Stay, Option<CaseStatement>);
+
+/// What every report about a partner's customers said; in order of arrival.
+pub async fn statements<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec<Uuid>) -> Result<HashMap<Uuid, Vec<Statement>>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        customer_id: Uuid,
         #[diesel(sql_type = Date)]
         period_end: NaiveDate,
         #[diesel(sql_type = Nullable<Jsonb>)]
@@ -81,20 +89,22 @@ pub async fn statements<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uui
     }
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT r.period_end, r.open_cases, r.received_at, n.received_at AS replaced_at
+            sql("SELECT r.customer_id, r.period_end, r.open_cases, r.received_at, n.received_at AS replaced_at
                  FROM todoku.status_report r LEFT JOIN todoku.status_report n ON n.vendor_id = r.vendor_id AND n.partner_id = r.partner_id AND n.replaces_id = r.id
-                 WHERE r.vendor_id = {} AND r.partner_id = {} AND r.customer_id = {} ORDER BY r.received_at, r.id")
+                 WHERE r.vendor_id = {} AND r.partner_id = {} AND r.customer_id = ANY ({}) ORDER BY r.received_at, r.id")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(partner.uuid())
-            .bind::<SqlUuid, _>(customer),
+            .bind::<Array<SqlUuid>, _>(customers),
         )
         .await?;
-    let read = |(arrival, row): (usize, Row)| {
+    let mut found: HashMap<Uuid, Vec<Statement>> = HashMap::new();
+    for (arrival, row) in rows.into_iter().enumerate() {
         let stay = Stay { from: row.received_at, to: row.replaced_at };
         let cases = row.open_cases.map(serde_json::from_value).transpose().map_err(Fault::internal)?;
-        Ok((row.period_end, stay, cases.map(|cases| CaseStatement { day: row.period_end, cases, arrival: arrival as i64, stay })))
-    };
-    rows.into_iter().enumerate().map(read).collect()
+        let cases = cases.map(|cases| CaseStatement { day: row.period_end, cases, arrival: arrival as i64, stay });
+        found.entry(row.customer_id).or_default().push((row.period_end, stay, cases));
+    }
+    Ok(found)
 }
 
 /// What a customer was at some time.

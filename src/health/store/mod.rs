@@ -6,7 +6,6 @@ mod chronicle;
 mod evidence;
 mod manual;
 mod standing;
-mod subject;
 
 use crate::kernel::error::Fault;
 
@@ -16,7 +15,6 @@ pub use chronicle::{Bought, SetByHand, Version, cards_in_time, closes, customer_
 pub use evidence::{Counted, Facts, Priced, counted, customers, evidence, last_reports, lock_customers, move_scoring_day, open_cases, rates, running_subscriptions, scoring_day};
 pub use manual::{approve_override, insert_override, lock_override, needs_approval, overrides, overrides_in_force, set_divergence_owner, withdraw_override};
 pub use standing::{Health, Standing, bands, before, close_bands, health_of, healths, keep_standings};
-pub use subject::{customers_named, lock_named, partners_of, seen_elsewhere, subscriptions_named};
 
 /// A stored value that is not what its column promises: our fault, not the caller's.
 fn broken(e: impl std::fmt::Debug) -> Fault {

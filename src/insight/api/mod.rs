@@ -1,6 +1,7 @@
 //! `/v1/insights`.
 
 mod channel;
+mod learning;
 mod list;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -9,4 +10,5 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn routes(config: &mut ServiceConfig) {
     channel::routes(config);
     list::routes(config);
+    learning::routes(config);
 }

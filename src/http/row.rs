@@ -38,7 +38,7 @@ impl From<Upserted> for Outcome {
 
 /// Why a row was refused.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Rejection {
+pub struct Rejection {
     /// The code of a problem.
     #[schema(example = "reference-not-found")]
     pub code: &'static str,
@@ -47,7 +47,8 @@ pub(super) struct Rejection {
 }
 
 impl Rejection {
-    pub(super) fn of(fault: &Fault, member: &str, index: usize) -> Self {
+    /// Of a row of the body's `member`.
+    pub fn of(fault: &Fault, member: &str, index: usize) -> Self {
         let errors = faults_of_row(fault, member, index).into_iter().map(|field| ProblemField::new(field.pointer, field.code)).collect();
         Self { code: fault.code.slug(), errors }
     }
@@ -71,15 +72,20 @@ fn faults_of_row(fault: &Fault, member: &str, index: usize) -> Vec<FieldFault> {
 
 /// How many rows came to what.
 #[derive(Serialize, ToSchema, Default)]
-pub(super) struct Counts {
+pub struct Counts {
+    /// It was not there.
     pub created: usize,
+    /// It was there and changed.
     pub updated: usize,
+    /// It was there and as described.
     pub unchanged: usize,
+    /// It was refused.
     pub rejected: usize,
 }
 
 impl Counts {
-    pub(super) fn of(outcomes: impl Iterator<Item = Outcome>) -> Self {
+    /// Counts them.
+    pub fn of(outcomes: impl Iterator<Item = Outcome>) -> Self {
         outcomes.fold(Self::default(), |mut counts, outcome| {
             match outcome {
                 Outcome::Created => counts.created += 1,
@@ -93,7 +99,7 @@ impl Counts {
 }
 
 /// How many rows name what is not there for the caller.
-pub(super) fn foreign<T>(results: &[Result<T, Fault>]) -> usize {
+pub fn foreign<T>(results: &[Result<T, Fault>]) -> usize {
     results.iter().filter(|result| matches!(result, Err(fault) if matches!(fault.code, Code::ReferenceNotFound | Code::ReadOnlyHere))).count()
 }
 
@@ -101,17 +107,17 @@ pub(super) fn foreign<T>(results: &[Result<T, Fault>]) -> usize {
 const MAX_SHOWN: usize = 100;
 
 /// The fault of an atomic batch with refused rows, a pointer each.
-pub(super) fn batch_rejected<'a>(member: &str, refused: impl Iterator<Item = (usize, &'a Fault)>) -> Option<Fault> {
+pub fn batch_rejected<'a>(member: &str, refused: impl Iterator<Item = (usize, &'a Fault)>) -> Option<Fault> {
     let fields: Vec<FieldFault> = refused.flat_map(|(index, fault)| faults_of_row(fault, member, index)).take(MAX_SHOWN).collect();
     (!fields.is_empty()).then(|| Fault { fields, ..Fault::of(Code::BatchRejected) })
 }
 
 /// Decodes the rows of a batch, each for itself.
-pub(super) fn decode_rows<T: Deserr<Faults>, D>(rows: &mut Vec<serde_json::Value>, draft: impl Fn(T) -> Result<D, Fault>) -> Vec<Result<D, Fault>> {
+pub fn decode_rows<T: Deserr<Faults>, D>(rows: &mut Vec<serde_json::Value>, draft: impl Fn(T) -> Result<D, Fault>) -> Vec<Result<D, Fault>> {
     std::mem::take(rows).into_iter().map(|row| crate::http::body::decode::<T>(row).map_err(Fault::invalid).and_then(&draft)).collect()
 }
 
 /// A yes-or-no parameter.
-pub(super) fn yes(parameter: &Option<Param<bool>>) -> bool {
+pub fn yes(parameter: &Option<Param<bool>>) -> bool {
     *parameter == Some(Param(true))
 }

@@ -1,13 +1,9 @@
-//! Does it work? Bias, interval and ranking on a simulated panel whose truth is known (`world.rs` says what it assumes).
-//! `cargo test --test panel -- --nocapture` prints the measured figures.
+//! Bias, interval and ranking on a simulated panel (`world.rs` says what it assumes).
 
-mod scoring;
-mod world;
-
-use scoring::{Bias, last_values, score};
+use crate::scoring::{Bias, last_values, score};
+use crate::world::{Class, Customer, MEASURES, OPINIONS, Panel, World, simulate};
 use std::sync::LazyLock;
 use todoku::health::{BiasModel as Model, Pair, estimate_bias as estimate};
-use world::{Class, Customer, MEASURES, OPINIONS, Panel, World, simulate};
 
 /// The panel was laid out on seeds 1-30 and 101-130 (`world.rs`); these are others.
 const SEEDS: [u64; 3] = [201, 202, 203];
@@ -48,7 +44,7 @@ fn mean(of: &[f64]) -> f64 {
 }
 
 fn mean_of(panel: &Panel, customer: &Customer, measure: Option<usize>, class: Class) -> Option<f64> {
-    let is_meant = |e: &&world::Evidence| e.class == class && measure.is_none_or(|m| m == e.measure) && panel.as_of - e.day < YEAR;
+    let is_meant = |e: &&crate::world::Evidence| e.class == class && measure.is_none_or(|m| m == e.measure) && panel.as_of - e.day < YEAR;
     let values: Vec<f64> = panel.evidence_of(customer).iter().filter(is_meant).map(|e| e.value).collect();
     (!values.is_empty()).then(|| mean(&values))
 }

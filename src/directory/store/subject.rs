@@ -50,8 +50,8 @@ pub async fn seen_elsewhere<S: Tenant>(tx: &Tx<S>, ids: &[Uuid]) -> Result<Vec<U
     Ok(tx.rows::<Id>(statement).await?.into_iter().map(|row| row.id).collect())
 }
 
-/// The acting partner's subscriptions by its own ids: `(external id, customer) -> id`.
-pub async fn subscriptions_named<S: Tenant>(tx: &Tx<S>, external_ids: Vec<String>) -> Result<HashMap<(String, Uuid), Uuid>, Fault> {
+/// A partner's subscriptions by its own ids: `(external id, customer) -> id`.
+pub async fn subscriptions_named<S: Tenant>(tx: &Tx<S>, partner: Uuid, external_ids: Vec<String>) -> Result<HashMap<(String, Uuid), Uuid>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Text)]
@@ -65,7 +65,7 @@ pub async fn subscriptions_named<S: Tenant>(tx: &Tx<S>, external_ids: Vec<String
         .rows(
             sql("SELECT external_id, customer_id, id FROM todoku.subscription WHERE vendor_id = {} AND partner_id = {} AND external_id = ANY ({})")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<SqlUuid, _>(tx.scope().acts()?)
+                .bind::<SqlUuid, _>(partner)
                 .bind::<Array<Text>, _>(external_ids),
         )
         .await?;

@@ -1,5 +1,9 @@
 //! Cells and lists, as SQL.
 
+mod calibration;
+
+pub use calibration::{Kept, VerdictWord, keep_calibration, last_calibration};
+
 use super::cell::Cell;
 use crate::auth::{StaffScope, Tenant, WorkerScope};
 use crate::db::{Tx, sql};

@@ -1,0 +1,104 @@
+//! The past of many customers by one scorecard: what it would have seen of each on a day, from what was known when that day ended. For
+//! whoever learns from outcomes.
+
+use super::rulebook::ready;
+use crate::auth::StaffScope;
+use crate::db::Tx;
+use crate::directory::calendar;
+use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, in_force, open_cases};
+use crate::health::score::{Known, Scorer};
+use crate::health::scorecard::Band;
+use crate::health::store::{self, Bias, Card};
+use crate::intake;
+use crate::kernel::error::Fault;
+use crate::kernel::id::{PartnerId, TypeId};
+use crate::kernel::text::Key;
+use crate::kernel::time::Zone;
+use chrono::{Duration, NaiveDate};
+use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
+
+/// How many partners are read side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+/// What is known of one customer over time.
+struct Chronicle {
+    sightings: Vec<Sighting>,
+    cases: Vec<CaseStatement>,
+}
+
+/// The past of many customers.
+pub struct Past {
+    scorer: Scorer,
+    zone: Zone,
+    customers: HashMap<Uuid, Chronicle>,
+    biases: HashMap<Uuid, Vec<Bias>>,
+}
+
+/// What a scorecard saw of a customer on a day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The points of each measure (`V_m`), in the order of the scorecard; `None` of those nothing was known of.
+    pub values: Vec<Option<f64>>,
+    /// The score, in thousandths.
+    pub score: Option<i32>,
+    /// What it amounted to.
+    pub band: Band,
+}
+
+/// Reads the past of customers, given with their partners, enough of it for days from `from` on.
+pub async fn past(tx: &Tx<StaffScope>, card: &Card, customers: &[(Uuid, Uuid)], from: NaiveDate) -> Result<Past, Fault> {
+    let (vendor, catalogue) = futures_util::try_join!(calendar(tx), intake::measures(tx))?;
+    let scorer = ready(&card.policy, &catalogue);
+    let since = vendor.zone.start_of(from - Duration::days(scorer.horizon_days()));
+    let mut by_partner: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+    for (partner, customer) in customers {
+        by_partner.entry(*partner).or_default().push(*customer);
+    }
+    let mut past = Past { scorer, zone: vendor.zone, customers: HashMap::new(), biases: HashMap::new() };
+    let by_partner: Vec<(Uuid, Vec<Uuid>)> = by_partner.into_iter().collect();
+    for some in by_partner.chunks(SIDE_BY_SIDE) {
+        let read = some.iter().map(async |(partner, ids)| {
+            let partner = PartnerId::of(*partner);
+            futures_util::try_join!(
+                store::sightings(tx, partner, ids.clone(), vendor.zone, since, true),
+                store::statements(tx, partner, ids.clone()),
+                store::all_biases(tx, partner),
+            )
+        });
+        for ((partner, ids), (mut sightings, mut statements, biases)) in some.iter().zip(futures_util::future::try_join_all(read).await?) {
+            past.biases.insert(*partner, biases);
+            for id in ids {
+                let cases = statements.remove(id).unwrap_or_default().into_iter().filter_map(|(_, _, cases)| cases).collect();
+                past.customers.insert(*id, Chronicle { sightings: sightings.remove(id).unwrap_or_default(), cases });
+            }
+        }
+    }
+    Ok(past)
+}
+
+impl Past {
+    /// The keys of the measures, in the order of the values.
+    pub fn measures(&self) -> Vec<Key> {
+        self.scorer.measures.iter().map(|measure| measure.key.clone()).collect()
+    }
+
+    /// The weights, in the order of the values.
+    pub fn weights(&self) -> Vec<f64> {
+        self.scorer.measures.iter().map(|measure| measure.weight).collect()
+    }
+
+    /// What the scorecard saw of a customer on a day.
+    pub fn seen(&self, partner: Uuid, customer: Uuid, on: NaiveDate) -> Seen {
+        let known_at = self.zone.start_of(on + Duration::days(1)) - Duration::microseconds(1);
+        let at = AsKnown { on, known_at };
+        let Some(chronicle) = self.customers.get(&customer) else {
+            return Seen { values: vec![None; self.scorer.measures.len()], score: None, band: Band::Unknown };
+        };
+        let evidence = in_force(&chronicle.sightings, at, true);
+        let bias = store::in_force_at(self.biases.get(&partner).map(Vec::as_slice).unwrap_or_default(), known_at);
+        let known = Known { evidence: &evidence, cases: open_cases(&chronicle.cases, at), bias: Some(&bias), ..Known::default() };
+        let score = self.scorer.score(&known, on);
+        Seen { values: self.scorer.values(&evidence, Some(&bias), on), score: score.score, band: score.band }
+    }
+}

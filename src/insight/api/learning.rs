@@ -1,0 +1,391 @@
+//! What outcomes teach: calibrating a scorecard, looking back on it, and the probability of losing a customer. The vendor's alone.
+
+use crate::auth::{Call, Json, Query, WriteQuery, op};
+use crate::health::{self, Purpose};
+use crate::http::body::Faults;
+use crate::http::query::Param;
+use crate::insight::backtest::{Auc, Bin};
+use crate::insight::calibration::{Refusal, Verdict};
+use crate::insight::flow::{Backtest, Foretold, history};
+use crate::insight::store::{self, Kept, VerdictWord};
+use crate::intake;
+use crate::kernel::code::Code;
+use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::id::{CalibrationId, CustomerId, PartnerId, ScorecardId, TypeId};
+use crate::kernel::number::{round, thousandths};
+use crate::kernel::text::{Broken, Key};
+use crate::kernel::time::Moment;
+use crate::ledger::{self, Answer, Event, record_events};
+use actix_web::{HttpResponse, get, post};
+use chrono::NaiveDate;
+use deserr::Deserr;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// How many days before an outcome a scorecard is asked, unless said otherwise.
+const LEAD_DAYS: i64 = 90;
+
+crate::wire_words!(VerdictWord);
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(calibrate).service(get_calibration).service(backtest).service(churn_probability);
+}
+
+/// A figure shown with so many digits as mean something.
+fn shown(figure: f64) -> f64 {
+    thousandths(round(figure * 1000.0))
+}
+
+/// The area under the ROC curve, with its 95 % interval.
+#[derive(Serialize, ToSchema)]
+struct AucView {
+    /// 0-1; 0.5 is chance.
+    auc: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl From<Auc> for AucView {
+    fn from(a: Auc) -> Self {
+        Self { auc: shown(a.auc), low: a.interval.map(|i| shown(i.0)), high: a.interval.map(|i| shown(i.1)) }
+    }
+}
+
+/// Why the hand weights stay.
+#[derive(Serialize, ToSchema)]
+struct Reason {
+    /// `too_few`, `no_gain`, `not_converged` or `probabilities_off`.
+    code: &'static str,
+    en: String,
+    ja: String,
+}
+
+impl Reason {
+    fn of(verdict: &Verdict) -> Option<Self> {
+        let (code, en, ja) = match verdict {
+            Verdict::Accepted => return None,
+            Verdict::RankingOnly { error, limit } => (
+                "probabilities_off",
+                format!("The order may be used; probabilities are off by {:.3} on average, more than {:.3}.", error, limit),
+                format!("順位づけには使えますが、確率の誤差が平均 {:.3} で上限 {:.3} を超えています。", error, limit),
+            ),
+            Verdict::Refused(Refusal::TooFew { churned, outcomes }) => (
+                "too_few",
+                format!("{outcomes} customers with an outcome, {churned} of them lost; 100 are needed, with 30 lost and 30 kept."),
+                format!("結果の判明した顧客は {outcomes} 社、うち解約は {churned} 社です。合計 100 社以上、解約・継続それぞれ 30 社以上が必要です。"),
+            ),
+            Verdict::Refused(Refusal::NoGain { quantile }) => (
+                "no_gain",
+                format!("No gain over the hand weights is shown: the 5 % quantile of the AUC gain is {quantile:.3}."),
+                format!("手動の重みに対する改善が認められません(AUC 改善幅の 5% 分位点 {quantile:.3})。"),
+            ),
+            Verdict::Refused(Refusal::NotConverged) => ("not_converged", "The fit found no minimum.".to_owned(), "推定が収束しませんでした。".to_owned()),
+        };
+        Some(Self { code, en, ja })
+    }
+}
+
+/// What was learned of one measure.
+#[derive(Serialize, ToSchema)]
+struct LearnedMeasure {
+    measure: Key,
+    /// As it is.
+    hand_weight: f64,
+    /// As proposed; all of them add up to the sum of the hand weights.
+    weight: f64,
+    /// The data ask for a negative weight; 0 is the least allowed.
+    blocked: bool,
+    /// More is not always better here: its curve should say so, a weight cannot.
+    not_monotone: bool,
+    /// Too few customers have it: its weight is mostly the hand weight.
+    too_few: bool,
+}
+
+/// How good it is, cross-validated by customer.
+#[derive(Serialize, ToSchema)]
+struct FiguresView {
+    hand: AucView,
+    calibrated: AucView,
+    /// How many times more losses the riskiest tenth holds than all.
+    hand_lift: f64,
+    calibrated_lift: f64,
+    /// The 5 % quantile of the AUC gain, by resampled customers; above 0 to be accepted.
+    gain_quantile: f64,
+    calibration_error: f64,
+    calibration_error_limit: f64,
+}
+
+/// What calibrating a scorecard by outcomes came to.
+#[derive(Serialize, ToSchema)]
+struct CalibrationView {
+    id: CalibrationId,
+    scorecard_id: ScorecardId,
+    verdict: VerdictWord,
+    /// Why not, or not wholly.
+    reason: Option<Reason>,
+    /// The scorecard was asked so many days before each outcome.
+    lead_days: i32,
+    /// Outcomes learned from.
+    outcomes: usize,
+    customers: usize,
+    /// Customers lost among them.
+    lost: usize,
+    figures: Option<FiguresView>,
+    /// The proposal; make a scorecard with these weights to use it.
+    measures: Vec<LearnedMeasure>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Moment,
+}
+
+impl From<&Kept> for CalibrationView {
+    fn from(kept: &Kept) -> Self {
+        let c = &kept.learned.calibration;
+        let figures = c.fit.as_ref().map(|fit| {
+            let f = fit.figures;
+            FiguresView {
+                hand: f.auc_hand.into(),
+                calibrated: f.auc.into(),
+                hand_lift: shown(f.lift_hand),
+                calibrated_lift: shown(f.lift),
+                gain_quantile: shown(f.gain_quantile),
+                calibration_error: shown(f.error),
+                calibration_error_limit: shown(f.error_limit),
+            }
+        });
+        let learned = c.fit.iter().flat_map(|fit| &fit.measures);
+        let measure = |(key, l): (&Key, &crate::insight::calibration::Learned)| LearnedMeasure {
+            measure: key.clone(),
+            hand_weight: l.hand,
+            weight: shown(l.weight),
+            blocked: l.blocked,
+            not_monotone: l.not_monotone,
+            too_few: l.too_few,
+        };
+        Self {
+            id: kept.id,
+            scorecard_id: kept.scorecard,
+            verdict: VerdictWord::of(&c.verdict),
+            reason: Reason::of(&c.verdict),
+            lead_days: kept.lead_days,
+            outcomes: c.cases,
+            customers: c.customers,
+            lost: c.churned,
+            figures,
+            measures: kept.learned.measures.iter().zip(learned).map(measure).collect(),
+            created_at: kept.created_at,
+        }
+    }
+}
+
+/// How to calibrate.
+#[derive(Deserr, ToSchema, Default)]
+#[deserr(error = Faults, deny_unknown_fields)]
+struct CalibrateBody {
+    /// How many days before each outcome the scorecard is asked, 1-365; 90 when left out.
+    #[deserr(default)]
+    #[schema(minimum = 1, maximum = 365)]
+    lead_days: Option<i64>,
+}
+
+fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
+    let days = days.unwrap_or(LEAD_DAYS);
+    if (1..=365).contains(&days) { Ok(days) } else { Err(Fault::invalid(vec![FieldFault { pointer: pointer.to_owned(), code: Broken::OutOfRange }])) }
+}
+
+/// Calibrate a scorecard's weights by outcomes
+///
+/// Proposes weights, none negative, pulled towards the hand weights, and says whether they may be used: from 100 outcomes with 30 losses on,
+/// with a gain shown, and with probabilities that hold. Refuses noise and says why. Nothing is activated.
+#[utoipa::path(operation_id = "calibrate_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), WriteQuery), request_body = CalibrateBody,
+    responses((status = 201, description = "What it came to", body = CalibrationView)))]
+#[post("/v1/scorecards/{scorecard_id}/calibrate")]
+async fn calibrate(call: Call<op::CalibrateScorecard, ScorecardId, WriteQuery, Json<CalibrateBody>>) -> Result<HttpResponse, Fault> {
+    let lead_days = lead(call.body.0.lead_days, "/lead_days")?;
+    let history = call.read(async |tx| history(tx, call.path, lead_days).await).await?;
+    if history.is_empty() {
+        return Err(Fault::field("", Broken::Empty));
+    }
+    let learned = tokio::task::spawn_blocking(move || history.calibrate()).await.map_err(Fault::internal)?.map_err(Fault::internal)?;
+    ledger::write(&call, async |tx| {
+        let kept = Kept { id: tx.new_id(), scorecard: call.path, lead_days: lead_days as i32, learned, created_at: tx.now() };
+        store::keep_calibration(tx, &kept).await?;
+        let event = Event { kind: "calibration.made", subject: kept.id.uuid(), partner: None, data: serde_json::json!({ "scorecard_id": call.path }) };
+        record_events(tx, call.caller.caller_id(), &[event]).await?;
+        Ok(Answer::json(201, &CalibrationView::from(&kept))?.about([kept.id.uuid()]))
+    })
+    .await
+}
+
+/// Read what the last calibration of a scorecard came to
+///
+/// 404 when it was never calibrated.
+#[utoipa::path(operation_id = "get_calibration", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path)), responses((status = 200, description = "What it came to", body = CalibrationView)))]
+#[get("/v1/scorecards/{scorecard_id}/calibration")]
+async fn get_calibration(call: Call<op::GetCalibration, ScorecardId>) -> Result<HttpResponse, Fault> {
+    let kept = call.read(async |tx| store::last_calibration(tx, call.path, false).await).await?.ok_or(Fault::of(Code::NotFound))?;
+    Ok(HttpResponse::Ok().json(CalibrationView::from(&kept)))
+}
+
+/// From how far before.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct BacktestQuery {
+    /// How many days before each outcome the scorecard is asked, 1-365; 90 when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 365)]
+    lead_days: Option<Param<i64>>,
+}
+impl Query for BacktestQuery {}
+
+/// Outcomes by tenths of the scale.
+#[derive(Serialize, ToSchema)]
+struct TenthView {
+    /// Health from this on.
+    from: f64,
+    /// Up to this.
+    to: f64,
+    outcomes: usize,
+    lost: usize,
+    /// The share lost, 0-1, with its 95 % interval; absent where there is none.
+    share_lost: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl From<Bin> for TenthView {
+    fn from(bin: Bin) -> Self {
+        Self {
+            from: round((1.0 - bin.to) * 100.0) as f64,
+            to: round((1.0 - bin.from) * 100.0) as f64,
+            outcomes: bin.n,
+            lost: bin.happened,
+            share_lost: bin.observed.map(shown),
+            low: bin.interval.map(|i| shown(i.0)),
+            high: bin.interval.map(|i| shown(i.1)),
+        }
+    }
+}
+
+/// How well a scorecard foretold what happened.
+#[derive(Serialize, ToSchema)]
+struct ForetoldView {
+    outcomes: usize,
+    lost: usize,
+    /// Those of whom too little was known at the time; in no figure but the alarms.
+    unknown: usize,
+    /// Absent where all ended alike.
+    discrimination: Option<AucView>,
+    /// How many times more losses the lowest tenth held than all.
+    top_decile_lift: Option<f64>,
+    /// Customers at risk at some time in the year before, and not lost; of all at risk.
+    false_alarms: Option<f64>,
+    /// Customers lost without having been at risk.
+    surprises: Option<usize>,
+    /// Days from the first alarm to the loss, the median.
+    lead_time_days: Option<f64>,
+    /// Loss by tenths of health.
+    table: Vec<TenthView>,
+}
+
+impl From<Foretold> for ForetoldView {
+    fn from(f: Foretold) -> Self {
+        Self {
+            outcomes: f.outcomes,
+            lost: f.lost,
+            unknown: f.unknown,
+            discrimination: f.auc.map(AucView::from),
+            top_decile_lift: f.lift.map(shown),
+            false_alarms: f.alarms.and_then(|a| a.false_share).map(shown),
+            surprises: f.alarms.map(|a| a.missed),
+            lead_time_days: f.alarms.and_then(|a| a.lead_days),
+            table: f.table.into_iter().map(TenthView::from).collect(),
+        }
+    }
+}
+
+/// The same for one partner.
+#[derive(Serialize, ToSchema)]
+struct ChannelForetold {
+    partner_id: PartnerId,
+    #[serde(flatten)]
+    foretold: ForetoldView,
+}
+
+/// A look back.
+#[derive(Serialize, ToSchema)]
+struct BacktestView {
+    scorecard_id: ScorecardId,
+    lead_days: i64,
+    total: ForetoldView,
+    /// By partner, of those with outcomes.
+    channels: Vec<ChannelForetold>,
+}
+
+/// Look back on a scorecard
+///
+/// How it would have scored every customer so many days before its outcome, by what was known then, and what that foretold: over all and
+/// by partner. Also for drafts.
+#[utoipa::path(operation_id = "backtest_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), BacktestQuery), responses((status = 200, description = "The look back", body = BacktestView)))]
+#[get("/v1/scorecards/{scorecard_id}/backtest")]
+async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>) -> Result<HttpResponse, Fault> {
+    let lead_days = lead(call.query.lead_days.as_ref().map(|days| days.0), "lead_days").map_err(|fault| Fault { fields: fault.fields, ..Fault::of(Code::InvalidParameter) })?;
+    let history = call.read(async |tx| history(tx, call.path, lead_days).await).await?;
+    let Backtest { total, channels } = tokio::task::spawn_blocking(move || history.backtest()).await.map_err(Fault::internal)?;
+    let channels = channels.into_iter().map(|(partner, foretold)| ChannelForetold { partner_id: PartnerId::of(partner), foretold: foretold.into() }).collect();
+    Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, total: total.into(), channels }))
+}
+
+/// How probable it is that a customer is lost.
+#[derive(Serialize, ToSchema)]
+struct ChurnProbability {
+    customer_id: CustomerId,
+    /// The scorecard it is scored by.
+    scorecard_id: Option<ScorecardId>,
+    /// The last calibration of it that was not refused.
+    calibration_id: Option<CalibrationId>,
+    /// The day scored for.
+    #[schema(value_type = Option<String>, format = Date)]
+    on: Option<NaiveDate>,
+    /// How many days ahead it speaks of.
+    lead_days: Option<i32>,
+    /// 0-1; absent without an accepted calibration, and when only the order may be used.
+    probability: Option<f64>,
+    /// For putting customers in order: higher is riskier, on no scale.
+    risk: Option<f64>,
+}
+
+/// Read how probable it is that a customer is lost
+///
+/// By the last calibration of its scorecard that was not refused, from all evidence of today's health.
+#[utoipa::path(operation_id = "get_churn_probability", tag = "Health", params(("customer_id" = CustomerId, Path)), responses((status = 200, description = "The probability", body = ChurnProbability)))]
+#[get("/v1/customers/{customer_id}/churn-probability")]
+async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId>) -> Result<HttpResponse, Fault> {
+    let (health, kept, catalogue) = call
+        .read(async |tx| {
+            let health = health::health_of(tx, call.path, "vendor", Purpose::Churn).await?.ok_or(Fault::of(Code::NotFound))?;
+            let kept = match &health {
+                Some(health) => store::last_calibration(tx, health.card, true).await?,
+                None => None,
+            };
+            Ok((health, kept, intake::measures(tx).await?))
+        })
+        .await?;
+    let points = |key: &Key| {
+        let id = catalogue.iter().find(|m| m.key == *key)?.id;
+        let part = health.as_ref()?.score.parts.iter().find(|part| part.measure == id)?;
+        part.points.filter(|_| part.evidence > 0).map(thousandths)
+    };
+    let fit = kept.as_ref().and_then(|kept| Some((kept, kept.learned.calibration.fit.as_ref()?)));
+    let values: Vec<Option<f64>> = kept.iter().flat_map(|kept| kept.learned.measures.iter().map(points)).collect();
+    Ok(HttpResponse::Ok().json(ChurnProbability {
+        customer_id: call.path,
+        scorecard_id: health.as_ref().map(|h| h.card),
+        calibration_id: fit.map(|(kept, _)| kept.id),
+        on: health.as_ref().map(|h| h.scored_for),
+        lead_days: fit.map(|(kept, _)| kept.lead_days),
+        probability: fit.and_then(|(_, fit)| fit.model.probability(&values, None)).map(shown),
+        risk: fit.map(|(_, fit)| shown(fit.model.risk(&values, None))),
+    }))
+}

@@ -1,0 +1,11 @@
+//! What became of customers: renewed, lost, more or less. The touchstone of every forecast.
+
+mod api;
+mod flow;
+mod outcome;
+mod store;
+
+pub use api::routes;
+pub use flow::record_outcomes;
+pub use outcome::{OutcomeDraft, OutcomeKind};
+pub use store::{Settled, settled};

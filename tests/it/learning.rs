@@ -1,0 +1,159 @@
+//! Learning from outcomes through the API: recording them, calibrating a scorecard, looking back, the probability of a loss.
+
+use crate::harness::App;
+use crate::world::{client, reseller, text};
+use chrono::Duration;
+use serde_json::{Value, json};
+
+const CUSTOMERS: usize = 160;
+
+/// A vendor, a partner with customers reported on long ago, and what became of them.
+struct Lesson {
+    app: App,
+    founded: todoku::command::Founded,
+    staff: String,
+    partner: String,
+    portal: String,
+    card: String,
+}
+
+/// Whether a customer is lost: by low satisfaction, with some exceptions; adoption tells nothing.
+fn lost(n: usize) -> bool {
+    let odd = n % 11 == 3;
+    (csat(n) < 40) != odd
+}
+
+fn csat(n: usize) -> usize {
+    (n * 37) % 101
+}
+
+fn adoption(n: usize) -> usize {
+    (n * 53 + 17) % 101
+}
+
+impl Lesson {
+    async fn begin() -> Self {
+        let app = App::start().await;
+        let (founded, staff) = app.found("株式会社カンリ").await;
+        let (partner, portal) = reseller(&app, &staff, "ひかり販売").await;
+        for n in 0..CUSTOMERS {
+            app.post(&portal, "/v1/customers", &json!({ "external_id": format!("C-{n}"), "name": format!("お客様{n}") })).await.expect(201);
+        }
+        let card = json!({ "name": "Hand", "measures": [{ "measure": "adoption", "weight": 3 }, { "measure": "csat", "weight": 1 }] });
+        let card = text(&app.post(&staff, "/v1/scorecards", &card).await.expect(201)["id"]);
+        app.post_with(&staff, &format!("/v1/scorecards/{card}/activate"), &Value::Null, &[("if-match", "*")]).await.expect(200);
+        let report = |n: usize| {
+            json!({ "customer_external_id": format!("C-{n}"), "period_end": "2026-11-22",
+            "observations": [{ "measure": "csat", "value": csat(n) }, { "measure": "adoption", "value": adoption(n) }] })
+        };
+        let reports: Vec<Value> = (0..CUSTOMERS).map(report).collect();
+        assert_eq!(app.post(&portal, "/v1/status-reports/batch", &json!({ "reports": reports })).await.expect(200)["counts"]["created"], CUSTOMERS);
+        app.settle().await;
+        Self { app, founded, staff, partner, portal, card }
+    }
+
+    async fn later(&mut self, days: i64) {
+        self.app.clock.turn_to(self.app.clock.now() + Duration::days(days));
+        self.app.settle().await;
+        self.staff = self.app.token(&self.founded.client.to_string(), &self.founded.secret).await;
+        self.portal = client(&self.app, &self.staff, &self.partner, &[]).await.1;
+    }
+
+    /// The vendor records outcomes by the partner's ids.
+    async fn tell(&self, kind: impl Fn(usize) -> &'static str) -> Value {
+        let outcome = |n: usize| json!({ "customer_external_id": format!("C-{n}"), "kind": kind(n), "occurred_on": "2027-01-15" });
+        let outcomes: Vec<Value> = (0..CUSTOMERS).map(outcome).collect();
+        self.app.post(&self.staff, &format!("/v1/outcomes/batch?partner={}", self.partner), &json!({ "outcomes": outcomes })).await.expect(200)
+    }
+
+    async fn calibrate(&self) -> Value {
+        self.app.post(&self.staff, &format!("/v1/scorecards/{}/calibrate", self.card), &json!({ "lead_days": 45 })).await.expect(201)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outcomes_teach_a_scorecard_and_foretell_losses() {
+    let mut lesson = Lesson::begin().await;
+    let path = format!("/v1/scorecards/{}", lesson.card);
+    let none = lesson.app.post(&lesson.staff, &format!("{path}/calibrate"), &json!({})).await.problem();
+    assert_eq!((none.0, none.2), (422, vec![(String::new(), "empty".to_owned())]), "nothing can be learned from nothing");
+    assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}/calibration")).await.status, 404);
+    lesson.later(60).await;
+    assert_eq!(lesson.tell(|n| if lost(n) { "churned" } else { "renewed" }).await["counts"], json!({ "created": 160, "updated": 0, "unchanged": 0, "rejected": 0 }));
+    assert_eq!(lesson.tell(|n| if lost(n) { "churned" } else { "renewed" }).await["counts"]["unchanged"], 160, "the same twice is one");
+
+    let learned = lesson.calibrate().await;
+    assert_eq!((&learned["outcomes"], &learned["verdict"]), (&json!(160), &json!("accepted")), "{learned}");
+    let weight = |key: &str| learned["measures"].as_array().unwrap().iter().find(|m| m["measure"] == key).unwrap()["weight"].as_f64().unwrap();
+    assert!(weight("csat") > 3.0 && weight("adoption") < 1.0, "{learned}");
+    assert!((weight("csat") + weight("adoption") - 4.0).abs() < 0.002);
+    let auc = |which: &str| learned["figures"][which]["auc"].as_f64().unwrap();
+    assert!(auc("calibrated") > auc("hand") + 0.1, "{learned}");
+    assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}/calibration")).await.expect(200), learned);
+
+    let back = lesson.app.get(&lesson.staff, &format!("{path}/backtest?lead_days=45")).await.expect(200);
+    assert_eq!((&back["total"]["outcomes"], &back["total"]["unknown"]), (&json!(160), &json!(0)));
+    assert_eq!(back["channels"][0]["partner_id"], json!(lesson.partner));
+    let told = back["total"]["table"].as_array().unwrap().iter().map(|row| row["outcomes"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(told, 160);
+    assert!(back["total"]["lead_time_days"].as_f64().unwrap() > 30.0, "{back}");
+
+    let customers = lesson.app.get(&lesson.staff, "/v1/customers?limit=1000").await.expect(200);
+    let mut probability = std::collections::BTreeMap::new();
+    for n in [0, 27] {
+        let customer = customers["data"].as_array().unwrap().iter().find(|c| c["external_id"] == format!("C-{n}")).unwrap();
+        let told = lesson.app.get(&lesson.staff, &format!("/v1/customers/{}/churn-probability", customer["id"].as_str().unwrap())).await.expect(200);
+        assert_eq!(told["calibration_id"], learned["id"]);
+        probability.insert(n, told["probability"].as_f64().unwrap());
+    }
+    // C-0 said 0, C-27 said 90.
+    assert!(probability[&0] > 0.6 && probability[&27] < 0.4, "{probability:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn noise_is_refused_with_a_reason_and_nothing_changes() {
+    let mut lesson = Lesson::begin().await;
+    lesson.later(60).await;
+    lesson.tell(|n| if (n * 7919) % 97 < 40 { "churned" } else { "renewed" }).await;
+    let before = lesson.app.get(&lesson.staff, "/v1/scorecards").await.expect(200);
+    let learned = lesson.calibrate().await;
+    assert_eq!((&learned["verdict"], &learned["reason"]["code"]), (&json!("refused"), &json!("no_gain")), "{learned}");
+    assert!(learned["reason"]["ja"].as_str().unwrap().contains("改善が認められません"));
+    assert_eq!(lesson.app.get(&lesson.staff, "/v1/scorecards").await.expect(200), before);
+    let customer = text(&lesson.app.get(&lesson.staff, "/v1/customers?limit=1").await.expect(200)["data"][0]["id"]);
+    let told = lesson.app.get(&lesson.staff, &format!("/v1/customers/{customer}/churn-probability")).await.expect(200);
+    assert_eq!((&told["probability"], &told["calibration_id"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outcomes_are_told_once_by_whom_they_concern() {
+    let app = App::start().await;
+    let (_, staff) = app.found("株式会社カンリ").await;
+    let (partner, portal) = reseller(&app, &staff, "ひかり販売").await;
+    let (_, other) = reseller(&app, &staff, "別の店").await;
+    let customer = text(&app.post(&portal, "/v1/customers", &json!({ "external_id": "K-1", "name": "青葉" })).await.expect(201)["id"]);
+    let renewed = json!({ "customer_external_id": "K-1", "kind": "renewed", "occurred_on": "2026-10-31" });
+    let first = app.post(&portal, "/v1/outcomes", &renewed).await.expect(201);
+    let again = app.post(&portal, "/v1/outcomes", &renewed).await.expect(200);
+    assert_eq!((&first["id"], &again["outcome"]), (&again["id"], &json!("unchanged")));
+    // The vendor's own word stands beside the partner's.
+    let vendors = json!({ "customer_id": customer, "kind": "churned", "occurred_on": "2026-10-31" });
+    app.post(&staff, "/v1/outcomes", &vendors).await.expect(201);
+    for (token, body, path, status, pointer) in [
+        (&portal, json!({ "customer_external_id": "K-1", "kind": "renewed", "occurred_on": "2026-11-24" }), "/v1/outcomes".to_owned(), 422, "/occurred_on"),
+        (&portal, json!({ "customer_external_id": "K-1", "kind": "gone", "occurred_on": "2026-11-01" }), "/v1/outcomes".into(), 422, "/kind"),
+        (&other, json!({ "customer_id": customer, "kind": "churned", "occurred_on": "2026-11-01" }), "/v1/outcomes".into(), 422, "/customer_id"),
+        (&staff, json!({ "customer_external_id": "K-1", "kind": "churned", "occurred_on": "2026-11-01" }), "/v1/outcomes".into(), 422, "/customer_external_id"),
+        (
+            &staff,
+            json!({ "customer_external_id": "K-1", "subscription_external_id": "S-9", "kind": "churned", "occurred_on": "2026-11-01" }),
+            format!("/v1/outcomes?partner={partner}"),
+            422,
+            "/subscription_external_id",
+        ),
+    ] {
+        let refused = app.post(token, &path, &body).await.problem();
+        assert_eq!((refused.0, refused.2.first().map(|fault| fault.0.as_str())), (status, Some(pointer)), "{body}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM todoku.outcome").await, 2);
+}
