@@ -66,7 +66,7 @@ BEGIN
     ('todoku', 'event',                'ledger',        'i',     'r i',                    'i r:vendor_id,caller_id,id,at,seq u:seq', '', ''),
     ('todoku', 'event_counter',        'vendor-side',   '',      'r',                      'r i u',    '', ''),
     ('todoku', 'idempotency',          'ledger',        'r i u', 'r i u',                  'd r:vendor_id,caller_id,route,method,key,expires_at', '', ''),
-    ('ops',    'job',                  'system',        'i',     'i r:vendor_id,partner_id,kind',  'r i u d',  '', ''),
+    ('ops',    'job',                  'system',        'i',     'i r:vendor_id,partner_id,kind',  'r i u d',  '', 'i'),
     ('ops',    'analysed_day',         'system',        '',      '',                       '',         '', 'r i'),
     ('ops',    'turned_day',           'system',        '',      '',                       'r i',      '', ''),
     ('auth',   'credential',           'system',        '',      'i r:id,vendor_id,principal_id,kind,public_key,created_at,not_after,revoked_at,last_used_on u:not_after,revoked_at', '', 'r u:last_used_on', ''),

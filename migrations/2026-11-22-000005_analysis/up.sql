@@ -1,6 +1,6 @@
 -- What the analyst finds out, and what it learns from: how rosy each reporter usually is, what became of customers, and what a scorecard foretold.
 
--- What is taken from the points of a partner's word, per measure; every estimate stays, the newest is in force.
+-- What is taken from the points of a partner's word, per measure; one row each time it changes, the newest is in force.
 -- Figures in thousandths: of a point, or of one (shrink).
 CREATE TABLE todoku.reporter_bias (
   vendor_id uuid NOT NULL,
@@ -10,7 +10,8 @@ CREATE TABLE todoku.reporter_bias (
   known_from timestamptz NOT NULL,
   bias int NOT NULL CHECK (bias BETWEEN -20000 AND 20000),
   raw int NOT NULL,
-  pairs int NOT NULL CHECK (pairs >= 1),
+  pairs int NOT NULL CHECK (pairs >= 0),
+  reporters int NOT NULL CHECK (reporters >= 0),
   shrink int NOT NULL CHECK (shrink BETWEEN 0 AND 1000),
   low int,
   high int,
@@ -39,7 +40,8 @@ CREATE TABLE todoku.outcome (
   recorded_at timestamptz NOT NULL,
   recorded_by uuid NOT NULL,
   PRIMARY KEY (vendor_id, partner_id, id),
-  UNIQUE (vendor_id, partner_id, customer_id, audience, kind, occurred_on),
+  -- Of two subscriptions renewed on one day each is an outcome.
+  CONSTRAINT outcome_once UNIQUE NULLS NOT DISTINCT (vendor_id, partner_id, customer_id, subscription_id, audience, kind, occurred_on),
   FOREIGN KEY (vendor_id, partner_id, customer_id) REFERENCES todoku.customer (vendor_id, partner_id, id),
   FOREIGN KEY (vendor_id, partner_id, subscription_id) REFERENCES todoku.subscription (vendor_id, partner_id, id));
 

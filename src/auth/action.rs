@@ -31,7 +31,7 @@ permissions! {
     InsightsRead = "insights:read", "Read figures over many customers.";
     PartnersManage = "partners:manage", "Create and change partners and currency rates.";
     ClientsManage = "clients:manage", "Create clients and their credentials, and revoke them.";
-    ScorecardsManage = "scorecards:manage", "Create measures and scorecards, activate scorecards.";
+    ScorecardsManage = "scorecards:manage", "Create measures and scorecards, activate scorecards, set scores by hand.";
 }
 
 impl fmt::Display for Permission {
@@ -171,15 +171,15 @@ actions! {
     GetChurnProbability      "get_churn_probability"       HealthRead         Vendor Read;
     GetPartnerBias           "get_partner_bias"            HealthRead         Any    Read;
     ListOverrides            "list_overrides"              HealthRead         Vendor Read;
-    CreateOverride           "create_override"             ObservationsWrite  Vendor Write;
-    ApproveOverride          "approve_override"            ObservationsWrite  Vendor Write;
-    WithdrawOverride         "withdraw_override"           ObservationsWrite  Vendor Write;
+    CreateOverride           "create_override"             ScorecardsManage   Vendor Write;
+    ApproveOverride          "approve_override"            ScorecardsManage   Vendor Write;
+    WithdrawOverride         "withdraw_override"           ScorecardsManage   Vendor Write;
     RecordOutcome            "record_outcome"              ReportsWrite       Any    Write;
     RecordOutcomeBatch       "record_outcome_batch"        ReportsWrite       Any    Write;
     ListChannels             "list_channels"               InsightsRead       Any    Read;
     ListAtRisk               "list_at_risk"                InsightsRead       Any    Read;
     ListDivergences          "list_divergences"            InsightsRead       Vendor Read;
-    SetDivergenceOwner       "set_divergence_owner"        ObservationsWrite  Vendor Write;
+    SetDivergenceOwner       "set_divergence_owner"        ScorecardsManage   Vendor Write;
     SimulateScorecard        "simulate_scorecard"          ScorecardsManage   Vendor Read;
 }
 

@@ -28,6 +28,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What an operation reads from its query string beyond its own parameters.
 pub trait Query: Deserr<Faults> + 'static {
@@ -85,6 +86,11 @@ impl Ids for (PartnerId, PrincipalId, CredentialId) {
         Some((id(request)?, id(request)?, id(request)?))
     }
 }
+
+/// The desk of whoever reads much and thinks long.
+static STUDY: Semaphore = Semaphore::const_new(1);
+/// How long one waits for it.
+const STUDY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The kind of body an operation reads.
 pub trait Body: Sized + 'static {
@@ -231,6 +237,18 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
     {
         let turn = self.place().await?;
         self.gate.state.db.begin_read(self.scope()).await?.holding(turn).look(look).await
+    }
+
+    /// Reads much in one read-only transaction, one such study in this process at a time: they take whole cores.
+    pub async fn study<T>(&self, look: impl AsyncFnOnce(&Tx<A::Scope>) -> Result<T, Fault>) -> Result<(T, SemaphorePermit<'static>), Fault>
+    where
+        A::Scope: Clone,
+    {
+        let desk = tokio::time::timeout(STUDY_PATIENCE, STUDY.acquire()).await;
+        let desk = desk.map_err(|_| Fault::unavailable(Code::Overloaded, "another study is running"))?.map_err(Fault::internal)?;
+        let turn = self.place().await?;
+        let seen = self.gate.state.db.begin_study(self.scope()).await?.holding(turn).look(look).await?;
+        Ok((seen, desk))
     }
 
     /// What page of a list is asked for. Its cursors are bound to the caller, the path and every other parameter.

@@ -1,9 +1,12 @@
 //! What stands at the door of a process: limits, signing keys and the knowledge of tenants, kept fresh.
 
 use super::keys::{Keyring, make_first_key};
+use super::principal::Caller;
+use super::scope::{Grant, TenantScope};
 use super::tenancy::Tenancy;
 use crate::http::limit::Limits;
 use crate::kernel::error::Fault;
+use crate::kernel::id::PartnerId;
 use crate::state::State;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -23,6 +26,14 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// The partner whose external ids a body uses. A partner uses its own: another is read-only to it, or does not exist.
+    pub fn named_by(&self, caller: &Caller, asked: Option<PartnerId>) -> Result<Option<PartnerId>, Fault> {
+        if caller.partner().is_some() {
+            TenantScope::grant(caller, &self.tenancy, asked)?;
+        }
+        Ok(asked)
+    }
+
     /// Opens the door: makes the first signing key if there is none, reads keys and tenants.
     pub async fn open(state: Arc<State>) -> Result<Self, Fault> {
         make_first_key(&state.db, &state.keys).await?;

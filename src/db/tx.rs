@@ -34,6 +34,7 @@ const OPEN_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Read,
+    Study,
     Write,
     Batch,
 }
@@ -43,6 +44,7 @@ impl Kind {
     fn begin(self) -> &'static str {
         match self {
             Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SET LOCAL statement_timeout='2s';SET LOCAL lock_timeout='500ms';",
+            Kind::Study => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SET LOCAL statement_timeout='30s';SET LOCAL lock_timeout='500ms';",
             Kind::Write => "BEGIN;SET LOCAL statement_timeout='2s';SET LOCAL lock_timeout='1500ms';",
             Kind::Batch => "BEGIN;SET LOCAL statement_timeout='30s';SET LOCAL lock_timeout='5s';",
         }
@@ -54,7 +56,7 @@ impl Kind {
     fn limit(self) -> Duration {
         match self {
             Kind::Read | Kind::Write => Duration::from_secs(3),
-            Kind::Batch => Duration::from_secs(31),
+            Kind::Study | Kind::Batch => Duration::from_secs(31),
         }
     }
 }
@@ -97,6 +99,11 @@ impl Db {
         let opening = self.opening(&scope, Kind::Read);
         let conn = tokio::time::timeout(OPEN_LIMIT + self.patience(), self.connection(scope.login())).await.unwrap_or_else(|_| Err(fault(silence())))?;
         Ok(Tx::over(Unfinished(Some(conn)), scope, Kind::Read, Some(opening), OnceLock::new()))
+    }
+
+    /// Begins a read-only transaction over many rows, with 30 s for each statement.
+    pub async fn begin_study<S: Scope>(&self, scope: S) -> Result<Tx<S>, Fault> {
+        self.begin(scope, Kind::Study).await
     }
 
     /// Begins a transaction of a single write.

@@ -1,10 +1,10 @@
 //! Why a score moved: the exact split of the difference between two moments. The later moment is reached in steps, one cause at a time;
 //! what each step moves is told, and the steps add up because each begins where the one before ended.
 
-use super::score::{AdjustedBy, Known, Score, Scorer};
+use super::score::{AdjustedBy, Known, Part, Score, Scorer};
 use crate::kernel::id::MeasureId;
 use chrono::NaiveDate;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 crate::word_list! {
     /// Why a measure's contribution moved.
@@ -13,6 +13,8 @@ crate::word_list! {
         Fading = "fading",
         /// Another value was reported.
         Value = "value",
+        /// It is as it was; others count for more or less beside it.
+        Weight = "weight",
         /// It was not known before.
         NewlyKnown = "newly_known",
         /// It has aged out, or was taken back.
@@ -63,24 +65,28 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
         (Cause::Policy, at(to.scorer, to, to, to.on)),
     ];
     let mut lines: BTreeMap<(MeasureId, Cause), i64> = BTreeMap::new();
-    let mut held = contributions(&at(from.scorer, from, from, from.on))?;
-    contributions(&steps[3].1)?;
-    for (cause, step) in &steps {
-        let Some(reached) = contributions(step) else { continue };
-        let measures: std::collections::BTreeSet<MeasureId> = held.keys().chain(reached.keys()).copied().collect();
-        for measure in measures {
-            let (then, now) = (held.get(&measure), reached.get(&measure));
-            let moved = now.copied().unwrap_or(0) - then.copied().unwrap_or(0);
-            let cause = match (cause, then, now) {
+    let mut held = at(from.scorer, from, from, from.on);
+    held.score?;
+    steps[3].1.score?;
+    for (cause, step) in steps {
+        if step.score.is_none() {
+            continue;
+        }
+        let (then, now) = (by_measure(&held), by_measure(&step));
+        for measure in then.keys().chain(now.keys()).copied().collect::<BTreeSet<MeasureId>>() {
+            let (then, now) = (then.get(&measure).copied(), now.get(&measure).copied());
+            let moved = contribution(now) - contribution(then);
+            let cause = match (cause, then.filter(is_heard), now.filter(is_heard)) {
                 (Cause::Fading | Cause::Value, Some(_), None) => Cause::NoLongerKnown,
                 (Cause::Fading | Cause::Value, None, Some(_)) => Cause::NewlyKnown,
-                (cause, _, _) => *cause,
+                (Cause::Value, Some(then), Some(now)) if (then.evidence, then.points) == (now.evidence, now.points) => Cause::Weight,
+                (cause, _, _) => cause,
             };
             if moved != 0 {
                 *lines.entry((measure, cause)).or_default() += moved;
             }
         }
-        held = reached;
+        held = step;
     }
     let mut adjusted: Vec<(AdjustedBy, i64)> = Vec::new();
     for (score, sign) in [(&last, 1), (&first, -1)] {
@@ -98,10 +104,16 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
     Some(Change { lines, adjusted, total: i64::from(after) - i64::from(before) })
 }
 
-/// The contributions of a score; `None` when it is unknown.
-fn contributions(score: &Score) -> Option<BTreeMap<MeasureId, i64>> {
-    score.score?;
-    Some(score.parts.iter().filter_map(|part| Some((part.measure, part.contribution?))).collect())
+fn by_measure(score: &Score) -> BTreeMap<MeasureId, &Part> {
+    score.parts.iter().map(|part| (part.measure, part)).collect()
+}
+
+fn contribution(part: Option<&Part>) -> i64 {
+    part.and_then(|part| part.contribution).unwrap_or(0)
+}
+
+fn is_heard(part: &&Part) -> bool {
+    part.contribution.is_some()
 }
 
 #[cfg(test)]
@@ -115,8 +127,7 @@ mod tests {
         Known { evidence, ..Known::default() }
     }
 
-    /// Day 0: m0 at 80, m1 at 40, so 60. Day 30: m0 reported again at 50, m1 faded to a half; h = (50 + 0.5 * 40) / 1.5 = 46.667.
-    /// Fading alone halves both: nothing moves. The new value makes m0 whole again (E = 1) and 0 instead of +15; m1 sinks from -5 to -3.333.
+    /// Day 0: m0 at 80, m1 at 40, so 60, k = 15 and -5. Fading alone halves both: nothing moves. Day 30: m0 is reported again, at 38.
     #[test]
     fn a_change_worked_by_hand() {
         let card = scorer(&[1.0, 1.0], |_, _| {});
@@ -126,7 +137,7 @@ mod tests {
         let change = split(&from, &to).unwrap();
         // m0 then: (0.5 * 80 + 1 * 38) / 1.5 = 52, E = 1: h = (52 + 0.5 * 40) / 1.5 = 48; k = 2 / 1.5 and -5 / 1.5.
         assert_eq!(change.total, -12_000);
-        assert_eq!(change.lines.iter().map(|(_, cause, moved)| (*cause, *moved)).collect::<Vec<_>>(), [(Cause::Value, -13_667), (Cause::Value, 1_667)]);
+        assert_eq!(change.lines.iter().map(|(_, cause, moved)| (*cause, *moved)).collect::<Vec<_>>(), [(Cause::Value, -13_667), (Cause::Weight, 1_667)]);
     }
 
     #[test]

@@ -53,6 +53,14 @@ pub struct Sighting {
     pub stay: Stay,
 }
 
+impl Sighting {
+    /// By what it is about and when, the later word last: sorted once, any day is read in one pass.
+    pub fn order(a: &Self, b: &Self) -> std::cmp::Ordering {
+        let key = |s: &Self| (s.measure, s.class, s.shared, s.day, s.observed_at, s.arrival);
+        key(a).cmp(&key(b))
+    }
+}
+
 /// What a report said about open cases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseStatement {
@@ -67,12 +75,12 @@ pub struct CaseStatement {
 }
 
 /// The evidence in force at a point: of one day of one measure the last word of each class, so that saying a thing often makes it
-/// no weightier. `own` tells whether to take what only the vendor may see.
+/// no weightier. `sightings` are in their [`Sighting::order`]; `own` tells whether to take what only the vendor may see.
 pub fn in_force(sightings: &[Sighting], at: AsKnown, own: bool) -> Vec<Evidence> {
-    let mut found: Vec<&Sighting> = sightings.iter().filter(|s| (own || s.shared) && s.day <= at.on && s.stay.at(at.known_at)).collect();
-    found.sort_by_key(|s| (s.measure, s.class, s.shared, s.day, s.observed_at, s.arrival));
-    let same = |a: &&Sighting, b: &&Sighting| (a.measure, a.class, a.shared, a.day) == (b.measure, b.class, b.shared, b.day);
-    found.chunk_by(same).filter_map(|of_a_day| of_a_day.last()).map(|s| Evidence { measure: s.measure, class: s.class, value: s.value, day: s.day }).collect()
+    let same = |a: &Sighting, b: &Sighting| (a.measure, a.class, a.shared, a.day) == (b.measure, b.class, b.shared, b.day);
+    let counts = |s: &&Sighting| (own || s.shared) && s.day <= at.on && s.stay.at(at.known_at);
+    let last = |of_a_day: &[Sighting]| of_a_day.iter().rev().find(counts).copied();
+    sightings.chunk_by(same).filter_map(last).map(|s| Evidence { measure: s.measure, class: s.class, value: s.value, day: s.day }).collect()
 }
 
 /// The cases open at a point: as the last statement says.
@@ -102,6 +110,8 @@ mod tests {
     fn what_was_known_and_what_was_true() {
         // Said on day 0, corrected on day 2; said again later of the same day; the vendor saw something on day 1.
         let all = [said(10.0, 1, 2, Some(50), true), said(20.0, 1, 50, None, true), said(30.0, 5, 60, None, true), said(99.0, 25, 26, None, false)];
+        let mut all = all;
+        all.sort_by(Sighting::order);
         let values = |day: i64, known: i64, own: bool| {
             let point = AsKnown { on: at(24 * day).date_naive(), known_at: at(known) };
             in_force(&all, point, own).into_iter().map(|e| e.value).collect::<Vec<_>>()

@@ -46,6 +46,15 @@ pub struct Override {
     pub withdrawn_at: Option<Moment>,
 }
 
+/// Whether a second person must approve. `value_minor` is `None` while it is not known, or not known in the reporting currency; `from_minor`
+/// is what the scorecard asks, `strictest_minor` the least any scorecard of the purpose asks: what is not known is asked for.
+pub fn needs_approval(value_minor: Option<i64>, from_minor: Option<i64>, strictest_minor: Option<i64>) -> bool {
+    match value_minor {
+        Some(value) => from_minor.is_some_and(|from| value >= from),
+        None => strictest_minor.is_some(),
+    }
+}
+
 impl Override {
     /// Where it stands on a day.
     pub fn state(&self, on: NaiveDate) -> OverrideState {
@@ -58,5 +67,19 @@ impl Override {
         } else {
             OverrideState::InForce
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needs_approval;
+
+    #[test]
+    fn what_is_not_known_asks_for_approval() {
+        assert!(needs_approval(Some(100), Some(100), Some(50)));
+        assert!(!needs_approval(Some(99), Some(100), Some(50)), "its own scorecard counts");
+        assert!(!needs_approval(Some(99), None, Some(50)));
+        assert!(needs_approval(None, None, Some(50)));
+        assert!(!needs_approval(None, None, None));
     }
 }

@@ -10,6 +10,7 @@ use crate::kernel::number::{apportion, round};
 use crate::kernel::text::Key;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The 90 % quantile of the normal distribution: an 80 % interval.
@@ -90,6 +91,13 @@ pub struct Score {
     pub adjustments: Vec<Adjustment>,
 }
 
+impl Score {
+    /// Of a customer no scorecard is for.
+    pub fn unknown() -> Self {
+        Self { score: None, interval: None, band: Band::Unknown, coverage: 0, parts: Vec::new(), adjustments: Vec::new() }
+    }
+}
+
 /// What is known about a customer on a day.
 #[derive(Debug, Clone, Default)]
 pub struct Known<'a> {
@@ -137,7 +145,8 @@ pub struct Scorer {
     pub card: Scorecard,
     /// Its measures, in its order.
     pub measures: Vec<CardMeasure>,
-    by_id: HashMap<MeasureId, usize>,
+    /// The places of the measures, in order of their ids.
+    by_id: Vec<(MeasureId, usize)>,
     limited: Vec<Option<MeasureId>>,
     asked: f64,
 }
@@ -145,7 +154,8 @@ pub struct Scorer {
 impl Scorer {
     /// Makes a policy ready. `id` knows the measures limits look at.
     pub fn new(card: Scorecard, measures: Vec<CardMeasure>, id: impl Fn(&Key) -> Option<MeasureId>) -> Self {
-        let by_id = measures.iter().enumerate().map(|(i, measure)| (measure.id, i)).collect();
+        let mut by_id: Vec<(MeasureId, usize)> = measures.iter().enumerate().map(|(i, measure)| (measure.id, i)).collect();
+        by_id.sort_unstable();
         let limited = card.limits.iter().map(|limit| limit.measure().and_then(&id)).collect();
         let asked = measures.iter().map(|measure| measure.weight).sum();
         Self { card, measures, by_id, limited, asked }
@@ -196,9 +206,10 @@ impl Scorer {
         Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }
     }
 
-    /// Score and coverage alone, in thousandths, before limits and overrides: what one source says by itself, and what benchmarks measure.
+    /// Score and coverage alone, in thousandths, before limits and overrides, from what was said alone: nothing stands for what is missing.
     pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, i32) {
-        let sums = self.gather(&sorted(evidence), bias, on);
+        let mut sums = self.gather(&sorted(evidence), bias, on);
+        sums.iter_mut().filter(|s| s.assumed.is_some()).for_each(|s| *s = Sums::default());
         let coverage = self.coverage(&sums);
         (self.mean(&sums, coverage).map(|mean| milli(mean.h) as i32), milli(coverage) as i32)
     }
@@ -211,9 +222,11 @@ impl Scorer {
     fn gather(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> Vec<Sums> {
         let mut sums = vec![Sums::default(); self.measures.len()];
         for of_one in evidence.chunk_by(|a, b| a.measure == b.measure) {
-            let Some(i) = of_one.first().and_then(|item| self.by_id.get(&item.measure)) else { continue };
-            let bias = bias.and_then(|bias| bias.get(&self.measures[*i].id)).copied().unwrap_or(0.0);
-            sums[*i] = self.sum(&self.measures[*i], of_one, bias, on);
+            let place = |item: &Evidence| self.by_id.binary_search_by_key(&item.measure, |(id, _)| *id).ok().map(|at| self.by_id[at].1);
+            let Some(i) = of_one.first().and_then(place) else { continue };
+            // A bias is estimated on the catalogue's curve; on another it would be of another size.
+            let bias = bias.filter(|_| !self.measures[i].own_curve).and_then(|bias| bias.get(&self.measures[i].id)).copied().unwrap_or(0.0);
+            sums[i] = self.sum(&self.measures[i], of_one, bias, on);
         }
         for (measure, s) in self.measures.iter().zip(&mut sums) {
             if s.points.is_none() && matches!(measure.missing, Missing::Neutral | Missing::Floor) {
@@ -282,12 +295,12 @@ impl Scorer {
         let h = (weighed().map(|(weight, s)| weight * s.counts * s.points.unwrap_or(0.0)).sum::<f64>() / mass).clamp(0.0, 100.0);
         // (W_m E_m)^2 q_m / n_m with 1 / n_m = f2 / f^2, in an order that cannot underflow to 0 / 0; what only stands for a measure is one value.
         let noise = |(weight, s): (f64, &Sums)| match s.assumed {
-            Some(_) => (weight * s.counts).powi(2) * self.card.measure_variance,
-            None if s.points.is_some() => (weight * (s.counts / s.f)).powi(2) * self.card.measure_variance * s.f2,
+            Some(_) => (weight / mass * s.counts).powi(2) * self.card.measure_variance,
+            None if s.points.is_some() => (weight / mass * (s.counts / s.f)).powi(2) * self.card.measure_variance * s.f2,
             None => 0.0,
         };
         let noise: f64 = weighed().map(noise).sum();
-        let variance = self.card.common_error.powi(2) + noise / (mass * mass) + ((1.0 - coverage) * self.card.unheard_spread).powi(2);
+        let variance = self.card.common_error.powi(2) + noise + ((1.0 - coverage) * self.card.unheard_spread).powi(2);
         Some(Mean { h, half: Z80 * variance.sqrt(), mass })
     }
 }
@@ -323,10 +336,13 @@ impl Sums {
 }
 
 /// In an order that does not depend on when things arrived, so that sums come out the same to the last bit.
-fn sorted(evidence: &[Evidence]) -> Vec<Evidence> {
+fn sorted(evidence: &[Evidence]) -> Cow<'_, [Evidence]> {
+    if evidence.is_sorted_by(|a, b| Evidence::order(a, b).is_le()) {
+        return evidence.into();
+    }
     let mut evidence = evidence.to_vec();
     evidence.sort_unstable_by(Evidence::order);
-    evidence
+    evidence.into()
 }
 
 fn milli(value: f64) -> i64 {

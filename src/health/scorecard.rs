@@ -254,6 +254,8 @@ pub struct CardMeasure {
     pub nature: Nature,
     /// From values to points.
     pub curve: Curve,
+    /// Whether that is the scorecard's and not the catalogue's.
+    pub own_curve: bool,
     /// Days after which evidence weighs half.
     pub half_life_days: Option<i32>,
     /// Days after which evidence counts no more.

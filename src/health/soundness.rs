@@ -5,7 +5,7 @@ use super::scorecard::{Bands, Scorecard};
 use crate::kernel::text::{Broken, Key};
 use std::collections::BTreeSet;
 
-/// The most measures of a scorecard, and the most groups.
+/// The most measures of a scorecard, the most groups, the most limits, and the most entries of a criterion.
 pub const MAX_MEASURES: usize = 100;
 /// The smallest weight but nothing.
 const MIN_WEIGHT: f64 = 1e-6;
@@ -34,12 +34,22 @@ impl Scorecard {
     /// Everything wrong with the policy, with its place. `known` says which measures the catalogue has.
     pub fn faults(&self, known: impl Fn(&Key) -> bool) -> Vec<(String, Broken)> {
         // Named once; what is in so long a list is not looked at.
-        for (name, length) in [("/measures", self.measures.len()), ("/groups", self.groups.len())] {
+        for (name, length) in [("/measures", self.measures.len()), ("/groups", self.groups.len()), ("/limits", self.limits.len())] {
             if length > MAX_MEASURES {
                 return vec![(name.to_owned(), Broken::TooLong)];
             }
         }
+        let c = &self.criteria;
         let mut faults = Faults::default();
+        for (name, length) in [
+            ("segments", c.segments.len()),
+            ("stages", c.stages.len()),
+            ("touch_models", c.touch_models.len()),
+            ("business_models", c.business_models.len()),
+            ("products", c.products.len()),
+        ] {
+            faults.demand(length <= MAX_MEASURES, format!("/criteria/{name}"), Broken::TooLong);
+        }
         self.check_measures(&mut faults, &known);
         self.check_groups(&mut faults);
         self.check_limits(&mut faults, &known);

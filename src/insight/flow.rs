@@ -18,6 +18,8 @@ use uuid::Uuid;
 /// How far before an outcome a scorecard is looked for its first alarm, in days, and in which steps.
 const ALARM_YEAR: i64 = 364;
 const ALARM_STEP: usize = 7;
+/// The days in which a customer has one outcome.
+const QUARTER: i64 = 90;
 
 /// Outcomes with the past before them.
 pub struct History {
@@ -29,13 +31,19 @@ pub struct History {
 /// Reads every outcome and the past of its customer.
 pub async fn history(tx: &Tx<StaffScope>, scorecard: ScorecardId, lead_days: i64) -> Result<History, Fault> {
     let card = health::card(tx, scorecard).await?.ok_or(Fault::of(Code::NotFound))?;
-    let outcomes = revenue::settled(tx).await?;
+    let outcomes = one_a_quarter(revenue::settled(tx).await?);
     let mut customers: Vec<(Uuid, Uuid)> = outcomes.iter().map(|o| (o.partner_id, o.customer_id)).collect();
     customers.dedup();
     let earliest = outcomes.iter().map(|o| o.occurred_on).min().unwrap_or(NaiveDate::MAX);
     let reach = Duration::days(lead_days.max(ALARM_YEAR));
     let past = health::past(tx, &card, &customers, earliest.checked_sub_signed(reach).unwrap_or(earliest)).await?;
     Ok(History { outcomes, past, lead: Duration::days(lead_days) })
+}
+
+/// Of each customer at most one outcome in a quarter, the last: who tells more about one customer teaches no more.
+fn one_a_quarter(outcomes: Vec<Settled>) -> Vec<Settled> {
+    let quarter = |o: &Settled| (o.partner_id, o.customer_id, (o.occurred_on - NaiveDate::default()).num_days().div_euclid(QUARTER));
+    outcomes.chunk_by(|a, b| quarter(a) == quarter(b)).filter_map(|same| same.last().cloned()).collect()
 }
 
 /// What was learned of each measure, by name.

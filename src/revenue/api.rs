@@ -2,7 +2,7 @@
 
 use super::flow::{Recorded, record_outcomes};
 use super::outcome::{OutcomeDraft, OutcomeKind};
-use crate::auth::{Batch, Call, Caller, Gate, Grant, Json, Query, TenantScope, op};
+use crate::auth::{Batch, Call, Json, Query, op};
 use crate::directory::CustomerRef;
 use crate::http::body::{Day, Faults};
 use crate::http::query::Param;
@@ -79,14 +79,6 @@ impl Query for OutcomeQuery {
     }
 }
 
-/// A partner names its own customers; another partner is read-only to it, or does not exist.
-fn named_by(gate: &Gate, caller: &Caller, asked: Option<PartnerId>) -> Result<Option<PartnerId>, Fault> {
-    if caller.partner().is_some() {
-        TenantScope::grant(caller, &gate.tenancy, asked)?;
-    }
-    Ok(asked)
-}
-
 /// What became of an outcome.
 #[derive(Serialize, ToSchema)]
 struct OutcomeView {
@@ -104,7 +96,7 @@ struct OutcomeView {
 #[post("/v1/outcomes")]
 async fn record(mut call: Call<op::RecordOutcome, (), OutcomeQuery, Json<Option<OutcomeBody>>>) -> Result<HttpResponse, Fault> {
     let draft = draft(call.body.0.take().ok_or_else(|| Fault::field("", Broken::WrongType))?)?;
-    let named_by = named_by(&call.gate, &call.caller, call.query.partner.as_ref().map(|p| p.0))?;
+    let named_by = call.gate.named_by(&call.caller, call.query.partner.as_ref().map(|p| p.0))?;
     ledger::write(&call, async |tx| {
         let who = (call.caller.caller_id(), call.caller.principal().uuid());
         let mut results = record_outcomes(tx, who, call.caller.partner().is_some(), named_by, vec![Ok(draft)]).await?;
@@ -167,7 +159,7 @@ struct OutcomeBatchAnswer {
 #[post("/v1/outcomes/batch")]
 async fn record_batch(mut call: Call<op::RecordOutcomeBatch, (), OutcomeQuery, Batch<Outcomes>>) -> Result<HttpResponse, Fault> {
     let drafts = decode_rows(&mut call.body.rows, draft);
-    let named_by = named_by(&call.gate, &call.caller, call.query.partner.as_ref().map(|p| p.0))?;
+    let named_by = call.gate.named_by(&call.caller, call.query.partner.as_ref().map(|p| p.0))?;
     ledger::write(&call, async |tx| {
         let who = (call.caller.caller_id(), call.caller.principal().uuid());
         let recorded = record_outcomes(tx, who, call.caller.partner().is_some(), named_by, drafts).await?;

@@ -56,13 +56,15 @@ pub async fn record_outcomes<S: Tenant>(
     if fresh.is_empty() {
         return Ok(considered.into_iter().map(|outcome| outcome.map(|o| (o.id, Upserted::Unchanged))).collect());
     }
+    // In one order, so that two batches of the vendor's cannot wait for each other.
+    fresh.sort_by_key(NewOutcome::once);
     let audience = if own { "shared" } else { "vendor" };
     let kept = store::keep(tx, audience, principal, &fresh).await?;
-    let id_of = |o: &NewOutcome| kept.get(&(o.customer.uuid(), o.kind.to_string(), o.occurred_on)).copied().unwrap_or(o.id);
+    let id_of = |o: &NewOutcome| kept.get(&o.once()).copied().unwrap_or(o.id);
     let events: Vec<Event> = fresh
         .iter()
         .filter(|o| id_of(o) == o.id)
-        .map(|o| Event { kind: "outcome.recorded", subject: o.id.uuid(), partner: Some(o.partner.uuid()), data: json!({ "customer_id": o.customer }) })
+        .map(|o| Event { kind: "outcome.recorded", subject: o.id.uuid(), partner: own.then(|| o.partner.uuid()), data: json!({ "customer_id": o.customer }) })
         .collect();
     record_events(tx, caller, &events).await?;
     let outcome = |o: NewOutcome| {

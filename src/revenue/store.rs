@@ -25,12 +25,12 @@ pub struct NewOutcome {
 }
 
 /// What makes an outcome one: whose, what, when.
-pub type Once = (Uuid, &'static str, NaiveDate);
+pub type Once = (Uuid, Option<Uuid>, String, NaiveDate);
 
 impl NewOutcome {
     /// Its natural key.
     pub fn once(&self) -> Once {
-        (self.customer.uuid(), self.kind.as_str(), self.occurred_on)
+        (self.customer.uuid(), self.subscription.map(TypeId::uuid), self.kind.to_string(), self.occurred_on)
     }
 }
 
@@ -40,6 +40,8 @@ struct KeptRow {
     id: Uuid,
     #[diesel(sql_type = SqlUuid)]
     customer_id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    subscription_id: Option<Uuid>,
     #[diesel(sql_type = Text)]
     kind: String,
     #[diesel(sql_type = Date)]
@@ -47,12 +49,12 @@ struct KeptRow {
 }
 
 /// Keeps outcomes; answers which id stands for each natural key, ours or the one that was there.
-pub async fn keep<S: Tenant>(tx: &Tx<S>, audience: &'static str, by: Uuid, list: &[NewOutcome]) -> Result<HashMap<(Uuid, String, NaiveDate), OutcomeId>, Fault> {
+pub async fn keep<S: Tenant>(tx: &Tx<S>, audience: &'static str, by: Uuid, list: &[NewOutcome]) -> Result<HashMap<Once, OutcomeId>, Fault> {
     tx.run(
         sql("INSERT INTO todoku.outcome (vendor_id, partner_id, id, customer_id, subscription_id, kind, occurred_on, reason, audience, recorded_at, recorded_by)
              SELECT {}, partner, id, customer, subscription, kind, occurred_on, reason, {}, {}, {}
              FROM unnest({}, {}, {}, {}, {}, {}, {}) AS u(partner, id, customer, subscription, kind, occurred_on, reason)
-             ON CONFLICT (vendor_id, partner_id, customer_id, audience, kind, occurred_on) DO NOTHING")
+             ON CONFLICT ON CONSTRAINT outcome_once DO NOTHING")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<Text, _>(audience)
         .bind::<Timestamptz, _>(tx.now())
@@ -68,7 +70,7 @@ pub async fn keep<S: Tenant>(tx: &Tx<S>, audience: &'static str, by: Uuid, list:
     .await?;
     let rows: Vec<KeptRow> = tx
         .rows(
-            sql("SELECT o.id, o.customer_id, o.kind, o.occurred_on FROM todoku.outcome o
+            sql("SELECT o.id, o.customer_id, o.subscription_id, o.kind, o.occurred_on FROM todoku.outcome o
                    JOIN (SELECT DISTINCT * FROM unnest({}, {}, {}, {}) AS u(partner, customer, kind, occurred_on)) u
                      ON o.partner_id = u.partner AND o.customer_id = u.customer AND o.kind = u.kind AND o.occurred_on = u.occurred_on
                  WHERE o.vendor_id = {} AND o.audience = {}")
@@ -80,7 +82,7 @@ pub async fn keep<S: Tenant>(tx: &Tx<S>, audience: &'static str, by: Uuid, list:
             .bind::<Text, _>(audience),
         )
         .await?;
-    Ok(rows.into_iter().map(|row| ((row.customer_id, row.kind, row.occurred_on), OutcomeId::of(row.id))).collect())
+    Ok(rows.into_iter().map(|row| ((row.customer_id, row.subscription_id, row.kind, row.occurred_on), OutcomeId::of(row.id))).collect())
 }
 
 /// What became of a customer, for whoever learns from it.
@@ -97,10 +99,11 @@ pub struct Settled {
     pub occurred_on: NaiveDate,
 }
 
-/// Every outcome the vendor knows of, by partner and customer; of one customer and day the loss, whoever told it.
+/// Every outcome the vendor knows of, by partner and customer: one of each customer and day, lost when all that ended was lost. Where the
+/// vendor and the partner speak of the same day, the vendor's word counts.
 pub async fn settled(tx: &Tx<StaffScope>) -> Result<Vec<Settled>, Fault> {
     tx.rows(
-        sql("SELECT partner_id, customer_id, bool_or(kind = 'churned') AS lost, occurred_on FROM todoku.outcome
+        sql("SELECT partner_id, customer_id, coalesce(bool_and(kind = 'churned') FILTER (WHERE audience = 'vendor'), bool_and(kind = 'churned')) AS lost, occurred_on FROM todoku.outcome
              WHERE vendor_id = {} GROUP BY partner_id, customer_id, occurred_on ORDER BY partner_id, customer_id, occurred_on")
         .bind::<SqlUuid, _>(tx.scope().vendor()),
     )

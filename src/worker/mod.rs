@@ -6,5 +6,5 @@ mod schedule;
 mod witness;
 
 pub use run::{run_due, work};
-pub use schedule::tick;
+pub use schedule::{analyse_days, tick};
 pub use witness::{witness, write_denials};

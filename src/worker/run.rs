@@ -21,6 +21,8 @@ const LEASE: Duration = Duration::seconds(60);
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 /// The schedule is looked at this often.
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
+/// Whether a day is left to be analysed is looked at this often.
+const ANALYSIS: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Works until it is dropped.
 pub async fn work(state: &State) {
@@ -31,6 +33,14 @@ pub async fn work(state: &State) {
                 tracing::warn!(%fault, "the schedule could not be kept");
             }
             tokio::time::sleep(TICK).await;
+        }
+    };
+    let analysis = async {
+        loop {
+            if let Err(fault) = schedule::analyse_days(state).await {
+                tracing::warn!(%fault, "nothing could be analysed");
+            }
+            tokio::time::sleep(ANALYSIS).await;
         }
     };
     let served = Mutex::default();
@@ -48,7 +58,7 @@ pub async fn work(state: &State) {
             }
         }
     };
-    futures_util::future::join(schedule, futures_util::future::join_all((0..places(state)).map(|_| place()))).await;
+    futures_util::future::join3(schedule, analysis, futures_util::future::join_all((0..places(state)).map(|_| place()))).await;
 }
 
 /// Runs jobs until none is due; answers how many ran.

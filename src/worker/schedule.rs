@@ -36,10 +36,6 @@ async fn turn_days(state: &State) -> Result<(), Fault> {
     let (now, vendors) = state.db.begin_read(SystemScope::worker()).await?.look(async |tx| directory::all_vendors(tx).await.map(|vendors| (tx.now(), vendors))).await?;
     for vendor in vendors {
         let day = vendor.zone.day_of(now);
-        // Before the day turns, so that its scores know of it; a day that cannot be analysed turns all the same.
-        if let Err(fault) = analyse(state, vendor.id, day).await {
-            tracing::warn!(vendor = %vendor.id, %fault, "the day could not be analysed");
-        }
         if let Err(fault) = turn(state, vendor.id, day).await {
             tracing::warn!(vendor = %vendor.id, %fault, "the day could not be turned");
         }
@@ -47,9 +43,22 @@ async fn turn_days(state: &State) -> Result<(), Fault> {
     step(state, intake::keep_partitions).await.map(drop)
 }
 
-/// Analyses one vendor's day, once.
+/// Analyses the day of each vendor, once; beside the schedule, because it takes its time. What it changes is scored again.
+pub async fn analyse_days(state: &State) -> Result<(), Fault> {
+    let (now, vendors) = state.db.begin_read(SystemScope::worker()).await?.look(async |tx| directory::all_vendors(tx).await.map(|vendors| (tx.now(), vendors))).await?;
+    for vendor in vendors {
+        if let Err(fault) = analyse(state, vendor.id, vendor.zone.day_of(now)).await {
+            tracing::warn!(vendor = %vendor.id, %fault, "the day could not be analysed");
+        }
+    }
+    Ok(())
+}
+
+/// Reads for as long as it takes, and writes in a moment: what is written bears the moment at which it is known (DECISIONS 5).
 async fn analyse(state: &State, vendor: VendorId, day: NaiveDate) -> Result<(), Fault> {
-    state.db.begin_batch(AnalystScope::for_vendor(vendor)).await?.settle(async |tx| health::analyse(tx, day).await).await
+    let analysis = state.db.begin_study(AnalystScope::for_vendor(vendor)).await?.look(async |tx| health::estimate_biases(tx, day).await).await?;
+    let Some(analysis) = analysis else { return Ok(()) };
+    state.db.begin_write(AnalystScope::for_vendor(vendor)).await?.settle(async |tx| health::keep_analysis(tx, day, analysis).await).await
 }
 
 /// Turns one vendor's day, once.

@@ -401,7 +401,7 @@ async fn a_change_is_split_exactly() {
     assert!((sum("causes") - sum("lines")).abs() < 1e-9);
     assert!((points(&change["after"]["score"]) - points(&change["before"]["score"]) - points(&change["total"])).abs() < 1e-9);
     let causes: Vec<&str> = change["causes"].as_array().unwrap().iter().map(|line| line["cause"].as_str().unwrap()).collect();
-    assert_eq!(causes, ["fading", "value", "newly_known", "policy"]);
+    assert_eq!(causes, ["fading", "value", "weight", "newly_known", "policy"]);
     assert_eq!(change["adjusted"][0]["limit"], "overdue_case");
     assert_eq!(house.ask(&house.portal, "health/change").await.problem().0, 400, "since is required");
     let nothing = house.ask(&house.portal, "health/change?since=2026-12-02&as_of=2026-12-02").await.expect(200);
@@ -425,7 +425,7 @@ async fn a_draft_shows_what_it_would_change_and_changes_nothing() {
     assert_eq!(house.app.count(rows).await, written, "nothing is written");
 }
 
-/// Three partners with a dozen customers each, all alike in what the vendor sees; one speaks 20 points higher than the others.
+/// Five partners with a dozen customers each, all alike in what the vendor sees; one speaks 20 points higher than the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rosy_reporter_is_found_out_and_told() {
     let mut house = House::build().await;
@@ -433,7 +433,7 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     let top = text(&house.app.post(&house.staff, "/v1/partners", &top).await.expect(201)["id"]);
     let (_, above) = crate::world::client(&house.app, &house.staff, &top, &[]).await;
     let mut partners = Vec::new();
-    for (name, rosy) in [("sober", 0), ("plain", 0), ("rosy", 20)] {
+    for (name, rosy) in [("sober", 0), ("plain", 0), ("rosy", 20), ("calm", 0), ("even", 0)] {
         let partner = json!({ "external_id": name, "name": name, "kind": "reseller", "parent_id": top, "parent_sees": "customers" });
         let partner = text(&house.app.post(&house.staff, "/v1/partners", &partner).await.expect(201)["id"]);
         let (client, portal) = crate::world::client(&house.app, &house.staff, &partner, &[]).await;
@@ -462,14 +462,15 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     house.days_later(1).await;
     let told = house.app.get(&house.staff, &format!("/v1/partners/{}/bias", partners[2].0)).await.expect(200)["data"][0].clone();
     assert_eq!((&told["measure"], &told["n"]), (&json!("sentiment"), &json!(12)));
-    // Against the mean of three, one of which speaks 20 higher: + 13.3, hardly shrunk because the rest hardly wavers.
-    assert!((points(&told["raw"]) - 40.0 / 3.0).abs() < 0.01, "{told}");
-    assert!(points(&told["bias"]) > 12.0 && points(&told["bias"]) < points(&told["raw"]), "{told}");
+    // Against the mean of five, one of which speaks 20 higher: + 16, hardly shrunk because the rest hardly wavers.
+    assert!((points(&told["raw"]) - 16.0).abs() < 0.01, "{told}");
+    assert!(points(&told["bias"]) > 15.0 && points(&told["bias"]) < points(&told["raw"]), "{told}");
     for (i, (partner, client, _)) in partners.iter().enumerate() {
         let portal = crate::world::client(&house.app, &house.staff, partner, &[]).await.1;
         let own = house.app.get(&portal, &format!("/v1/partners/{partner}/bias")).await.expect(200);
         assert_eq!(points(&own["data"][0]["bias"]).fract(), 0.0, "{client}: in whole points");
-        let other = &partners[(i + 1) % 3].0;
+        assert_eq!((&own["data"][0]["n"], &own["data"][0]["shrink"]), (&json!(10), &Value::Null));
+        let other = &partners[(i + 1) % 5].0;
         assert_eq!(house.app.get(&portal, &format!("/v1/partners/{other}/bias")).await.status, 404);
     }
     assert_eq!(house.app.get(&above, &format!("/v1/partners/{}/bias", partners[2].0)).await.status.as_u16(), 401, "its token has run out");

@@ -241,6 +241,7 @@ impl App {
     /// Lets the worker do everything that is due.
     pub async fn settle(&self) {
         worker::tick(&self.state).await.unwrap();
+        worker::analyse_days(&self.state).await.unwrap();
         worker::run_due(&self.state).await.unwrap();
     }
 

@@ -3,6 +3,7 @@
 
 mod backtest;
 mod calibration;
+mod example;
 mod panel;
 mod scoring;
 mod world;

@@ -27,6 +27,7 @@ static SCORER: LazyLock<Scorer> = LazyLock::new(|| {
         weight: 1.0,
         nature: if OPINIONS.contains(&m) { Nature::Opinion } else { Nature::Figure },
         curve: Curve::identity(),
+        own_curve: false,
         half_life_days: Some(HALF_LIFE[m]),
         valid_days: 365,
         missing: Missing::Exclude,
@@ -36,7 +37,8 @@ static SCORER: LazyLock<Scorer> = LazyLock::new(|| {
     Scorer::new(card, (0..MEASURES).map(measure).collect(), |_| None)
 });
 
-fn day(number: i32) -> NaiveDate {
+/// A day by its number.
+pub fn day(number: i32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2024, 1, 1).unwrap() + Days::new(u64::from(number.unsigned_abs()))
 }
 

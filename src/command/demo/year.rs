@@ -54,6 +54,7 @@ pub async fn live(state: &State, today: Moment) -> Result<Guide, Fault> {
         state.clock().turn_to(now);
         stage.day(day).await?;
         worker::tick(state).await?;
+        worker::analyse_days(state).await?;
         worker::run_due(state).await?;
         if day % 5 == 0 || day == DAYS {
             eprint!("\rLoading the demo: day {day} of {DAYS}, {} s", begun.elapsed().as_secs());

@@ -17,6 +17,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// From so many customers on a partner sees its own estimate: of fewer it would tell what the vendor observed of each.
 const LEAST_PAIRS: i32 = 5;
+/// And from so many reporters on: of two, each would know the other's.
+const LEAST_REPORTERS: i32 = 5;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(get_bias);
@@ -40,9 +42,9 @@ struct BiasView {
     bias: f64,
     /// How much higher than the average partner it speaks, by the vendor's observations of the same customers.
     raw: f64,
-    /// How far the raw figure is believed, 0-1: less of few customers.
-    shrink: f64,
-    /// The customers it is made from.
+    /// How far the raw figure is believed, 0-1: less of few customers. The vendor's alone.
+    shrink: Option<f64>,
+    /// The customers it is made from; for a partner the largest of 5, 10, 20, 50, 100 and so on that it reaches.
     n: i32,
     /// Absent while no difference between partners shows.
     interval: Option<BiasInterval>,
@@ -54,17 +56,29 @@ struct BiasAnswer {
     partner_id: PartnerId,
     /// By measure; those without an estimate are left out.
     data: Vec<BiasView>,
-    /// What a partner is shown: estimates from 5 customers on, in whole points.
+    /// What a partner is shown.
     rule: &'static str,
+    /// The same in Japanese.
+    rule_ja: &'static str,
+}
+
+/// The largest of 5, 10, 20, 50, 100, 200 ... that a number reaches.
+fn step(n: i32) -> i32 {
+    let tens = (0..9).map(|power| 10_i32.pow(power));
+    tens.flat_map(|ten| [ten, 2 * ten, 5 * ten]).take_while(|step| *step <= n).last().unwrap_or(0)
 }
 
 /// What is told to whom.
 const RULE: &str = "Estimated from customers whom both the partner and the vendor's systems speak of, over 365 days, against the average partner. \
-                    A partner sees its own, from 5 customers on and in whole points; a bias is taken off in the vendor's view alone.";
+                    A partner sees its own, from 5 customers and 5 reporting partners on and in whole points; a bias is taken off in the vendor's view alone.";
+
+/// The same in Japanese.
+const RULE_JA: &str = "パートナーとベンダーのシステムの双方が把握している顧客について、365 日間の平均的なパートナーとの差を推定したものです。パートナーには自社分のみ、\
+                       対象顧客 5 社以上かつ報告パートナー 5 社以上の場合に整数で表示します。補正はベンダーの表示にのみ適用されます。";
 
 /// Read how rosy a partner usually is
 ///
-/// Per measure: the estimate, the customers behind it and how far it is believed. For the vendor, and for the partner itself, which may contest it.
+/// Per measure: the estimate, the customers behind it and how far it is believed. For the vendor, and for the partner itself.
 #[utoipa::path(operation_id = "get_partner_bias", tag = "Health", params(("partner_id" = PartnerId, Path)), responses((status = 200, description = "Its bias", body = BiasAnswer)))]
 #[get("/v1/partners/{partner_id}/bias")]
 async fn get_bias(call: Call<op::GetPartnerBias, PartnerId>) -> Result<HttpResponse, Fault> {
@@ -85,11 +99,11 @@ async fn get_bias(call: Call<op::GetPartnerBias, PartnerId>) -> Result<HttpRespo
             estimated_on: b.estimated_on,
             bias: points(b.bias),
             raw: points(b.raw),
-            shrink: thousandths(b.shrink.into()),
-            n: b.pairs,
+            shrink: whole.then(|| thousandths(b.shrink.into())),
+            n: if whole { b.pairs } else { step(b.pairs) },
             interval: b.low.zip(b.high).map(|(low, high)| BiasInterval { low: points(low), high: points(high) }),
         })
     };
-    let data = found.into_iter().filter(|b| whole || b.pairs >= LEAST_PAIRS).filter_map(view).collect();
-    Ok(HttpResponse::Ok().json(BiasAnswer { partner_id: call.path, data, rule: RULE }))
+    let data = found.into_iter().filter(|b| b.pairs > 0 && (whole || b.pairs >= LEAST_PAIRS && b.reporters >= LEAST_REPORTERS)).filter_map(view).collect();
+    Ok(HttpResponse::Ok().json(BiasAnswer { partner_id: call.path, data, rule: RULE, rule_ja: RULE_JA }))
 }

@@ -337,7 +337,7 @@ pub(super) struct NewScorecard {
     coverage_floor: Option<f64>,
     #[deserr(default)]
     source_weights: Option<SourceWeightsBody>,
-    /// When left out: 60 for a severity-1 case past its deadline, 30 for an open case of cause `cancel_intent`.
+    /// At most 100. When left out: 60 for a severity-1 case past its deadline, 30 for an open case of cause `cancel_intent`.
     #[deserr(default)]
     limits: Option<Vec<LimitBody>>,
     /// A customer's value per year, in minor units of the reporting currency, from which on a second person must approve an override.

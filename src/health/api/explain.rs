@@ -1,6 +1,6 @@
 //! Why a score is what it is, and why it moved.
 
-use super::health::{BiasView, HealthQuery, HealthView, View, asked, dossier_of, health_at};
+use super::health::{BiasMode, HealthQuery, HealthView, View, asked, dossier_of, health_at};
 use super::point::Times;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::calendar;
@@ -198,8 +198,8 @@ struct ChangeQuery {
     purpose: Option<Param<Purpose>>,
     /// For the vendor: `calibrated` (the default) or `raw`.
     #[deserr(default)]
-    #[param(value_type = Option<BiasView>)]
-    bias: Option<Param<BiasView>>,
+    #[param(inline, value_type = Option<BiasMode>)]
+    bias: Option<Param<BiasMode>>,
 }
 impl Query for ChangeQuery {}
 
@@ -280,8 +280,8 @@ async fn explain_change(call: Call<op::ExplainCustomerHealthChange, CustomerId, 
         let then = change::Moment { scorer: &from.ruled.scorer, known: from.known(), on: from.at.on };
         change::split(&then, &change::Moment { scorer: &to.ruled.scorer, known: to.known(), on: to.at.on })
     });
-    let rules = dossier.rulebook();
-    let view = |at| HealthView::of(call.path, asked.audience, asked.purpose, dossier.health(at).as_ref(), &rules);
+    let rules = dossier.rulebook(to);
+    let view = |at| HealthView::of(call.path, asked.audience, asked.purpose, dossier.health(at).as_ref(), &dossier.rulebook(at));
     let lines = split.iter().flat_map(|s| &s.lines);
     let by_cause = |cause: Cause| lines.clone().filter(|line| line.1 == cause).map(|line| line.2).sum::<i64>();
     Ok(HttpResponse::Ok().json(ChangeView {

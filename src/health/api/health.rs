@@ -34,14 +34,14 @@ crate::word_list! {
 }
 crate::word_list! {
     /// Whether the reporters' usual rosiness is taken off.
-    BiasView {
+    BiasMode {
         /// As it was said.
         Raw = "raw",
         /// Less what the reporter usually adds.
         Calibrated = "calibrated",
     }
 }
-crate::wire_words!(View, BiasView, EvidenceClass);
+crate::wire_words!(View, BiasMode, EvidenceClass);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(get_health);
@@ -193,8 +193,8 @@ pub(super) struct HealthQuery {
     purpose: Option<Param<Purpose>>,
     /// For the vendor: `calibrated` (the default) takes the reporters' usual rosiness off, `raw` leaves it. A partner's view is raw.
     #[deserr(default)]
-    #[param(value_type = Option<BiasView>)]
-    bias: Option<Param<BiasView>>,
+    #[param(inline, value_type = Option<BiasMode>)]
+    bias: Option<Param<BiasMode>>,
     /// The day of the vendor's calendar it is asked for: what was true then; today when left out.
     #[deserr(default)]
     #[param(value_type = Option<String>, format = Date)]
@@ -220,9 +220,9 @@ impl HealthQuery {
 }
 
 /// What is asked for, within what the caller may see.
-pub(super) fn asked(own: &'static str, view: &Option<Param<View>>, purpose: &Option<Param<Purpose>>, bias: &Option<Param<BiasView>>) -> Result<Asked, Fault> {
+pub(super) fn asked(own: &'static str, view: &Option<Param<View>>, purpose: &Option<Param<Purpose>>, bias: &Option<Param<BiasMode>>) -> Result<Asked, Fault> {
     let audience = audience(view.as_ref().map(|v| v.0), own)?;
-    let calibrated = bias.as_ref().is_none_or(|bias| bias.0 == BiasView::Calibrated);
+    let calibrated = bias.as_ref().is_none_or(|bias| bias.0 == BiasMode::Calibrated);
     Ok(Asked { audience, purpose: purpose.as_ref().map_or(Purpose::Churn, |p| p.0), calibrated: calibrated && audience == VENDOR })
 }
 
@@ -252,7 +252,7 @@ pub(super) async fn health_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Aske
     }
     let at = times.resolve(&calendar(tx).await?, tx.now())?;
     let dossier = dossier_of(tx, id, asked, at.on).await?;
-    Ok((dossier.health(at), dossier.rulebook()))
+    Ok((dossier.health(at), dossier.rulebook(at)))
 }
 
 /// Read how a customer is doing

@@ -1,6 +1,6 @@
 //! `/v1/customers/{customer_id}/health/history`: day by day, as it was known when each day ended, and where it is going.
 
-use super::health::{BiasView, Interval, View, asked, dossier_of};
+use super::health::{BiasMode, Interval, View, asked, dossier_of};
 use super::point::Times;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::calendar;
@@ -57,8 +57,8 @@ struct HistoryQuery {
     purpose: Option<Param<Purpose>>,
     /// For the vendor: `calibrated` (the default) or `raw`.
     #[deserr(default)]
-    #[param(value_type = Option<BiasView>)]
-    bias: Option<Param<BiasView>>,
+    #[param(inline, value_type = Option<BiasMode>)]
+    bias: Option<Param<BiasMode>>,
 }
 impl Query for HistoryQuery {}
 
@@ -128,9 +128,13 @@ async fn history(call: Call<op::GetCustomerHealthHistory, CustomerId, HistoryQue
             Ok((dossier_of(tx, call.path, asked, from).await?, from, to))
         })
         .await?;
-    let known_then = |on: NaiveDate| if query.known_at.is_some() { to.known_at } else { dossier.end_of(on).min(to.known_at) };
-    let days = (0..=(to.on - from).num_days()).map(|n| from + Duration::days(n));
-    let healths: Vec<Health> = days.filter_map(|on| dossier.health(AsKnown { on, known_at: known_then(on) })).collect();
+    let fixed = query.known_at.is_some();
+    // Apart from the threads that serve: four hundred days of a customer much is said about take a while.
+    let replay = move || -> Vec<Health> {
+        let known_then = |on: NaiveDate| if fixed { to.known_at } else { dossier.end_of(on).min(to.known_at) };
+        (0..=(to.on - from).num_days()).map(|n| from + Duration::days(n)).filter_map(|on| dossier.health(AsKnown { on, known_at: known_then(on) })).collect()
+    };
+    let healths = tokio::task::spawn_blocking(replay).await.map_err(Fault::internal)?;
     let recent: Vec<(i64, f64)> =
         healths.iter().filter_map(|h| Some(((h.scored_for - to.on).num_days(), thousandths(h.score.score?.into())))).filter(|(age, _)| *age >= -WINDOW).collect();
     let trend = TrendView { window_days: WINDOW, points_per_30_days: slope(&recent).map(|s| thousandths(round(s * 1000.0))), days: recent.len() };

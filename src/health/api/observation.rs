@@ -1,7 +1,7 @@
 //! `/v1/observations`: single values outside reports. A partner's are its declarations; the vendor's are facts about
 //! anybody's customers, which the partner does not see.
 
-use crate::auth::{Batch, Call, Caller, Gate, Grant, Json, Query, TenantScope, op};
+use crate::auth::{Batch, Call, Caller, Json, Query, op};
 use crate::directory::CustomerRef;
 use crate::health::flow::{ObservationDraft, Recorded, Subject, record_observations};
 use crate::http::body::{Faults, Instant};
@@ -115,14 +115,6 @@ fn class(caller: &Caller) -> EvidenceClass {
     if caller.partner().is_some() { EvidenceClass::PartnerDeclared } else { EvidenceClass::VendorObserved }
 }
 
-/// A partner names its own customers by its own ids; another partner is read-only to it, or does not exist.
-fn named_by(gate: &Gate, caller: &Caller, asked: Option<PartnerId>) -> Result<Option<PartnerId>, Fault> {
-    if caller.partner().is_some() {
-        TenantScope::grant(caller, &gate.tenancy, asked)?;
-    }
-    Ok(asked)
-}
-
 /// Submit an observation
 ///
 /// About one customer, named in exactly one of three ways. The same value of the same moment again changes nothing.
@@ -132,7 +124,7 @@ fn named_by(gate: &Gate, caller: &Caller, asked: Option<PartnerId>) -> Result<Op
 async fn submit(mut call: Call<op::SubmitObservation, (), SubmitQuery, Json<Option<ObservationBody>>>) -> Result<HttpResponse, Fault> {
     let body = call.body.0.take().ok_or_else(|| Fault::field("", Broken::WrongType))?;
     let draft = draft(body)?;
-    let named_by = named_by(&call.gate, &call.caller, call.query.partner.as_ref().map(|p| p.0))?;
+    let named_by = call.gate.named_by(&call.caller, call.query.partner.as_ref().map(|p| p.0))?;
     ledger::write(&call, async |tx| {
         let mut results = record_observations(tx, call.caller.caller_id(), class(&call.caller), named_by, vec![Ok(draft)]).await?;
         let (id, outcome) = results.pop().ok_or_else(|| Fault::internal("no result"))??;
@@ -194,7 +186,7 @@ fn result(index: usize, recorded: &Result<Recorded, Fault>) -> ObservationResult
 async fn submit_batch(mut call: Call<op::SubmitObservationBatch, (), BatchQuery, Batch<Observations>>) -> Result<HttpResponse, Fault> {
     let drafts = decode_rows(&mut call.body.rows, draft);
     let atomic = yes(&call.query.atomic);
-    let named_by = named_by(&call.gate, &call.caller, call.query.partner.as_ref().map(|p| p.0))?;
+    let named_by = call.gate.named_by(&call.caller, call.query.partner.as_ref().map(|p| p.0))?;
     ledger::write(&call, async |tx| {
         let recorded = record_observations(tx, call.caller.caller_id(), class(&call.caller), named_by, drafts).await?;
         let refused = recorded.iter().enumerate().filter_map(|(i, r)| r.as_ref().err().map(|fault| (i, fault)));

@@ -187,8 +187,8 @@ impl SimulationView {
 #[utoipa::path(operation_id = "simulate_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path)), responses((status = 200, description = "What would change", body = SimulationView)))]
 #[post("/v1/scorecards/{scorecard_id}/simulate")]
 async fn simulate_one(call: Call<op::SimulateScorecard, ScorecardId>) -> Result<HttpResponse, Fault> {
-    let simulation = call
-        .read(async |tx| {
+    let (simulation, _desk) = call
+        .study(async |tx| {
             let card = store::card(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
             simulate(tx, card).await
         })

@@ -10,70 +10,96 @@ use crate::health::evidence::Evidence;
 use crate::health::store::{self, Bias};
 use crate::intake::{self, EvidenceClass, Measure};
 use crate::kernel::error::Fault;
-use crate::kernel::id::MeasureId;
+use crate::kernel::id::{MeasureId, TypeId};
 use crate::kernel::number::round;
+use crate::ledger::{Job, JobKind, enqueue};
 use chrono::{Duration, NaiveDate};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// How far back words and facts are compared, in days.
 const WINDOW: i64 = 365;
-/// How many partners are read side by side: the bound of what is held at once.
-const SIDE_BY_SIDE: usize = 8;
+/// How many customers are read at once: the bound of what is held.
+const AT_ONCE: usize = 500;
 
-/// Estimates the bias of every reporter for a day, once; later estimates replace earlier ones and none is lost.
-pub async fn analyse(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<(), Fault> {
-    if !store::analyse_day_once(tx, day).await? {
-        return Ok(());
+/// What a day's analysis came to, to be kept in a transaction of its own: reading takes long, and what is written must be known at once.
+#[derive(Debug, Default)]
+pub struct Analysis {
+    found: Vec<Bias>,
+}
+
+/// Estimates the bias of every reporter; `None` when the day is analysed already. What is as it was is left out; what is not estimated any
+/// more is taken off no more.
+pub async fn estimate_biases(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Analysis>, Fault> {
+    if store::is_analysed(tx, day).await? {
+        return Ok(None);
     }
-    let (vendor, measures, partners) = futures_util::try_join!(calendar(tx), intake::measures(tx), all_partner_ids(tx))?;
+    let (vendor, measures, partners, standing) = futures_util::try_join!(calendar(tx), intake::measures(tx), all_partner_ids(tx), store::standing_biases(tx))?;
     let by_id: HashMap<MeasureId, &Measure> = measures.iter().filter(|m| m.curve.window_days().is_none()).map(|m| (m.id, m)).collect();
     let mut pairs: BTreeMap<MeasureId, Vec<Pair>> = BTreeMap::new();
-    for some in partners.chunks(SIDE_BY_SIDE) {
-        for of_one in futures_util::future::try_join_all(some.iter().map(|partner| compared(tx, &vendor, *partner, day, &by_id))).await? {
-            for (measure, pair) in of_one {
-                pairs.entry(measure).or_default().push(pair);
-            }
+    for partner in partners {
+        for (measure, pair) in compared(tx, &vendor, partner, day, &by_id).await? {
+            pairs.entry(measure).or_default().push(pair);
         }
     }
+    let mut before: BTreeMap<(Uuid, Uuid), Bias> = standing.into_iter().map(|bias| ((bias.partner_id, bias.measure_id), bias)).collect();
     let milli = |points: f64| round(points * 1000.0) as i32;
     let mut found = Vec::new();
     for (measure, pairs) in &pairs {
         let Some(model) = estimate(pairs) else { continue };
-        found.extend(model.estimates.iter().map(|e| Bias {
-            partner_id: Uuid::from_u128(e.reporter),
-            measure_id: crate::kernel::id::TypeId::uuid(*measure),
-            estimated_on: day,
-            known_from: tx.now(),
-            bias: milli(e.bias),
-            raw: milli(e.raw),
-            pairs: i32::try_from(e.n).unwrap_or(i32::MAX),
-            shrink: milli(e.shrink),
-            low: e.interval.map(|(low, _)| milli(low)),
-            high: e.interval.map(|(_, high)| milli(high)),
-        }));
+        for e in &model.estimates {
+            let now = Bias {
+                partner_id: Uuid::from_u128(e.reporter),
+                measure_id: measure.uuid(),
+                estimated_on: day,
+                known_from: tx.now(),
+                bias: milli(e.bias),
+                raw: milli(e.raw),
+                pairs: i32::try_from(e.n).unwrap_or(i32::MAX),
+                reporters: i32::try_from(model.k).unwrap_or(i32::MAX),
+                shrink: milli(e.shrink),
+                low: e.interval.map(|(low, _)| milli(low)),
+                high: e.interval.map(|(_, high)| milli(high)),
+            };
+            if before.remove(&(now.partner_id, now.measure_id)).is_none_or(|then| !then.says_as(&now)) {
+                found.push(now);
+            }
+        }
     }
-    store::keep_biases(tx, &found).await
+    let ended = before.into_values().filter(|then| then.pairs > 0);
+    found.extend(ended.map(|then| Bias { estimated_on: day, bias: 0, raw: 0, pairs: 0, shrink: 0, low: None, high: None, ..then }));
+    Ok(Some(Analysis { found }))
+}
+
+/// Keeps an analysis, once a day, and has the customers of everybody whose bias changed scored again in the vendor's view.
+pub async fn keep_analysis(tx: &Tx<AnalystScope>, day: NaiveDate, analysis: Analysis) -> Result<(), Fault> {
+    if !store::analyse_day_once(tx, day).await? {
+        return Ok(());
+    }
+    let found: Vec<Bias> = analysis.found.into_iter().map(|bias| Bias { known_from: tx.now(), ..bias }).collect();
+    store::keep_biases(tx, &found).await?;
+    let partners: BTreeSet<Uuid> = found.iter().map(|bias| bias.partner_id).collect();
+    let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Rescore, partner, subjects: Vec::new(), day: None }).collect();
+    enqueue(tx, &jobs).await
 }
 
 /// What a partner declared of each customer and measure, beside what the vendor observed of the customer.
 async fn compared(tx: &Tx<AnalystScope>, vendor: &Vendor, partner: Uuid, day: NaiveDate, measures: &HashMap<MeasureId, &Measure>) -> Result<Vec<(MeasureId, Pair)>, Fault> {
     let since = vendor.zone.start_of(day - Duration::days(WINDOW));
     let customers = store::observed_customers(tx, partner, since).await?;
-    if customers.is_empty() {
-        return Ok(Vec::new());
-    }
-    let evidence = store::evidence(tx, partner, vendor.zone, customers, since, &[SHARED, VENDOR]).await?;
     let mut pairs = Vec::new();
-    for said in evidence.values() {
-        let mean = |class: EvidenceClass| means(said.iter().map(|(item, _)| item).filter(|item| item.class == class), measures);
-        let observed: Vec<f64> = mean(EvidenceClass::VendorObserved).into_values().collect();
-        if observed.is_empty() {
-            continue;
+    for some in customers.chunks(AT_ONCE) {
+        let evidence = store::evidence(tx, partner, vendor.zone, some.to_vec(), since, &[SHARED, VENDOR]).await?;
+        for said in evidence.values() {
+            let mean = |class: EvidenceClass| means(said.iter().map(|(item, _)| item).filter(|item| item.class == class), measures);
+            let observed: Vec<f64> = mean(EvidenceClass::VendorObserved).into_values().collect();
+            if observed.is_empty() {
+                continue;
+            }
+            // Each measure once, or a daily one would drown a monthly one.
+            let anchor = observed.iter().sum::<f64>() / observed.len() as f64;
+            pairs.extend(mean(EvidenceClass::PartnerDeclared).into_iter().map(|(measure, points)| (measure, Pair { reporter: partner.as_u128(), points, anchor })));
         }
-        // Each measure once, or a daily one would drown a monthly one.
-        let anchor = observed.iter().sum::<f64>() / observed.len() as f64;
-        pairs.extend(mean(EvidenceClass::PartnerDeclared).into_iter().map(|(measure, points)| (measure, Pair { reporter: partner.as_u128(), points, anchor })));
     }
     Ok(pairs)
 }

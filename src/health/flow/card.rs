@@ -12,6 +12,9 @@ use crate::ledger::{Event, Job, JobKind, enqueue, record_events};
 use serde_json::json;
 use uuid::Uuid;
 
+/// The most scorecards in force: every report is weighed by them.
+const MAX_ACTIVE: usize = 100;
+
 /// Adds a draft scorecard.
 pub async fn add_scorecard(tx: &Tx<StaffScope>, caller: Uuid, name: String, purpose: Purpose, rank: i32, policy: Scorecard) -> Result<Card, Fault> {
     let card = Card { id: tx.new_id(), name, state: CardState::Draft, purpose, rank, policy, version: 1, created_at: tx.now() };
@@ -23,6 +26,10 @@ pub async fn add_scorecard(tx: &Tx<StaffScope>, caller: Uuid, name: String, purp
 
 /// Makes a scorecard the active one of its purpose and rank and has every customer scored again.
 pub async fn activate(tx: &Tx<StaffScope>, caller: Uuid, card: &Card) -> Result<(), Fault> {
+    let beside = store::active_cards(tx).await?.into_iter().filter(|other| (other.purpose, other.rank) != (card.purpose, card.rank)).count();
+    if beside >= MAX_ACTIVE {
+        return Err(Fault::of(Code::StateConflict));
+    }
     store::activate_card(tx, card).await?;
     tell(tx, caller, "scorecard.activated", card).await
 }

@@ -3,7 +3,7 @@
 use crate::auth::StaffScope;
 use crate::db::Tx;
 use crate::directory::{calendar, locate_customer};
-use crate::health::manual::{LONGEST_DAYS, Override, OverrideState};
+use crate::health::manual::{LONGEST_DAYS, Override, OverrideState, needs_approval};
 use crate::health::scorecard::Purpose;
 use crate::health::store;
 use crate::kernel::code::Code;
@@ -46,7 +46,9 @@ pub async fn set_by_hand(tx: &Tx<StaffScope>, caller: Uuid, author: Uuid, custom
     if !faults.is_empty() {
         return Err(Fault::invalid(faults));
     }
-    let needs_approval = store::needs_approval(tx, partner, customer, draft.purpose).await?;
+    // A score for a purpose nothing is scored for would wait for its scorecard unseen.
+    let stake = store::at_stake(tx, partner, customer, draft.purpose).await?.ok_or_else(|| Fault::reference("/purpose"))?;
+    let needs_approval = needs_approval(stake.value_minor, stake.from_minor, stake.strictest_minor);
     let set = Override {
         id: tx.new_id(),
         partner,

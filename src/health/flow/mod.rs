@@ -11,7 +11,7 @@ mod rulebook;
 mod scoring;
 mod simulation;
 
-pub use bias::analyse;
+pub use bias::{estimate_biases, keep_analysis};
 pub use card::{activate, add_scorecard, retire, starter_scorecard};
 pub use manual::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};
 pub use observation::{ObservationDraft, Recorded, Subject, record_observations};

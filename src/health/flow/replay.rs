@@ -95,9 +95,10 @@ pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Custom
 }
 
 impl Dossier {
-    /// The catalogue and every policy there ever was, for names.
-    pub fn rulebook(&self) -> Rulebook {
-        Rulebook { cards: self.rules.iter().map(|(ruled, _)| ruled.clone()).collect(), catalogue: self.catalogue.clone() }
+    /// The policies in force at a point, over the catalogue.
+    pub fn rulebook(&self, at: AsKnown) -> Rulebook {
+        let moment = at.known_at.min(self.end_of(at.on));
+        Rulebook { cards: self.rules.iter().filter(|(_, stay)| stay.at(moment)).map(|(ruled, _)| ruled.clone()).collect(), catalogue: self.catalogue.clone() }
     }
 
     /// The end of a day: the last moment whose knowledge belongs to it.

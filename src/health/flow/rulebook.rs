@@ -40,6 +40,7 @@ pub fn ready(policy: &Scorecard, catalogue: &[Measure]) -> Scorer {
             weight,
             nature: m.nature,
             curve: item.curve.clone().unwrap_or_else(|| m.curve.clone()),
+            own_curve: item.curve.is_some(),
             half_life_days: item.half_life_days.or(m.half_life_days),
             valid_days: item.valid_days.unwrap_or(m.valid_days),
             missing: item.missing,
@@ -65,11 +66,6 @@ impl Rulebook {
     /// The scorecard for everybody of a purpose.
     pub fn last(&self, purpose: Purpose) -> Option<&Ruled> {
         self.cards.iter().find(|ruled| ruled.card.purpose == purpose && ruled.card.rank == LAST_RANK)
-    }
-
-    /// The purposes customers are scored for.
-    pub fn purposes(&self) -> impl Iterator<Item = Purpose> + '_ {
-        Purpose::ALL.iter().copied().filter(|purpose| self.cards.iter().any(|ruled| ruled.card.purpose == *purpose))
     }
 
     /// How many days back evidence may matter to any of them.

@@ -6,7 +6,7 @@ use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{Vendor, calendar};
 use crate::health::evidence::Evidence;
-use crate::health::score::Known;
+use crate::health::score::{Known, Score};
 use crate::health::scorecard::{Profile, Purpose, due_on};
 use crate::health::source::Sources;
 use crate::health::store::{self, Facts, Priced, Standing};
@@ -68,9 +68,9 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
         let due_on = due_on(reported_on, fact.touch_model);
         for audience in audiences {
             let seen: Vec<Evidence> = all.iter().filter(|(_, shared)| *audience == VENDOR || *shared).map(|(item, _)| Evidence { day: item.day.min(on), ..*item }).collect();
-            for purpose in rules.purposes() {
-                let Some(ruled) = rules.applying(purpose, &profile(fact, &worth.products)) else { continue };
+            for purpose in Purpose::ALL.iter().copied() {
                 let before = before.get(&(*id, (*audience).to_owned(), purpose.to_string()));
+                let ruled = rules.applying(purpose, &profile(fact, &worth.products));
                 let known = Known {
                     evidence: &seen,
                     cases: cases.get(id).map(Vec::as_slice).unwrap_or_default(),
@@ -78,13 +78,18 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
                     closed_in: before.and_then(|before| before.closed_in),
                     set: overrides.get(&(*id, purpose)).copied().filter(|_| *audience == VENDOR),
                 };
-                let sources = (*audience == VENDOR).then(|| Sources::of(&ruled.scorer, &seen, on));
+                let (card, score, sources) = match (ruled, before) {
+                    (Some(ruled), _) => (ruled.card.id, ruled.scorer.score(&known, on), (*audience == VENDOR).then(|| Sources::of(&ruled.scorer, &seen, on))),
+                    // No scorecard is for this customer any more: what was concluded by the last one must not stand for ever.
+                    (None, Some(before)) => (before.card, Score::unknown(), None),
+                    (None, None) => continue,
+                };
                 standings.push(Standing {
                     customer: *id,
                     audience,
                     purpose,
-                    card: ruled.card.id,
-                    score: ruled.scorer.score(&known, on),
+                    card,
+                    score,
                     diverges_since: sources.as_ref().and_then(|sources| sources.diverges_since(before.and_then(|before| before.diverges_since), on)),
                     sources,
                     counted: purpose == Purpose::Churn && fact.stage.counts(),

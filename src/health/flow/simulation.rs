@@ -82,6 +82,8 @@ pub async fn simulate(tx: &Tx<StaffScope>, card: Card) -> Result<Simulation, Fau
                 let score = |rules: &Rulebook| rules.applying(purpose, &profile(&facts, products)).map(|ruled| ruled.scorer.score(&Known { closed_in, ..said.clone() }, result.on));
                 result.add(customer, score(&now), score(&then));
             }
+            // Others are served between two partners.
+            tokio::task::yield_now().await;
         }
     }
     result.name_movers();

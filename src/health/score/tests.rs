@@ -28,6 +28,7 @@ pub(in crate::health) fn scorer(weights: &[f64], change: impl Fn(&mut Scorecard,
         weight: *w,
         nature: Nature::Figure,
         curve: Curve::identity(),
+        own_curve: false,
         half_life_days: Some(30),
         valid_days: 365,
         missing: Missing::Exclude,
@@ -168,17 +169,23 @@ prop_compose! {
 proptest! {
     #[test]
     fn bounded_exact_and_independent_of_order((scorer, evidence, bias, on) in anything()) {
-        let known = Known { evidence: &evidence, bias: Some(&bias), ..Known::default() };
+        let case = OpenCase { external_id: "T".parse().unwrap(), severity: 1, opened_on: day(0), due_on: Some(day(200)), cause: None };
+        let cases = [case];
+        let known = Known { evidence: &evidence, bias: Some(&bias), cases: &cases, ..Known::default() };
         let s = scorer.score(&known, day(on));
         let mut reversed = evidence.clone();
         reversed.reverse();
         prop_assert_eq!(&s, &scorer.score(&Known { evidence: &reversed, ..known.clone() }, day(on)));
-        prop_assert_eq!(scorer.figure(&evidence, Some(&bias), day(on)), (s.score, s.coverage));
+        if s.parts.iter().all(|p| p.assumed.is_none()) {
+            let plain = s.adjustments.first().map_or(s.score, |a| a.from);
+            prop_assert_eq!(scorer.figure(&evidence, Some(&bias), day(on)), (plain, s.coverage));
+        }
         prop_assert!((0..=1000).contains(&s.coverage));
         if let Some(points) = s.score {
             prop_assert!((0..=100_000).contains(&points));
             let sum: i64 = s.parts.iter().filter_map(|p| p.contribution).sum();
-            prop_assert_eq!(sum + 50_000, i64::from(points));
+            let adjusted: i64 = s.adjustments.iter().map(|a| i64::from(a.to) - i64::from(a.from.unwrap())).sum();
+            prop_assert_eq!(sum + adjusted + 50_000, i64::from(points));
             let (low, high) = s.interval.unwrap();
             prop_assert!(0 <= low && low <= points && points <= high && high <= 100_000);
         }

@@ -11,6 +11,14 @@ use diesel::sql_types::{Array, Date, Integer, Nullable, Timestamptz, Uuid as Sql
 use std::collections::HashMap;
 use uuid::Uuid;
 
+impl Bias {
+    /// Whether another estimate says the same.
+    pub fn says_as(&self, other: &Self) -> bool {
+        let figures = |b: &Self| (b.bias, b.raw, b.pairs, b.reporters, b.shrink, b.low, b.high);
+        figures(self) == figures(other)
+    }
+}
+
 /// A partner's customers of whom the vendor observed something since a moment.
 pub async fn observed_customers(tx: &Tx<AnalystScope>, partner: Uuid, since: Moment) -> Result<Vec<Uuid>, Fault> {
     #[derive(QueryableByName)]
@@ -49,6 +57,8 @@ pub struct Bias {
     #[diesel(sql_type = Integer)]
     pub pairs: i32,
     #[diesel(sql_type = Integer)]
+    pub reporters: i32,
+    #[diesel(sql_type = Integer)]
     pub shrink: i32,
     #[diesel(sql_type = Nullable<Integer>)]
     pub low: Option<i32>,
@@ -56,14 +66,14 @@ pub struct Bias {
     pub high: Option<i32>,
 }
 
-/// Keeps the estimates of a day.
+/// Keeps estimates of a day.
 pub async fn keep_biases(tx: &Tx<AnalystScope>, list: &[Bias]) -> Result<(), Fault> {
     if list.is_empty() {
         return Ok(());
     }
     tx.run(
-        sql("INSERT INTO todoku.reporter_bias (vendor_id, partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, shrink, low, high)
-             SELECT {}, u.* FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u ON CONFLICT DO NOTHING")
+        sql("INSERT INTO todoku.reporter_bias (vendor_id, partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, reporters, shrink, low, high)
+             SELECT {}, u.* FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u ON CONFLICT DO NOTHING")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<Array<SqlUuid>, _>(list.iter().map(|b| b.partner_id).collect::<Vec<_>>())
         .bind::<Array<SqlUuid>, _>(list.iter().map(|b| b.measure_id).collect::<Vec<_>>())
@@ -72,6 +82,7 @@ pub async fn keep_biases(tx: &Tx<AnalystScope>, list: &[Bias]) -> Result<(), Fau
         .bind::<Array<Integer>, _>(list.iter().map(|b| b.bias).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(list.iter().map(|b| b.raw).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(list.iter().map(|b| b.pairs).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(list.iter().map(|b| b.reporters).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(list.iter().map(|b| b.shrink).collect::<Vec<_>>())
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|b| b.low).collect::<Vec<_>>())
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|b| b.high).collect::<Vec<_>>()),
@@ -80,10 +91,22 @@ pub async fn keep_biases(tx: &Tx<AnalystScope>, list: &[Bias]) -> Result<(), Fau
     .map(drop)
 }
 
+/// The newest estimate of every partner and measure of the vendor.
+pub async fn standing_biases(tx: &Tx<AnalystScope>) -> Result<Vec<Bias>, Fault> {
+    tx.rows(
+        sql(
+            "SELECT DISTINCT ON (partner_id, measure_id) partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, reporters, shrink, low, high FROM todoku.reporter_bias
+             WHERE vendor_id = {} ORDER BY partner_id, measure_id, estimated_on DESC",
+        )
+        .bind::<SqlUuid, _>(tx.scope().vendor()),
+    )
+    .await
+}
+
 /// The newest estimate of each measure of a partner.
 pub async fn newest_biases<S: Tenant>(tx: &Tx<S>, partner: PartnerId) -> Result<Vec<Bias>, Fault> {
     tx.rows(
-        sql("SELECT DISTINCT ON (measure_id) partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, shrink, low, high FROM todoku.reporter_bias
+        sql("SELECT DISTINCT ON (measure_id) partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, reporters, shrink, low, high FROM todoku.reporter_bias
              WHERE vendor_id = {} AND partner_id = {} ORDER BY measure_id, estimated_on DESC")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(partner.uuid()),
@@ -94,7 +117,7 @@ pub async fn newest_biases<S: Tenant>(tx: &Tx<S>, partner: PartnerId) -> Result<
 /// Every estimate of a partner, newest first.
 pub async fn all_biases<S: Tenant>(tx: &Tx<S>, partner: PartnerId) -> Result<Vec<Bias>, Fault> {
     tx.rows(
-        sql("SELECT partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, shrink, low, high FROM todoku.reporter_bias
+        sql("SELECT partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, reporters, shrink, low, high FROM todoku.reporter_bias
              WHERE vendor_id = {} AND partner_id = {} ORDER BY estimated_on DESC, measure_id")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(partner.uuid()),
@@ -109,6 +132,18 @@ pub fn in_force_at(newest_first: &[Bias], moment: Moment) -> HashMap<MeasureId, 
         found.entry(MeasureId::of(bias.measure_id)).or_insert(f64::from(bias.bias) / 1000.0);
     }
     found
+}
+
+/// Whether a vendor's day is analysed.
+pub async fn is_analysed(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<bool, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Date)]
+        #[allow(dead_code, reason = "that there is one says it")]
+        day: NaiveDate,
+    }
+    let row: Option<Row> = tx.row(sql("SELECT day FROM ops.analysed_day WHERE vendor_id = {} AND day = {}").bind::<SqlUuid, _>(tx.scope().vendor()).bind::<Date, _>(day)).await?;
+    Ok(row.is_some())
 }
 
 /// Notes that a vendor's day is analysed; `false` when it was before.

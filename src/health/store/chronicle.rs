@@ -16,7 +16,7 @@ use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, T
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Everything said about a partner's customers since a moment, superseded or not; in order of arrival. `shared` alone is read for a partner.
+/// Everything said about a partner's customers since a moment, superseded or not; in their order. `shared` alone is read for a partner.
 pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec<Uuid>, zone: Zone, since: Moment, whole: bool) -> Result<HashMap<Uuid, Vec<Sighting>>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
@@ -66,6 +66,7 @@ pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec
             stay: Stay { from: row.received_at, to: row.replaced_at },
         });
     }
+    found.values_mut().for_each(|all| all.sort_by(Sighting::order));
     Ok(found)
 }
 

@@ -298,8 +298,9 @@ impl Counted {
 /// Every customer of the vendor that stands in figures, by partner.
 pub async fn counted(tx: &Tx<StaffScope>, purpose: Purpose) -> Result<Vec<Counted>, Fault> {
     tx.rows(
-        sql("SELECT c.partner_id, c.id, c.external_id, c.name, c.state, c.touch_model, c.segment, c.business_model, coalesce(h.value_minor, 0) AS value_minor, h.closed_in
-             FROM todoku.customer c LEFT JOIN todoku.health_score h ON h.vendor_id = c.vendor_id AND h.partner_id = c.partner_id AND h.customer_id = c.id
+        sql("SELECT c.partner_id, c.id, c.external_id, c.name, c.state, c.touch_model, c.segment, c.business_model, coalesce(v.value_minor, 0) AS value_minor, h.closed_in
+             FROM todoku.customer c LEFT JOIN todoku.health_score v ON v.vendor_id = c.vendor_id AND v.partner_id = c.partner_id AND v.customer_id = c.id
+               AND v.audience = 'vendor' AND v.purpose = 'churn' LEFT JOIN todoku.health_score h ON h.vendor_id = c.vendor_id AND h.partner_id = c.partner_id AND h.customer_id = c.id
                AND h.audience = 'vendor' AND h.purpose = {}
              WHERE c.vendor_id = {} AND c.state IN ('onboarding', 'active') ORDER BY c.partner_id, c.id")
         .bind::<Text, _>(purpose.as_str())

@@ -10,7 +10,7 @@ use crate::kernel::id::{CustomerId, OverrideId, PartnerId, TypeId};
 use crate::kernel::time::Moment;
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -41,25 +41,39 @@ pub async fn overrides_in_force<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>, on:
     rows.into_iter().map(|row| Ok(((row.customer_id, row.purpose.parse().map_err(broken)?), (OverrideId::of(row.id), row.score)))).collect()
 }
 
-/// Whether the scorecard by which a customer is scored asks for a second person at the customer's value.
-pub async fn needs_approval(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, purpose: Purpose) -> Result<bool, Fault> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Bool)]
-        needed: bool,
-    }
-    let row: Option<Row> = tx
-        .row(
-            sql("SELECT coalesce(h.value_minor >= (s.policy ->> 'override_approval_from_minor')::bigint, false) AS needed
-                 FROM todoku.health_score h JOIN todoku.scorecard s ON s.vendor_id = h.vendor_id AND s.id = h.scorecard_id
-                 WHERE h.vendor_id = {} AND h.partner_id = {} AND h.customer_id = {} AND h.audience = 'vendor' AND h.purpose = {}")
-            .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<SqlUuid, _>(partner.uuid())
-            .bind::<SqlUuid, _>(customer.uuid())
-            .bind::<Text, _>(purpose.as_str()),
-        )
-        .await?;
-    Ok(row.is_some_and(|row| row.needed))
+/// What deciding about an approval needs.
+#[derive(QueryableByName)]
+#[allow(missing_docs, reason = "see manual::needs_approval")]
+pub struct AtStake {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub value_minor: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub from_minor: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub strictest_minor: Option<i64>,
+}
+
+/// What a customer is worth, and from which value on its scorecard, and the strictest of the purpose, ask for a second person. `None` when no
+/// scorecard of the purpose is active.
+pub async fn at_stake(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, purpose: Purpose) -> Result<Option<AtStake>, Fault> {
+    tx.row(
+        sql("SELECT (SELECT CASE WHEN NOT h.unconverted THEN h.value_minor END FROM todoku.health_score h WHERE h.vendor_id = c.vendor_id AND h.partner_id = {}
+               AND h.customer_id = {} AND h.audience = 'vendor' AND h.purpose = {}) AS value_minor,
+               (SELECT (s.policy ->> 'override_approval_from_minor')::bigint FROM todoku.health_score h JOIN todoku.scorecard s ON s.vendor_id = h.vendor_id AND s.id = h.scorecard_id
+                WHERE h.vendor_id = c.vendor_id AND h.partner_id = {} AND h.customer_id = {} AND h.audience = 'vendor' AND h.purpose = {}) AS from_minor,
+               c.strictest_minor
+             FROM (SELECT vendor_id, min((policy ->> 'override_approval_from_minor')::bigint) AS strictest_minor FROM todoku.scorecard
+                   WHERE vendor_id = {} AND state = 'active' AND purpose = {} GROUP BY vendor_id) c")
+        .bind::<SqlUuid, _>(partner.uuid())
+        .bind::<SqlUuid, _>(customer.uuid())
+        .bind::<Text, _>(purpose.as_str())
+        .bind::<SqlUuid, _>(partner.uuid())
+        .bind::<SqlUuid, _>(customer.uuid())
+        .bind::<Text, _>(purpose.as_str())
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Text, _>(purpose.as_str()),
+    )
+    .await
 }
 
 /// Adds an override with its words.

@@ -234,6 +234,8 @@ pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static
 /// What a new conclusion must know of the one before.
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
+    /// By which policy it was made.
+    pub card: ScorecardId,
     /// The band of the last daily close.
     pub closed_in: Option<Band>,
     /// Since when the sources lie far apart.
@@ -250,6 +252,8 @@ pub async fn before<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>, audiences: &[&'
         audience: String,
         #[diesel(sql_type = Text)]
         purpose: String,
+        #[diesel(sql_type = SqlUuid)]
+        scorecard_id: Uuid,
         #[diesel(sql_type = Nullable<Text>)]
         closed_in: Option<String>,
         #[diesel(sql_type = Nullable<Date>)]
@@ -257,7 +261,7 @@ pub async fn before<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>, audiences: &[&'
     }
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT customer_id, audience, purpose, closed_in, diverges_since FROM todoku.health_score
+            sql("SELECT customer_id, audience, purpose, scorecard_id, closed_in, diverges_since FROM todoku.health_score
                  WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = ANY ({})")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(tx.scope().acts()?)
@@ -267,7 +271,7 @@ pub async fn before<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>, audiences: &[&'
         .await?;
     let read = |row: Row| {
         let closed_in = row.closed_in.map(|band| band.parse().map_err(broken)).transpose()?;
-        Ok(((row.customer_id, row.audience, row.purpose), Before { closed_in, diverges_since: row.diverges_since }))
+        Ok(((row.customer_id, row.audience, row.purpose), Before { card: ScorecardId::of(row.scorecard_id), closed_in, diverges_since: row.diverges_since }))
     };
     rows.into_iter().map(read).collect()
 }

@@ -32,6 +32,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(calibrate).service(get_calibration).service(backtest).service(churn_probability);
 }
 
+/// Computes apart from the threads that serve.
+async fn think<T: Send + 'static>(deed: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(deed).await.map_err(Fault::internal)
+}
+
 /// A figure shown with so many digits as mean something.
 fn shown(figure: f64) -> f64 {
     thousandths(round(figure * 1000.0))
@@ -57,13 +62,13 @@ impl From<Auc> for AucView {
 struct Reason {
     /// `too_few`, `no_gain`, `not_converged` or `probabilities_off`.
     code: &'static str,
-    en: String,
-    ja: String,
+    detail: String,
+    detail_ja: String,
 }
 
 impl Reason {
     fn of(verdict: &Verdict) -> Option<Self> {
-        let (code, en, ja) = match verdict {
+        let (code, detail, detail_ja) = match verdict {
             Verdict::Accepted => return None,
             Verdict::RankingOnly { error, limit } => (
                 "probabilities_off",
@@ -82,7 +87,7 @@ impl Reason {
             ),
             Verdict::Refused(Refusal::NotConverged) => ("not_converged", "The fit found no minimum.".to_owned(), "推定が収束しませんでした。".to_owned()),
         };
-        Some(Self { code, en, ja })
+        Some(Self { code, detail, detail_ja })
     }
 }
 
@@ -90,9 +95,9 @@ impl Reason {
 #[derive(Serialize, ToSchema)]
 struct LearnedMeasure {
     measure: Key,
-    /// As it is.
+    /// As it is, its groups' shared out to it.
     hand_weight: f64,
-    /// As proposed; all of them add up to the sum of the hand weights.
+    /// As proposed, for a scorecard without groups; all of them add up to the sum of the hand weights.
     weight: f64,
     /// The data ask for a negative weight; 0 is the least allowed.
     blocked: bool,
@@ -157,7 +162,7 @@ impl From<&Kept> for CalibrationView {
         let measure = |(key, l): (&Key, &crate::insight::calibration::Learned)| LearnedMeasure {
             measure: key.clone(),
             hand_weight: l.hand,
-            weight: shown(l.weight),
+            weight: round(l.weight * 1e6) as f64 / 1e6,
             blocked: l.blocked,
             not_monotone: l.not_monotone,
             too_few: l.too_few,
@@ -202,11 +207,12 @@ fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
 #[post("/v1/scorecards/{scorecard_id}/calibrate")]
 async fn calibrate(call: Call<op::CalibrateScorecard, ScorecardId, WriteQuery, Json<CalibrateBody>>) -> Result<HttpResponse, Fault> {
     let lead_days = lead(call.body.0.lead_days, "/lead_days")?;
-    let history = call.read(async |tx| history(tx, call.path, lead_days).await).await?;
+    let (history, desk) = call.study(async |tx| history(tx, call.path, lead_days).await).await?;
     if history.is_empty() {
         return Err(Fault::field("", Broken::Empty));
     }
-    let learned = tokio::task::spawn_blocking(move || history.calibrate()).await.map_err(Fault::internal)?.map_err(Fault::internal)?;
+    let learned = think(move || history.calibrate()).await?.map_err(Fault::internal)?;
+    drop(desk);
     ledger::write(&call, async |tx| {
         let kept = Kept { id: tx.new_id(), scorecard: call.path, lead_days: lead_days as i32, learned, created_at: tx.now() };
         store::keep_calibration(tx, &kept).await?;
@@ -223,7 +229,7 @@ async fn calibrate(call: Call<op::CalibrateScorecard, ScorecardId, WriteQuery, J
 #[utoipa::path(operation_id = "get_calibration", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path)), responses((status = 200, description = "What it came to", body = CalibrationView)))]
 #[get("/v1/scorecards/{scorecard_id}/calibration")]
 async fn get_calibration(call: Call<op::GetCalibration, ScorecardId>) -> Result<HttpResponse, Fault> {
-    let kept = call.read(async |tx| store::last_calibration(tx, call.path, false).await).await?.ok_or(Fault::of(Code::NotFound))?;
+    let kept = call.read(async |tx| store::last_calibration(tx, call.path).await).await?.ok_or(Fault::of(Code::NotFound))?;
     Ok(HttpResponse::Ok().json(CalibrationView::from(&kept)))
 }
 
@@ -279,10 +285,10 @@ struct ForetoldView {
     discrimination: Option<AucView>,
     /// How many times more losses the lowest tenth held than all.
     top_decile_lift: Option<f64>,
-    /// Customers at risk at some time in the year before, and not lost; of all at risk.
-    false_alarms: Option<f64>,
-    /// Customers lost without having been at risk.
-    surprises: Option<usize>,
+    /// Of the outcomes with an alarm in the year before, the share that was no loss, 0-1.
+    false_alarm_share: Option<f64>,
+    /// Losses without an alarm before.
+    missed: Option<usize>,
     /// Days from the first alarm to the loss, the median.
     lead_time_days: Option<f64>,
     /// Loss by tenths of health.
@@ -297,8 +303,8 @@ impl From<Foretold> for ForetoldView {
             unknown: f.unknown,
             discrimination: f.auc.map(AucView::from),
             top_decile_lift: f.lift.map(shown),
-            false_alarms: f.alarms.and_then(|a| a.false_share).map(shown),
-            surprises: f.alarms.map(|a| a.missed),
+            false_alarm_share: f.alarms.and_then(|a| a.false_share).map(shown),
+            missed: f.alarms.map(|a| a.missed),
             lead_time_days: f.alarms.and_then(|a| a.lead_days),
             table: f.table.into_iter().map(TenthView::from).collect(),
         }
@@ -331,8 +337,9 @@ struct BacktestView {
 #[get("/v1/scorecards/{scorecard_id}/backtest")]
 async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>) -> Result<HttpResponse, Fault> {
     let lead_days = lead(call.query.lead_days.as_ref().map(|days| days.0), "lead_days").map_err(|fault| Fault { fields: fault.fields, ..Fault::of(Code::InvalidParameter) })?;
-    let history = call.read(async |tx| history(tx, call.path, lead_days).await).await?;
-    let Backtest { total, channels } = tokio::task::spawn_blocking(move || history.backtest()).await.map_err(Fault::internal)?;
+    let (history, desk) = call.study(async |tx| history(tx, call.path, lead_days).await).await?;
+    let Backtest { total, channels } = think(move || history.backtest()).await?;
+    drop(desk);
     let channels = channels.into_iter().map(|(partner, foretold)| ChannelForetold { partner_id: PartnerId::of(partner), foretold: foretold.into() }).collect();
     Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, total: total.into(), channels }))
 }
@@ -343,7 +350,7 @@ struct ChurnProbability {
     customer_id: CustomerId,
     /// The scorecard it is scored by.
     scorecard_id: Option<ScorecardId>,
-    /// The last calibration of it that was not refused.
+    /// The last calibration that was not refused.
     calibration_id: Option<CalibrationId>,
     /// The day scored for.
     #[schema(value_type = Option<String>, format = Date)]
@@ -358,18 +365,15 @@ struct ChurnProbability {
 
 /// Read how probable it is that a customer is lost
 ///
-/// By the last calibration of its scorecard that was not refused, from all evidence of today's health.
+/// If it decides `lead_days` from now: by the last calibration that was not refused, from all evidence of today's health.
 #[utoipa::path(operation_id = "get_churn_probability", tag = "Health", params(("customer_id" = CustomerId, Path)), responses((status = 200, description = "The probability", body = ChurnProbability)))]
 #[get("/v1/customers/{customer_id}/churn-probability")]
 async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId>) -> Result<HttpResponse, Fault> {
     let (health, kept, catalogue) = call
         .read(async |tx| {
             let health = health::health_of(tx, call.path, "vendor", Purpose::Churn).await?.ok_or(Fault::of(Code::NotFound))?;
-            let kept = match &health {
-                Some(health) => store::last_calibration(tx, health.card, true).await?,
-                None => None,
-            };
-            Ok((health, kept, intake::measures(tx).await?))
+            let (kept, catalogue) = futures_util::try_join!(store::usable_calibration(tx), intake::measures(tx))?;
+            Ok((health, kept, catalogue))
         })
         .await?;
     let points = |key: &Key| {

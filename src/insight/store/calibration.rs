@@ -8,7 +8,7 @@ use crate::kernel::error::Fault;
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
 use crate::kernel::time::Moment;
 use diesel::QueryableByName;
-use diesel::sql_types::{Bool, Integer, Jsonb, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Integer, Jsonb, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 crate::word_list! {
@@ -61,31 +61,46 @@ pub async fn keep_calibration(tx: &Tx<StaffScope>, kept: &Kept) -> Result<(), Fa
     .map(drop)
 }
 
-/// The last calibration of a scorecard; of those that may be used, if asked so.
-pub async fn last_calibration(tx: &Tx<StaffScope>, scorecard: ScorecardId, usable: bool) -> Result<Option<Kept>, Fault> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = SqlUuid)]
-        id: Uuid,
-        #[diesel(sql_type = Integer)]
-        lead_days: i32,
-        #[diesel(sql_type = Jsonb)]
-        result: serde_json::Value,
-        #[diesel(sql_type = Timestamptz)]
-        created_at: Moment,
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    scorecard_id: Uuid,
+    #[diesel(sql_type = Integer)]
+    lead_days: i32,
+    #[diesel(sql_type = Jsonb)]
+    result: serde_json::Value,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: Moment,
+}
+
+impl Row {
+    fn read(self) -> Result<Kept, Fault> {
+        let learned = serde_json::from_value(self.result).map_err(Fault::internal)?;
+        Ok(Kept { id: CalibrationId::of(self.id), scorecard: ScorecardId::of(self.scorecard_id), lead_days: self.lead_days, learned, created_at: self.created_at })
     }
+}
+
+/// The last calibration of a scorecard.
+pub async fn last_calibration(tx: &Tx<StaffScope>, scorecard: ScorecardId) -> Result<Option<Kept>, Fault> {
     let row: Option<Row> = tx
         .row(
-            sql("SELECT id, lead_days, result, created_at FROM todoku.calibration
-                 WHERE vendor_id = {} AND scorecard_id = {} AND (NOT {} OR verdict <> 'refused') ORDER BY id DESC LIMIT 1")
-            .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<SqlUuid, _>(scorecard.uuid())
-            .bind::<Bool, _>(usable),
+            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND scorecard_id = {} ORDER BY id DESC LIMIT 1")
+                .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<SqlUuid, _>(scorecard.uuid()),
         )
         .await?;
-    let read = |row: Row| {
-        let learned = serde_json::from_value(row.result).map_err(Fault::internal)?;
-        Ok(Kept { id: CalibrationId::of(row.id), scorecard, lead_days: row.lead_days, learned, created_at: row.created_at })
-    };
-    row.map(read).transpose()
+    row.map(Row::read).transpose()
+}
+
+/// The last calibration that was not refused, of whichever scorecard: what it learned of the measures outlives the weights it was learned beside.
+pub async fn usable_calibration(tx: &Tx<StaffScope>) -> Result<Option<Kept>, Fault> {
+    let row: Option<Row> = tx
+        .row(
+            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND verdict <> 'refused' ORDER BY id DESC LIMIT 1")
+                .bind::<SqlUuid, _>(tx.scope().vendor()),
+        )
+        .await?;
+    row.map(Row::read).transpose()
 }
