@@ -36,7 +36,7 @@ fn score(c: &mut Criterion) {
     let today = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
     let said = |n: u32| Evidence {
         measure: id(n),
-        class: if n % 3 == 0 { EvidenceClass::VendorObserved } else { EvidenceClass::PartnerDeclared },
+        class: if n.is_multiple_of(3) { EvidenceClass::VendorObserved } else { EvidenceClass::PartnerDeclared },
         value: f64::from(n * 9),
         day: today - chrono::Days::new(u64::from(n * 7)),
     };
