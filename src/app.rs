@@ -52,6 +52,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
         (name = "Scorecards", description = "The policy by which evidence becomes health."),
         (name = "Status reports", description = "Partners' dated statements about customers."),
         (name = "Health", description = "How customers are doing, and why."),
+        (name = "Outcomes", description = "What became of customers."),
         (name = "Insights", description = "Figures over many customers."),
         (name = "Problems", description = "What errors mean."),
         (name = "Document", description = "This document.")

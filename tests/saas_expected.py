@@ -85,6 +85,8 @@ def figures(accounts):
         "known_share": {"count": share(k, n), "value": share(sum(a["value"] for a in known), value)},
         "mean_health": thousandth(half_even(sum(a["score"] for a in known), k)),
         "mean_health_interval": interval,
+        "mean_health_bounds": {end: thousandth(half_even(sum(a["score"] for a in known) + (n - k) * unheard, n)) for end, unheard in (("low", 0), ("high", 100_000))},
+        "share_at_risk": share(sum(a["band"] == "at_risk" for a in accounts), k),
         "mean_coverage": thousandth(half_even(sum(a["coverage"] for a in accounts), n)),
         "freshness": {
             "report_rate": {"count": share(len(fresh), n), "value": share(sum(a["value"] for a in fresh), value)},

@@ -178,6 +178,7 @@ actions! {
     RecordOutcomeBatch       "record_outcome_batch"        ReportsWrite       Any    Write;
     ListChannels             "list_channels"               InsightsRead       Any    Read;
     ListAtRisk               "list_at_risk"                InsightsRead       Any    Read;
+    GetPortfolio             "get_portfolio"               InsightsRead       Any    Read;
     ListDivergences          "list_divergences"            InsightsRead       Vendor Read;
     SetDivergenceOwner       "set_divergence_owner"        ScorecardsManage   Vendor Write;
     SimulateScorecard        "simulate_scorecard"          ScorecardsManage   Vendor Read;

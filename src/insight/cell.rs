@@ -6,6 +6,18 @@ use crate::kernel::number::{ratio, round};
 /// The two-sided 95 % quantile of the normal distribution.
 const Z95: f64 = 1.959_964;
 
+crate::word_list! {
+    /// How a mean stands against another.
+    Standing {
+        /// Higher.
+        Better = "better",
+        /// Lower.
+        Worse = "worse",
+        /// The intervals allow no order.
+        NoDifferenceShown = "no_difference_shown",
+    }
+}
+
 /// The sums. Scores and coverage in thousandths, value per year in minor units of the reporting currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs, reason = "the columns of cell; bands first by customers, then by value")]
@@ -53,6 +65,19 @@ impl std::ops::AddAssign for Cell {
 }
 
 impl Cell {
+    /// What is left when a part is taken out.
+    pub fn without(&self, part: &Self) -> Self {
+        Self {
+            healthy: self.healthy - part.healthy,
+            watch: self.watch - part.watch,
+            at_risk: self.at_risk - part.at_risk,
+            unknown: self.unknown - part.unknown,
+            score_sum: self.score_sum - part.score_sum,
+            score_squares: self.score_squares - part.score_squares,
+            ..Self::default()
+        }
+    }
+
     /// Customers whose health is known.
     pub fn known(&self) -> i64 {
         self.healthy + self.watch + self.at_risk
@@ -95,6 +120,24 @@ impl Cell {
         Some((round((mean - half).max(0.0)), round((mean + half).min(100_000.0))))
     }
 
+    /// Between which the mean of all lies, in thousandths, whatever the unknown turn out to be: all at 0, all at 100 (DOMAIN 6.3).
+    pub fn mean_bounds(&self) -> Option<(i64, i64)> {
+        let at = |points: i64| ratio(i128::from(self.score_sum) + i128::from(self.unknown) * i128::from(points), self.customers().into());
+        Some((at(0)?, at(100_000)?))
+    }
+
+    /// How this mean stands against that of others: only a difference whose 95 % interval leaves out nothing is one (SCIENCE 2.6).
+    pub fn against(&self, others: &Self) -> Option<Standing> {
+        let error = |cell: &Self| Some(((cell.mean()? - cell.mean_interval()?.0).max(cell.mean_interval()?.1 - cell.mean()?)) as f64 / Z95);
+        let difference = (self.mean()? - others.mean()?) as f64;
+        let half = Z95 * error(self)?.hypot(error(others)?);
+        Some(match difference {
+            better if better > half => Standing::Better,
+            worse if worse < -half => Standing::Worse,
+            _ => Standing::NoDifferenceShown,
+        })
+    }
+
     /// A share in thousandths.
     pub fn share(part: i64, whole: i64) -> Option<i64> {
         ratio(i128::from(part) * 1000, whole.into())
@@ -125,5 +168,21 @@ mod tests {
         assert_eq!(some.mean_interval(), Some((63_997, 96_003)));
         assert_eq!(Cell::share(some.known(), some.customers()), Some(500));
         assert_eq!(Cell::default().mean(), None);
+        assert_eq!((some.mean_bounds(), all.mean_bounds()), (Some((40_000, 90_000)), Some((80_000, 80_000))));
+    }
+
+    #[test]
+    fn an_order_is_told_only_where_there_is_one() {
+        let of = |scores: &[i64], unknown| Cell {
+            healthy: scores.len() as i64,
+            unknown,
+            score_sum: scores.iter().sum(),
+            score_squares: scores.iter().map(|s| s * s).sum(),
+            ..Cell::default()
+        };
+        let (high, low, wide) = (of(&[80_000, 82_000, 84_000], 3), of(&[40_000, 42_000, 44_000], 3), of(&[10_000, 90_000], 8));
+        assert_eq!((high.against(&low), low.against(&high)), (Some(Standing::Better), Some(Standing::Worse)));
+        assert_eq!(wide.against(&high), Some(Standing::NoDifferenceShown));
+        assert_eq!(of(&[50_000], 0).against(&high), None, "of one nothing is told");
     }
 }

@@ -488,3 +488,25 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     let now = house.app.get(&portal, &format!("/v1/customers/{customer}/health")).await.expect(200);
     assert_eq!(now["score"], shared["score"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portfolio_shows_each_day_as_it_closed() {
+    let mut house = House::build().await;
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "csat", "value": 80 }] })).await;
+    house.app.post(&house.portal, "/v1/customers", &json!({ "external_id": "K-2", "name": "silent" })).await.expect(201);
+    house.app.settle().await;
+    house.days_later(2).await;
+    house.portal = sign_in_again(&house).await;
+    house.report("2026-11-24", json!({ "observations": [{ "measure": "adoption", "value": 20 }, { "measure": "csat", "value": 20 }] })).await;
+    for token in [&house.staff, &house.portal] {
+        let told = house.app.get(token, "/v1/insights/portfolio").await.expect(200);
+        let days: Vec<(&str, f64, i64)> =
+            told["data"].as_array().unwrap().iter().map(|day| (day["on"].as_str().unwrap(), points(&day["mean_health"]), day["customers"].as_i64().unwrap())).collect();
+        assert_eq!(days, [("2026-11-22", 80.0, 2), ("2026-11-23", 80.0, 2)]);
+        // One of two is unknown: it may be anywhere.
+        assert_eq!(told["data"][0]["mean_health_bounds"], json!({ "low": 40.0, "high": 90.0 }));
+        assert!(points(&told["total"]["mean_health"]) < 60.0);
+        assert_eq!(house.app.get(token, "/v1/insights/portfolio?as_of=2026-12-01").await.problem().2, vec![("as_of".to_owned(), "in-the-future".to_owned())]);
+        assert_eq!(house.app.get(token, "/v1/insights/portfolio?from=2026-01-01").await.problem().2, vec![("from".to_owned(), "out-of-range".to_owned())]);
+    }
+}

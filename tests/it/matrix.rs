@@ -130,6 +130,7 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "withdraw_override"
         | "simulate_scorecard"
         | "list_divergences"
+        | "get_portfolio"
         | "list_channels"
         | "list_at_risk"
         | "revoke_client" => plain,
@@ -417,6 +418,7 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
         format!("/v1/customers/{customer}/health/change?since=2026-11-22"),
         format!("/v1/customers/{customer}/health?as_of=2026-11-22"),
         "/v1/insights/channels".into(),
+        "/v1/insights/portfolio".into(),
         "/v1/insights/at-risk".into(),
         "/v1/insights/at-risk?band=unknown".into(),
     ] {

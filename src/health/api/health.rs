@@ -247,8 +247,15 @@ pub(super) async fn dossier_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Ask
 pub(super) async fn health_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Option<Health>, Rulebook), Fault> {
     let as_kept = asked.calibrated == (asked.audience == VENDOR);
     if times.are_now() && as_kept {
-        let (found, rules) = futures_util::try_join!(store::health_of(tx, id, asked.audience, asked.purpose), rulebook(tx))?;
-        return Ok((found.ok_or(Fault::of(Code::NotFound))?, rules));
+        let (found, mut rules) = futures_util::try_join!(store::health_of(tx, id, asked.audience, asked.purpose), rulebook(tx))?;
+        let health = found.ok_or(Fault::of(Code::NotFound))?;
+        // Between the activation of another scorecard and the scores by it, the one that is shown explains itself.
+        if let Some(retired) = health.as_ref().map(|health| health.card).filter(|id| rules.cards.iter().all(|ruled| ruled.card.id != *id))
+            && let Some(card) = store::card(tx, retired).await?
+        {
+            rules.add(card);
+        }
+        return Ok((health, rules));
     }
     let at = times.resolve(&calendar(tx).await?, tx.now())?;
     let dossier = dossier_of(tx, id, asked, at.on).await?;

@@ -58,6 +58,11 @@ impl Rulebook {
         Self { cards, catalogue }
     }
 
+    /// Adds a scorecard that is in force no more, behind all that are.
+    pub fn add(&mut self, card: Card) {
+        self.cards.push(Ruled { scorer: ready(&card.policy, &self.catalogue), card });
+    }
+
     /// The scorecard that applies to a customer for a purpose.
     pub fn applying(&self, purpose: Purpose, customer: &Profile<'_>) -> Option<&Ruled> {
         self.cards.iter().find(|ruled| ruled.card.purpose == purpose && ruled.card.policy.criteria.fit(customer))

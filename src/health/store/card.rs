@@ -94,7 +94,7 @@ pub async fn cards<S: Tenant>(tx: &Tx<S>) -> Result<Vec<Card>, Fault> {
 }
 
 /// A scorecard.
-pub async fn card(tx: &Tx<StaffScope>, id: ScorecardId) -> Result<Option<Card>, Fault> {
+pub async fn card<S: Tenant>(tx: &Tx<S>, id: ScorecardId) -> Result<Option<Card>, Fault> {
     let row: Option<CardRow> = tx
         .row(
             sql("SELECT id, name, state, purpose, rank, policy, version, created_at FROM todoku.scorecard WHERE vendor_id = {} AND id = {}")

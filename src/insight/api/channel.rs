@@ -2,16 +2,17 @@
 
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::{self, PartnerKind};
-use crate::http::body::Faults;
+use crate::http::body::{Day, Faults};
 use crate::http::query::{Limit, Param};
-use crate::insight::cell::Cell;
+use crate::insight::cell::{Cell, Standing};
 use crate::insight::channel::{Channel, roll_up};
 use crate::insight::store;
-use crate::kernel::error::Fault;
+use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::money::Currency;
 use crate::kernel::number::thousandths;
 use crate::kernel::paging::Page;
+use crate::kernel::text::Broken;
 use actix_web::{HttpResponse, get};
 use chrono::{Duration, NaiveDate};
 use deserr::Deserr;
@@ -22,7 +23,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(channels);
+    config.service(channels).service(portfolio);
 }
 
 /// With how many days ago figures are compared.
@@ -43,6 +44,8 @@ struct ByBand {
     at_risk: Amount,
     unknown: Amount,
 }
+
+crate::wire_words!(Standing);
 
 /// A share, 0-1, of the customers and of their value; absent where there is none.
 #[derive(Serialize, ToSchema)]
@@ -84,6 +87,10 @@ struct Figures {
     mean_health: Option<f64>,
     /// Where the mean of all may lie; from two known customers on.
     mean_health_interval: Option<MeanInterval>,
+    /// Between which the mean of all lies whatever the unknown turn out to be: all at 0, all at 100.
+    mean_health_bounds: Option<MeanInterval>,
+    /// Of those known, the share at risk, 0-1.
+    share_at_risk: Option<f64>,
     /// How much of what the scorecard asks is known, on average, 0-1.
     mean_coverage: Option<f64>,
     freshness: Freshness,
@@ -106,6 +113,8 @@ impl From<&Cell> for Figures {
             known_share: Share { count: share(c.known(), c.customers()), value: share(c.value_known(), c.value()) },
             mean_health: c.mean().map(thousandths),
             mean_health_interval: c.mean_interval().map(|(low, high)| MeanInterval { low: thousandths(low), high: thousandths(high) }),
+            mean_health_bounds: c.mean_bounds().map(|(low, high)| MeanInterval { low: thousandths(low), high: thousandths(high) }),
+            share_at_risk: share(c.at_risk, c.known()),
             mean_coverage: c.mean_coverage().map(thousandths),
             freshness: Freshness {
                 report_rate: Share { count: share(c.in_cadence, c.customers()), value: share(c.value_in_cadence, c.value()) },
@@ -145,6 +154,8 @@ struct ChannelView {
     own: Figures,
     /// Its own and those of everybody below it that you see.
     rolled_up: Figures,
+    /// How the mean of its own customers stands against that of all others you see; absent with fewer than two known on a side.
+    against_others: Option<Standing>,
     /// Against the close of 30 days ago; absent where there was none.
     change: Option<Change>,
 }
@@ -218,12 +229,12 @@ async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<Htt
     let page = Page::cut(following, &window, |(channel, _)| channel.partner.id.uuid());
     let next_cursor = asked.next(keys, &page)?;
     let next = next_cursor.clone();
-    let data = page.rows.into_iter().map(|(channel, closed)| view(channel, closed, &seen)).collect();
+    let data = page.rows.into_iter().map(|(channel, closed)| view(channel, closed, &seen, &total)).collect();
     let answer = ChannelsAnswer { currency: vendor.currency, on, compared_with, total: Figures::from(&total), data, next_cursor };
     Ok(asked.answer(&answer, next.as_deref()))
 }
 
-fn view(c: Channel, closed: bool, seen: &HashSet<PartnerId>) -> ChannelView {
+fn view(c: Channel, closed: bool, seen: &HashSet<PartnerId>, total: &Cell) -> ChannelView {
     let change = (closed || c.before != Cell::default()).then(|| Change {
         customers: c.rolled_up.customers() - c.before.customers(),
         at_risk: c.rolled_up.at_risk - c.before.at_risk,
@@ -238,8 +249,82 @@ fn view(c: Channel, closed: bool, seen: &HashSet<PartnerId>) -> ChannelView {
         parent_id: c.partner.parent_id.filter(|parent| seen.contains(parent)),
         own: Figures::from(&c.own),
         rolled_up: Figures::from(&c.rolled_up),
+        against_others: c.own.against(&total.without(&c.own)),
         change,
         scored_for: c.scored_for,
         rolled_up_for: c.rolled_up_for,
     }
+}
+
+/// How far back a portfolio goes unless said otherwise, and at most, in days.
+const PORTFOLIO_DAYS: (i64, i64) = (30, 92);
+
+/// Which days.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PortfolioQuery {
+    /// The first day; 30 days before the last when left out, and at most 92 before it.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    from: Option<Param<Day>>,
+    /// The last day; yesterday, the last that is closed, when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    as_of: Option<Param<Day>>,
+}
+impl Query for PortfolioQuery {}
+
+/// A day as it closed.
+#[derive(Serialize, ToSchema)]
+struct PortfolioDay {
+    #[schema(value_type = String, format = Date)]
+    on: NaiveDate,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+/// Everything you see, day by day.
+#[derive(Serialize, ToSchema)]
+struct PortfolioAnswer {
+    /// The currency of all values.
+    currency: Currency,
+    /// As it stands now.
+    total: Figures,
+    /// As each day closed, oldest first; a close is written once and never changes.
+    data: Vec<PortfolioDay>,
+}
+
+/// Read the whole portfolio day by day
+///
+/// The figures over every customer you see, now and as each day closed.
+#[utoipa::path(operation_id = "get_portfolio", tag = "Insights", params(PortfolioQuery), responses((status = 200, description = "The portfolio", body = PortfolioAnswer)))]
+#[get("/v1/insights/portfolio")]
+async fn portfolio(call: Call<op::GetPortfolio, (), PortfolioQuery>) -> Result<HttpResponse, Fault> {
+    let audience = call.scope().audience();
+    let (vendor, cells, days) = call
+        .read(async |tx| {
+            let vendor = directory::calendar(tx).await?;
+            let today = vendor.zone.day_of(tx.now());
+            let to = call.query.as_of.as_ref().map_or(today - Duration::days(1), |day| day.0.0);
+            let from = call.query.from.as_ref().map_or(to - Duration::days(PORTFOLIO_DAYS.0), |day| day.0.0);
+            let mut faults = Vec::new();
+            let mut demand = |holds: bool, pointer: &str, code| {
+                if !holds {
+                    faults.push(FieldFault { pointer: pointer.to_owned(), code })
+                }
+            };
+            demand(to <= today, "as_of", Broken::InTheFuture);
+            demand((0..=PORTFOLIO_DAYS.1).contains(&(to - from).num_days()), "from", Broken::OutOfRange);
+            if !faults.is_empty() {
+                return Err(Fault::invalid(faults));
+            }
+            let (cells, days) = futures_util::try_join!(store::cells(tx, audience), store::closes_by_day(tx, audience, from, to))?;
+            Ok((vendor, cells, days))
+        })
+        .await?;
+    let mut total = Cell::default();
+    cells.into_values().for_each(|cell| total += cell);
+    let data = days.iter().map(|(on, cell)| PortfolioDay { on: *on, figures: Figures::from(cell) }).collect();
+    Ok(HttpResponse::Ok().json(PortfolioAnswer { currency: vendor.currency, total: Figures::from(&total), data }))
 }

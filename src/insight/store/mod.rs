@@ -54,29 +54,29 @@ struct CellRow {
     report_age_sum: i64,
 }
 
+fn cell(r: CellRow) -> Cell {
+    Cell {
+        healthy: r.healthy,
+        watch: r.watch,
+        at_risk: r.at_risk,
+        unknown: r.unknown,
+        value_healthy: r.value_healthy,
+        value_watch: r.value_watch,
+        value_at_risk: r.value_at_risk,
+        value_unknown: r.value_unknown,
+        unconverted: r.unconverted,
+        score_sum: r.score_sum,
+        score_squares: r.score_squares,
+        coverage_sum: r.coverage_sum,
+        in_cadence: r.in_cadence,
+        value_in_cadence: r.value_in_cadence,
+        heard: r.heard,
+        report_age_sum: r.report_age_sum,
+    }
+}
+
 fn read(rows: Vec<CellRow>) -> HashMap<PartnerId, Cell> {
-    let cell = |r: CellRow| {
-        let cell = Cell {
-            healthy: r.healthy,
-            watch: r.watch,
-            at_risk: r.at_risk,
-            unknown: r.unknown,
-            value_healthy: r.value_healthy,
-            value_watch: r.value_watch,
-            value_at_risk: r.value_at_risk,
-            value_unknown: r.value_unknown,
-            unconverted: r.unconverted,
-            score_sum: r.score_sum,
-            score_squares: r.score_squares,
-            coverage_sum: r.coverage_sum,
-            in_cadence: r.in_cadence,
-            value_in_cadence: r.value_in_cadence,
-            heard: r.heard,
-            report_age_sum: r.report_age_sum,
-        };
-        (PartnerId::of(r.partner_id), cell)
-    };
-    rows.into_iter().map(cell).collect()
+    rows.into_iter().map(|row| (PartnerId::of(row.partner_id), cell(row))).collect()
 }
 
 /// The cells of visible partners as they stand: what is folded and what is not yet, in one look.
@@ -140,6 +140,35 @@ pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, day: NaiveDat
         )
         .await?;
     Ok(read(rows))
+}
+
+/// The closes of each day between two, summed over visible partners; days without any are left out.
+pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, from: NaiveDate, to: NaiveDate) -> Result<Vec<(NaiveDate, Cell)>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Date)]
+        closed_on: NaiveDate,
+        #[diesel(embed)]
+        cell: CellRow,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT closed_on, vendor_id AS partner_id, sum(healthy)::bigint AS healthy, sum(watch)::bigint AS watch, sum(at_risk)::bigint AS at_risk, sum(unknown)::bigint AS unknown,
+                   sum(value_healthy)::bigint AS value_healthy, sum(value_watch)::bigint AS value_watch, sum(value_at_risk)::bigint AS value_at_risk,
+                   sum(value_unknown)::bigint AS value_unknown, sum(unconverted)::bigint AS unconverted, sum(score_sum)::bigint AS score_sum,
+                   sum(score_squares)::bigint AS score_squares, sum(coverage_sum)::bigint AS coverage_sum, sum(in_cadence)::bigint AS in_cadence,
+                   sum(value_in_cadence)::bigint AS value_in_cadence, sum(heard)::bigint AS heard, sum(report_age_sum)::bigint AS report_age_sum
+                 FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND closed_on BETWEEN {} AND {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({}))
+                 GROUP BY closed_on, vendor_id ORDER BY closed_on")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Text, _>(audience)
+            .bind::<Date, _>(from)
+            .bind::<Date, _>(to)
+            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
+            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.closed_on, cell(row.cell))).collect())
 }
 
 /// Folds the partner's deltas into its cells.
