@@ -12,7 +12,8 @@ use crate::kernel::text::Key;
 use crate::revenue::{self, Settled};
 use chrono::{Duration, NaiveDate};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// How far before an outcome a scorecard is looked for its first alarm, in days, and in which steps.
@@ -46,6 +47,9 @@ fn one_a_quarter(outcomes: Vec<Settled>) -> Vec<Settled> {
     outcomes.chunk_by(|a, b| quarter(a) == quarter(b)).filter_map(|same| same.last().cloned()).collect()
 }
 
+/// An outcome as a case is made of it: its day, what was seen before, whether it was a loss.
+type Told = (NaiveDate, Vec<Option<f64>>, bool);
+
 /// What was learned of each measure, by name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Learned {
@@ -67,16 +71,14 @@ impl History {
 
     /// Calibrates the weights by what was seen so many days before each outcome. Takes seconds of thinking: not for an async thread.
     pub fn calibrate(&self) -> Result<Learned, Invalid> {
-        let mut groups: HashMap<Uuid, u64> = HashMap::new();
-        let cases: Vec<Case> = self
-            .outcomes
-            .iter()
-            .map(|outcome| {
-                let next = groups.len() as u64;
-                let group = *groups.entry(outcome.customer_id).or_insert(next);
-                Case { group, values: self.seen(outcome).values, silence: None, churned: outcome.lost }
-            })
-            .collect();
+        let mut told: Vec<Vec<Told>> = Vec::new();
+        for of_one in self.outcomes.chunk_by(|a, b| a.customer_id == b.customer_id) {
+            told.push(of_one.iter().map(|outcome| (outcome.occurred_on, self.seen(outcome).values, outcome.lost)).collect());
+        }
+        // Customers are numbered by what is told of them, not by their ids: the same history in another house teaches the same.
+        told.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+        let case = |group: usize, (_, values, churned): Told| Case { group: group as u64, values, silence: None, churned };
+        let cases: Vec<Case> = told.into_iter().enumerate().flat_map(|(group, of_one)| of_one.into_iter().map(move |told| case(group, told))).collect();
         let calibration = calibrate(&cases, &self.past.weights(), &Settings::default())?;
         Ok(Learned { measures: self.past.measures(), calibration })
     }
