@@ -159,7 +159,7 @@ actions! {
     ActivateScorecard        "activate_scorecard"          ScorecardsManage   Vendor Change;
     RetireScorecard          "retire_scorecard"            ScorecardsManage   Vendor Change;
     CalibrateScorecard       "calibrate_scorecard"         ScorecardsManage   Vendor Write;
-    GetCalibration           "get_calibration"             HealthRead         Vendor Read;
+    ListCalibrations         "list_calibrations"           HealthRead         Vendor Read;
     BacktestScorecard        "backtest_scorecard"          HealthRead         Vendor Read;
     ListStatusReports        "list_status_reports"         CustomersRead      Any    Read;
     SubmitStatusReport       "submit_status_report"        ReportsWrite       Any    Write;

@@ -175,7 +175,7 @@ async fn the_examples_of_the_document_are_true() {
     tour.call("record_outcome_batch", true, "POST", "/v1/outcomes/batch", Some(outcomes)).await;
     tour.call("get_churn_probability", true, "GET", &format!("/v1/customers/{customer}/churn-probability"), None).await;
     tour.call("calibrate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/calibrate"), Some(json!({ "lead_days": 30 }))).await;
-    tour.call("get_calibration", true, "GET", &format!("/v1/scorecards/{card}/calibration"), None).await;
+    tour.call("list_calibrations", true, "GET", &format!("/v1/scorecards/{card}/calibrations"), None).await;
     tour.call("backtest_scorecard", true, "GET", &format!("/v1/scorecards/{card}/backtest?lead_days=30"), None).await;
     tour.call("simulate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/simulate"), None).await;
     tour.call("activate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/activate"), None).await;

@@ -76,7 +76,7 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     let path = format!("/v1/scorecards/{}", lesson.card);
     let none = lesson.app.post(&lesson.staff, &format!("{path}/calibrate"), &json!({})).await.problem();
     assert_eq!((none.0, none.2), (422, vec![(String::new(), "empty".to_owned())]), "nothing can be learned from nothing");
-    assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}/calibration")).await.status, 404);
+    assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}/calibrations")).await.expect(200)["data"], json!([]));
     lesson.later(60).await;
     assert_eq!(lesson.tell(|n| if lost(n) { "churned" } else { "renewed" }).await["counts"], json!({ "created": 320, "updated": 0, "unchanged": 0, "rejected": 0 }));
     assert_eq!(lesson.tell(|n| if lost(n) { "churned" } else { "renewed" }).await["counts"]["unchanged"], 320, "the same twice is one");
@@ -88,7 +88,7 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     assert!((weight("csat") + weight("adoption") - 4.0).abs() < 0.002);
     let auc = |which: &str| learned["figures"][which]["auc"].as_f64().unwrap();
     assert!(auc("calibrated") > auc("hand") + 0.1, "{learned}");
-    assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}/calibration")).await.expect(200), learned);
+    assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}/calibrations")).await.expect(200)["data"], json!([learned]));
 
     let back = lesson.app.get(&lesson.staff, &format!("{path}/backtest?lead_days=45")).await.expect(200);
     assert_eq!((&back["total"]["outcomes"], &back["total"]["unknown"]), (&json!(320), &json!(0)));

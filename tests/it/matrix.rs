@@ -124,7 +124,7 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "list_overrides"
         | "get_partner_bias"
         | "get_churn_probability"
-        | "get_calibration"
+        | "list_calibrations"
         | "backtest_scorecard"
         | "approve_override"
         | "withdraw_override"
@@ -338,7 +338,6 @@ async fn foreign_and_random_ids_are_answered_alike() {
                 | "record_outcome"
                 | "record_outcome_batch"
                 | "calibrate_scorecard"
-                | "get_calibration"
                 | "approve_override"
         ) {
             let reply = prepared.call(Some(&world.staff), None, n).await;

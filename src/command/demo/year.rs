@@ -54,7 +54,10 @@ pub async fn live(state: &State, today: Moment) -> Result<Guide, Fault> {
         state.clock().turn_to(now);
         stage.day(day).await?;
         worker::tick(state).await?;
-        worker::analyse_days(state).await?;
+        // Once a month: the days between change little, and the past is to be loaded soon.
+        if day % 30 == 0 || day == DAYS {
+            worker::analyse_days(state).await?;
+        }
         worker::run_due(state).await?;
         if day % 5 == 0 || day == DAYS {
             eprint!("\rLoading the demo: day {day} of {DAYS}, {} s", begun.elapsed().as_secs());

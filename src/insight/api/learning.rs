@@ -29,7 +29,7 @@ const LEAD_DAYS: i64 = 90;
 crate::wire_words!(VerdictWord);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(calibrate).service(get_calibration).service(backtest).service(churn_probability);
+    config.service(calibrate).service(list_calibrations).service(backtest).service(churn_probability);
 }
 
 /// Computes apart from the threads that serve.
@@ -223,14 +223,26 @@ async fn calibrate(call: Call<op::CalibrateScorecard, ScorecardId, WriteQuery, J
     .await
 }
 
-/// Read what the last calibration of a scorecard came to
+/// The calibrations of a scorecard.
+#[derive(Serialize, ToSchema)]
+struct CalibrationList {
+    /// Newest first, at most 100.
+    data: Vec<CalibrationView>,
+}
+
+/// List what calibrating a scorecard came to
 ///
-/// 404 when it was never calibrated.
-#[utoipa::path(operation_id = "get_calibration", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path)), responses((status = 200, description = "What it came to", body = CalibrationView)))]
-#[get("/v1/scorecards/{scorecard_id}/calibration")]
-async fn get_calibration(call: Call<op::GetCalibration, ScorecardId>) -> Result<HttpResponse, Fault> {
-    let kept = call.read(async |tx| store::last_calibration(tx, call.path).await).await?.ok_or(Fault::of(Code::NotFound))?;
-    Ok(HttpResponse::Ok().json(CalibrationView::from(&kept)))
+/// Newest first; empty when it was never calibrated.
+#[utoipa::path(operation_id = "list_calibrations", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path)), responses((status = 200, description = "The calibrations", body = CalibrationList)))]
+#[get("/v1/scorecards/{scorecard_id}/calibrations")]
+async fn list_calibrations(call: Call<op::ListCalibrations, ScorecardId>) -> Result<HttpResponse, Fault> {
+    let kept = call
+        .read(async |tx| {
+            let (card, kept) = futures_util::try_join!(health::card(tx, call.path), store::calibrations(tx, call.path))?;
+            card.map(|_| kept).ok_or(Fault::of(Code::NotFound))
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(CalibrationList { data: kept.iter().map(CalibrationView::from).collect() }))
 }
 
 /// From how far before.

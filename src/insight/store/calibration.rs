@@ -82,16 +82,16 @@ impl Row {
     }
 }
 
-/// The last calibration of a scorecard.
-pub async fn last_calibration(tx: &Tx<StaffScope>, scorecard: ScorecardId) -> Result<Option<Kept>, Fault> {
-    let row: Option<Row> = tx
-        .row(
-            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND scorecard_id = {} ORDER BY id DESC LIMIT 1")
+/// The calibrations of a scorecard, newest first, at most 100.
+pub async fn calibrations(tx: &Tx<StaffScope>, scorecard: ScorecardId) -> Result<Vec<Kept>, Fault> {
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND scorecard_id = {} ORDER BY id DESC LIMIT 100")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
                 .bind::<SqlUuid, _>(scorecard.uuid()),
         )
         .await?;
-    row.map(Row::read).transpose()
+    rows.into_iter().map(Row::read).collect()
 }
 
 /// The last calibration that was not refused, of whichever scorecard: what it learned of the measures outlives the weights it was learned beside.

@@ -2,7 +2,7 @@
 
 mod calibration;
 
-pub use calibration::{Kept, VerdictWord, keep_calibration, last_calibration, usable_calibration};
+pub use calibration::{Kept, VerdictWord, calibrations, keep_calibration, usable_calibration};
 
 use super::cell::Cell;
 use crate::auth::{StaffScope, Tenant, WorkerScope};
