@@ -47,3 +47,49 @@ impl Query for ActingQuery {
         self.dry_run == Some(Param(true))
     }
 }
+
+/// How to write what may use a partner's own ids; see [`Gate::named_by`](super::Gate::named_by).
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct NamedQuery {
+    /// For the vendor: the partner whose external ids are used.
+    #[deserr(default)]
+    #[param(value_type = Option<PartnerId>)]
+    pub partner: Option<Param<PartnerId>>,
+    /// Do everything and undo it at the end.
+    #[deserr(default)]
+    #[param(value_type = Option<bool>)]
+    pub dry_run: Option<Param<bool>>,
+}
+
+impl Query for NamedQuery {
+    fn dry_run(&self) -> bool {
+        self.dry_run == Some(Param(true))
+    }
+}
+
+/// The same for many rows.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct NamedBatchQuery {
+    /// For the vendor: the partner whose external ids are used.
+    #[deserr(default)]
+    #[param(value_type = Option<PartnerId>)]
+    pub partner: Option<Param<PartnerId>>,
+    /// All rows or none.
+    #[deserr(default)]
+    #[param(value_type = Option<bool>)]
+    pub atomic: Option<Param<bool>>,
+    /// Do everything and undo it at the end.
+    #[deserr(default)]
+    #[param(value_type = Option<bool>)]
+    pub dry_run: Option<Param<bool>>,
+}
+
+impl Query for NamedBatchQuery {
+    fn dry_run(&self) -> bool {
+        self.dry_run == Some(Param(true))
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::catalogue;
 use super::pool::{Place, connect};
+use super::scope::Login;
 use super::sql::sql;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
@@ -28,7 +29,7 @@ pub async fn make_roles(admin: &tokio_postgres::Config, place: &Place) -> Result
         None => String::new(),
     };
     let mut script = String::from("BEGIN; SELECT pg_advisory_xact_lock(7231001);");
-    for (role, login) in [("owner", "NOLOGIN"), ("partner", "LOGIN"), ("staff", "LOGIN"), ("worker", "LOGIN"), ("auth", "LOGIN"), ("analyst", "LOGIN")] {
+    for (role, login) in std::iter::once(("owner", "NOLOGIN")).chain(Login::ALL.map(|login| (login.name(), "LOGIN"))) {
         let attributes = format!("{login} NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOBYPASSRLS");
         script.push_str(&format!("DO $$ BEGIN IF to_regrole('{prefix}_{role}') IS NULL THEN CREATE ROLE {prefix}_{role} {attributes}; END IF; END $$;"));
         if login == "LOGIN" && !password.is_empty() {
@@ -39,7 +40,7 @@ pub async fn make_roles(admin: &tokio_postgres::Config, place: &Place) -> Result
     script.push_str(&format!("GRANT {prefix}_owner TO CURRENT_USER; COMMIT;"));
     run(&mut conn, &script).await?;
     // Messages in English whatever the server speaks (see db/fault.rs); only a superuser may set that, so try.
-    for role in ["partner", "staff", "worker", "auth", "analyst"] {
+    for role in Login::ALL.map(Login::name) {
         if let Err(fault) = run(&mut conn, &format!("ALTER ROLE {prefix}_{role} SET lc_messages = 'C'")).await {
             tracing::debug!(%fault, "lc_messages left as it is");
         }
@@ -122,6 +123,7 @@ pub fn known() -> usize {
 }
 
 async fn prepare_database(conn: &mut AsyncPgConnection, prefix: &str) -> Result<(), Fault> {
+    let logins = Login::ALL.map(|login| format!("{prefix}_{}", login.name())).join(", ");
     run(
         conn,
         &format!(
@@ -131,7 +133,7 @@ async fn prepare_database(conn: &mut AsyncPgConnection, prefix: &str) -> Result<
              RAISE EXCEPTION 'the database must not have ctype C (create it with LC_CTYPE C.UTF-8)'; END IF;
            EXECUTE format('GRANT CREATE ON DATABASE %I TO {prefix}_owner', current_database());
            EXECUTE format('REVOKE TEMP, CONNECT ON DATABASE %I FROM PUBLIC', current_database());
-           EXECUTE format('GRANT CONNECT ON DATABASE %I TO {prefix}_partner, {prefix}_staff, {prefix}_worker, {prefix}_analyst, {prefix}_auth', current_database());
+           EXECUTE format('GRANT CONNECT ON DATABASE %I TO {logins}', current_database());
            REVOKE ALL ON SCHEMA public FROM PUBLIC;
            GRANT USAGE, CREATE ON SCHEMA public TO {prefix}_owner;
          END $$;

@@ -107,6 +107,29 @@ pub enum Verdict {
     Refused(Refusal),
 }
 
+crate::word_list! {
+    /// What the gate said of a calibration.
+    VerdictWord {
+        /// Order and probabilities may be used.
+        Accepted = "accepted",
+        /// The order alone may be used.
+        RankingOnly = "ranking_only",
+        /// The hand weights stay.
+        Refused = "refused",
+    }
+}
+
+impl VerdictWord {
+    /// In a word.
+    pub fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Accepted => Self::Accepted,
+            Verdict::RankingOnly { .. } => Self::RankingOnly,
+            Verdict::Refused(_) => Self::Refused,
+        }
+    }
+}
+
 /// The fitted model. Risk is `b0 - sum w V/100 - w_s (1 - silence) - sum g reported`, a logit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {

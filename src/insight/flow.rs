@@ -2,16 +2,19 @@
 
 use super::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use super::calibration::{Calibration, Case, Invalid, Settings, calibrate};
+use super::store::{self, Kept};
 use crate::auth::StaffScope;
 use crate::db::Tx;
 use crate::health::{self, Band, Past};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
-use crate::kernel::id::ScorecardId;
+use crate::kernel::id::{ScorecardId, TypeId};
 use crate::kernel::text::Key;
+use crate::ledger::{Event, record_events};
 use crate::revenue::{self, Settled};
 use chrono::{Duration, NaiveDate};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -57,6 +60,15 @@ pub struct Learned {
     pub measures: Vec<Key>,
     /// The answer.
     pub calibration: Calibration,
+}
+
+/// Keeps what was learned of a scorecard.
+pub async fn keep(tx: &Tx<StaffScope>, caller: Uuid, scorecard: ScorecardId, lead_days: i32, learned: Learned) -> Result<Kept, Fault> {
+    let kept = Kept { id: tx.new_id(), scorecard, lead_days, learned, created_at: tx.now() };
+    store::keep_calibration(tx, &kept).await?;
+    let event = Event { kind: "calibration.made", subject: kept.id.uuid(), partner: None, data: json!({ "scorecard_id": scorecard }) };
+    record_events(tx, caller, &[event]).await?;
+    Ok(kept)
 }
 
 impl History {

@@ -2,20 +2,19 @@
 
 use super::flow::{Recorded, record_outcomes};
 use super::outcome::{OutcomeDraft, OutcomeKind};
-use crate::auth::{Batch, Call, Json, Query, op};
+use crate::auth::{Batch, Call, Json, NamedBatchQuery, NamedQuery, op};
 use crate::directory::CustomerRef;
 use crate::http::body::{Day, Faults};
-use crate::http::query::Param;
 use crate::http::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::kernel::change::Upserted;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, OutcomeId, PartnerId, TypeId};
+use crate::kernel::id::{CustomerId, OutcomeId, TypeId};
 use crate::kernel::text::{Broken, ExternalId, Label};
 use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, post};
 use deserr::Deserr;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 crate::wire_words!(OutcomeKind);
@@ -55,30 +54,6 @@ fn draft(body: OutcomeBody) -> Result<OutcomeDraft, Fault> {
     Ok(OutcomeDraft { customer, subscription: body.subscription_external_id, kind: body.kind, occurred_on: body.occurred_on.0, reason: body.reason })
 }
 
-/// Whose ids are used.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct OutcomeQuery {
-    /// For the vendor: the partner whose external ids the body uses.
-    #[deserr(default)]
-    #[param(value_type = Option<PartnerId>)]
-    partner: Option<Param<PartnerId>>,
-    /// Batches: all rows or none.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    atomic: Option<Param<bool>>,
-    /// Do everything and undo it at the end.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    dry_run: Option<Param<bool>>,
-}
-impl Query for OutcomeQuery {
-    fn dry_run(&self) -> bool {
-        yes(&self.dry_run)
-    }
-}
-
 /// What became of an outcome.
 #[derive(Serialize, ToSchema)]
 struct OutcomeView {
@@ -91,10 +66,10 @@ struct OutcomeView {
 ///
 /// Renewed, churned, contracted or expanded. What a partner records is shared with it; what the vendor records is the vendor's. The same
 /// kind of the same customer and day again changes nothing.
-#[utoipa::path(operation_id = "record_outcome", tag = "Outcomes", params(OutcomeQuery), request_body = OutcomeBody,
+#[utoipa::path(operation_id = "record_outcome", tag = "Outcomes", params(NamedQuery), request_body = OutcomeBody,
     responses((status = 201, description = "Recorded", body = OutcomeView), (status = 200, description = "Known already", body = OutcomeView)))]
 #[post("/v1/outcomes")]
-async fn record(mut call: Call<op::RecordOutcome, (), OutcomeQuery, Json<Option<OutcomeBody>>>) -> Result<HttpResponse, Fault> {
+async fn record(mut call: Call<op::RecordOutcome, (), NamedQuery, Json<Option<OutcomeBody>>>) -> Result<HttpResponse, Fault> {
     let draft = draft(call.body.0.take().ok_or_else(|| Fault::field("", Broken::WrongType))?)?;
     let named_by = call.gate.named_by(&call.caller, call.query.partner.as_ref().map(|p| p.0))?;
     ledger::write(&call, async |tx| {
@@ -154,10 +129,10 @@ struct OutcomeBatchAnswer {
 /// Record up to 10,000 outcomes
 ///
 /// One result per row, in order. A refused row leaves the others alone, unless `atomic=true`.
-#[utoipa::path(operation_id = "record_outcome_batch", tag = "Outcomes", params(OutcomeQuery), request_body = OutcomeBatchBody,
+#[utoipa::path(operation_id = "record_outcome_batch", tag = "Outcomes", params(NamedBatchQuery), request_body = OutcomeBatchBody,
     responses((status = 200, description = "One result per row", body = OutcomeBatchAnswer)))]
 #[post("/v1/outcomes/batch")]
-async fn record_batch(mut call: Call<op::RecordOutcomeBatch, (), OutcomeQuery, Batch<Outcomes>>) -> Result<HttpResponse, Fault> {
+async fn record_batch(mut call: Call<op::RecordOutcomeBatch, (), NamedBatchQuery, Batch<Outcomes>>) -> Result<HttpResponse, Fault> {
     let drafts = decode_rows(&mut call.body.rows, draft);
     let named_by = call.gate.named_by(&call.caller, call.query.partner.as_ref().map(|p| p.0))?;
     ledger::write(&call, async |tx| {

@@ -1,21 +1,20 @@
 //! `/v1/observations`: single values outside reports. A partner's are its declarations; the vendor's are facts about
 //! anybody's customers, which the partner does not see.
 
-use crate::auth::{Batch, Call, Caller, Json, Query, op};
+use crate::auth::{Batch, Call, Caller, Json, NamedBatchQuery, NamedQuery, op};
 use crate::directory::CustomerRef;
 use crate::health::flow::{ObservationDraft, Recorded, Subject, record_observations};
 use crate::http::body::{Faults, Instant};
-use crate::http::query::Param;
 use crate::http::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
 use crate::intake::EvidenceClass;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, ObservationId, PartnerId, TypeId};
+use crate::kernel::id::{CustomerId, ObservationId, TypeId};
 use crate::kernel::text::{Broken, ExternalId, Key};
 use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, post};
 use deserr::Deserr;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -58,50 +57,6 @@ fn draft(body: ObservationBody) -> Result<ObservationDraft, Fault> {
     Ok(ObservationDraft { subject, measure: body.measure, value: body.value, observed_at: body.observed_at.map(|at| at.0) })
 }
 
-/// How to write.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct SubmitQuery {
-    /// For the vendor: the partner whose external ids are used.
-    #[deserr(default)]
-    #[param(value_type = Option<PartnerId>)]
-    partner: Option<Param<PartnerId>>,
-    /// Do everything and undo it at the end.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    dry_run: Option<Param<bool>>,
-}
-impl Query for SubmitQuery {
-    fn dry_run(&self) -> bool {
-        yes(&self.dry_run)
-    }
-}
-
-/// How to write many.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct BatchQuery {
-    /// For the vendor: the partner whose external ids are used.
-    #[deserr(default)]
-    #[param(value_type = Option<PartnerId>)]
-    partner: Option<Param<PartnerId>>,
-    /// All rows or none.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    atomic: Option<Param<bool>>,
-    /// Do everything and undo it at the end.
-    #[deserr(default)]
-    #[param(value_type = Option<bool>)]
-    dry_run: Option<Param<bool>>,
-}
-impl Query for BatchQuery {
-    fn dry_run(&self) -> bool {
-        yes(&self.dry_run)
-    }
-}
-
 /// What became of an observation.
 #[derive(Serialize, ToSchema)]
 struct RecordedView {
@@ -118,10 +73,10 @@ fn class(caller: &Caller) -> EvidenceClass {
 /// Submit an observation
 ///
 /// About one customer, named in exactly one of three ways. The same value of the same moment again changes nothing.
-#[utoipa::path(operation_id = "submit_observation", tag = "Observations", params(SubmitQuery), request_body = ObservationBody,
+#[utoipa::path(operation_id = "submit_observation", tag = "Observations", params(NamedQuery), request_body = ObservationBody,
     responses((status = 201, description = "Recorded, or another value of a known moment", body = RecordedView), (status = 200, description = "Unchanged", body = RecordedView)))]
 #[post("/v1/observations")]
-async fn submit(mut call: Call<op::SubmitObservation, (), SubmitQuery, Json<Option<ObservationBody>>>) -> Result<HttpResponse, Fault> {
+async fn submit(mut call: Call<op::SubmitObservation, (), NamedQuery, Json<Option<ObservationBody>>>) -> Result<HttpResponse, Fault> {
     let body = call.body.0.take().ok_or_else(|| Fault::field("", Broken::WrongType))?;
     let draft = draft(body)?;
     let named_by = call.gate.named_by(&call.caller, call.query.partner.as_ref().map(|p| p.0))?;
@@ -180,10 +135,10 @@ fn result(index: usize, recorded: &Result<Recorded, Fault>) -> ObservationResult
 /// Submit up to 10,000 observations
 ///
 /// One result per row, in order. A refused row leaves the others alone, unless `atomic=true`.
-#[utoipa::path(operation_id = "submit_observation_batch", tag = "Observations", params(BatchQuery), request_body = ObservationBatchBody,
+#[utoipa::path(operation_id = "submit_observation_batch", tag = "Observations", params(NamedBatchQuery), request_body = ObservationBatchBody,
     responses((status = 200, description = "One result per row", body = ObservationBatchAnswer)))]
 #[post("/v1/observations/batch")]
-async fn submit_batch(mut call: Call<op::SubmitObservationBatch, (), BatchQuery, Batch<Observations>>) -> Result<HttpResponse, Fault> {
+async fn submit_batch(mut call: Call<op::SubmitObservationBatch, (), NamedBatchQuery, Batch<Observations>>) -> Result<HttpResponse, Fault> {
     let drafts = decode_rows(&mut call.body.rows, draft);
     let atomic = yes(&call.query.atomic);
     let named_by = call.gate.named_by(&call.caller, call.query.partner.as_ref().map(|p| p.0))?;

@@ -12,6 +12,7 @@ use crate::intake::{self, EvidenceClass, Measure};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{MeasureId, TypeId};
 use crate::kernel::number::round;
+use crate::kernel::time::Moment;
 use crate::ledger::{Job, JobKind, enqueue};
 use chrono::{Duration, NaiveDate};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -81,6 +82,15 @@ pub async fn keep_analysis(tx: &Tx<AnalystScope>, day: NaiveDate, analysis: Anal
     let partners: BTreeSet<Uuid> = found.iter().map(|bias| bias.partner_id).collect();
     let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Rescore, partner, subjects: Vec::new(), day: None }).collect();
     enqueue(tx, &jobs).await
+}
+
+/// What is taken from the points of a partner's word, per measure, as estimates stood at a moment. `newest_first`, as they are read.
+pub fn in_force_at(newest_first: &[Bias], moment: Moment) -> HashMap<MeasureId, f64> {
+    let mut found = HashMap::new();
+    for bias in newest_first.iter().filter(|bias| bias.known_from <= moment) {
+        found.entry(MeasureId::of(bias.measure_id)).or_insert(f64::from(bias.bias) / 1000.0);
+    }
+    found
 }
 
 /// What a partner declared of each customer and measure, beside what the vendor observed of the customer.

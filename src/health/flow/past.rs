@@ -1,6 +1,7 @@
 //! The past of many customers by one scorecard: what it would have seen of each on a day, from what was known when that day ended. For
 //! whoever learns from outcomes.
 
+use super::bias::in_force_at;
 use super::rulebook::ready;
 use crate::auth::StaffScope;
 use crate::db::Tx;
@@ -96,7 +97,7 @@ impl Past {
             return Seen { values: vec![None; self.scorer.measures.len()], score: None, band: Band::Unknown };
         };
         let evidence = in_force(&chronicle.sightings, at, true);
-        let bias = store::in_force_at(self.biases.get(&partner).map(Vec::as_slice).unwrap_or_default(), known_at);
+        let bias = in_force_at(self.biases.get(&partner).map(Vec::as_slice).unwrap_or_default(), known_at);
         let known = Known { evidence: &evidence, cases: open_cases(&chronicle.cases, at), bias: Some(&bias), ..Known::default() };
         let score = self.scorer.score(&known, on);
         Seen { values: self.scorer.values(&evidence, Some(&bias), on), score: score.score, band: score.band }

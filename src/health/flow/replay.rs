@@ -1,6 +1,7 @@
 //! Replay: a customer's health of any day as it was known at any moment, from its chronicle (DECISIONS 4 and 5). What has versions
 //! (the customer, its purchases, the scorecards, overrides) is taken as it stood when the day ended, or at the moment known if that is earlier.
 
+use super::bias::in_force_at;
 use super::rulebook::{Rulebook, Ruled, ready};
 use super::{SHARED, VENDOR};
 use crate::auth::Tenant;
@@ -76,6 +77,8 @@ pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Custom
     let horizon = rules.iter().map(|(ruled, _)| ruled.scorer.horizon_days()).max().unwrap_or(0);
     let since = vendor.zone.start_of(from - Duration::days(horizon));
     let (id, audience) = (customer.uuid(), if whole { VENDOR } else { SHARED });
+    // The vendor's overrides and its estimates move nothing in the view a partner sees, even when the vendor looks at it.
+    let set = async { if whole { store::set_by_hand(tx, id, purpose).await } else { Ok(Vec::new()) } };
     let biases = async { if whole && calibrated { store::all_biases(tx, partner).await } else { Ok(Vec::new()) } };
     let (mut sightings, mut statements, versions, purchases, closes, set, biases) = futures_util::try_join!(
         store::sightings(tx, partner, vec![id], vendor.zone, since, whole),
@@ -83,14 +86,12 @@ pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Custom
         store::customer_versions(tx, partner, id),
         store::purchases(tx, partner, id),
         store::closes(tx, partner, id, audience, purpose),
-        store::set_by_hand(tx, id, purpose),
+        set,
         biases,
     )?;
     let (sightings, statements) = (sightings.remove(&id).unwrap_or_default(), statements.remove(&id).unwrap_or_default());
     let reports = statements.iter().map(|(day, stay, _)| (*day, *stay)).collect();
     let cases = statements.into_iter().filter_map(|(_, _, cases)| cases).collect();
-    // The vendor's overrides move nothing in the view a partner sees, even when the vendor looks at it.
-    let set = if whole { set } else { Vec::new() };
     Ok(Dossier { zone: vendor.zone, whole, rules, catalogue, sightings, reports, cases, versions, purchases, closes, set, biases })
 }
 
@@ -121,7 +122,7 @@ impl Dossier {
         let (ruled, _) = self.rules.iter().find(|(ruled, stay)| stay.at(moment) && ruled.card.policy.criteria.fit(&profile))?;
         let closed_in = self.closes.iter().rev().find(|(day, closed_at, _)| *day < at.on && *closed_at <= at.known_at).map(|(_, _, band)| *band);
         let set = self.set.iter().rev().find(|set| set.stay.at(moment) && at.on <= set.expires_on).map(|set| (set.id, set.score));
-        let bias = store::in_force_at(&self.biases, moment);
+        let bias = in_force_at(&self.biases, moment);
         Some(Standpoint { ruled, at, bias, evidence: in_force(&self.sightings, at, self.whole), cases: open_cases(&self.cases, at), closed_in, set })
     }
 

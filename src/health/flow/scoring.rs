@@ -1,5 +1,6 @@
 //! Scoring customers again by the policies in force.
 
+use super::bias::in_force_at;
 use super::rulebook::rulebook;
 use super::{SHARED, VENDOR};
 use crate::auth::Tenant;
@@ -58,7 +59,7 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
         overrides,
         biases,
     )?;
-    let bias = store::in_force_at(&biases, tx.now());
+    let bias = in_force_at(&biases, tx.now());
     let mut worth = worth_of(priced, &rates, &vendor, on);
     let mut standings = Vec::with_capacity(facts.len() * audiences.len());
     for (id, fact) in &facts {

@@ -1,6 +1,7 @@
 //! What a scorecard would change, were it active: every customer that stands in figures scored by the policies in force and by those
 //! with this one among them, from the same evidence. Nothing is written.
 
+use super::bias::in_force_at;
 use super::rulebook::{Rulebook, rulebook};
 use super::scoring::profile;
 use super::{SHARED, VENDOR};
@@ -147,5 +148,5 @@ async fn known(tx: &Tx<StaffScope>, vendor: &Vendor, on: NaiveDate, horizon: i64
     for row in running {
         products.entry(row.customer_id).or_default().push(row.product);
     }
-    Ok(OfPartner { evidence, cases, products, bias: store::in_force_at(&biases, tx.now()) })
+    Ok(OfPartner { evidence, cases, products, bias: in_force_at(&biases, tx.now()) })
 }

@@ -3,12 +3,11 @@
 use crate::auth::{AnalystScope, Tenant};
 use crate::db::{Tx, sql};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{MeasureId, PartnerId, TypeId};
+use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::time::Moment;
 use chrono::NaiveDate;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, Date, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
-use std::collections::HashMap;
 use uuid::Uuid;
 
 impl Bias {
@@ -125,15 +124,6 @@ pub async fn all_biases<S: Tenant>(tx: &Tx<S>, partner: PartnerId) -> Result<Vec
         .bind::<SqlUuid, _>(partner.uuid()),
     )
     .await
-}
-
-/// What is taken from the points of a partner's word, per measure, as estimates stood at a moment. `newest_first`, as they are read.
-pub fn in_force_at(newest_first: &[Bias], moment: Moment) -> HashMap<MeasureId, f64> {
-    let mut found = HashMap::new();
-    for bias in newest_first.iter().filter(|bias| bias.known_from <= moment) {
-        found.entry(MeasureId::of(bias.measure_id)).or_insert(f64::from(bias.bias) / 1000.0);
-    }
-    found
 }
 
 /// Whether a vendor's day is analysed.

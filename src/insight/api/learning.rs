@@ -5,9 +5,9 @@ use crate::health::{self, Purpose};
 use crate::http::body::Faults;
 use crate::http::query::Param;
 use crate::insight::backtest::{Auc, Bin};
-use crate::insight::calibration::{Refusal, Verdict};
-use crate::insight::flow::{Backtest, Foretold, history};
-use crate::insight::store::{self, Kept, VerdictWord};
+use crate::insight::calibration::{Refusal, Verdict, VerdictWord};
+use crate::insight::flow::{Backtest, Foretold, history, keep};
+use crate::insight::store::{self, Kept};
 use crate::intake;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
@@ -15,7 +15,7 @@ use crate::kernel::id::{CalibrationId, CustomerId, PartnerId, ScorecardId, TypeI
 use crate::kernel::number::{round, thousandths};
 use crate::kernel::text::{Broken, Key};
 use crate::kernel::time::Moment;
-use crate::ledger::{self, Answer, Event, record_events};
+use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
 use chrono::NaiveDate;
 use deserr::Deserr;
@@ -214,10 +214,7 @@ async fn calibrate(call: Call<op::CalibrateScorecard, ScorecardId, WriteQuery, J
     let learned = think(move || history.calibrate()).await?.map_err(Fault::internal)?;
     drop(desk);
     ledger::write(&call, async |tx| {
-        let kept = Kept { id: tx.new_id(), scorecard: call.path, lead_days: lead_days as i32, learned, created_at: tx.now() };
-        store::keep_calibration(tx, &kept).await?;
-        let event = Event { kind: "calibration.made", subject: kept.id.uuid(), partner: None, data: serde_json::json!({ "scorecard_id": call.path }) };
-        record_events(tx, call.caller.caller_id(), &[event]).await?;
+        let kept = keep(tx, call.caller.caller_id(), call.path, lead_days as i32, learned).await?;
         Ok(Answer::json(201, &CalibrationView::from(&kept))?.about([kept.id.uuid()]))
     })
     .await

@@ -2,7 +2,7 @@
 
 use crate::auth::{StaffScope, Tenant};
 use crate::db::{Tx, sql};
-use crate::insight::calibration::Verdict;
+use crate::insight::calibration::VerdictWord;
 use crate::insight::flow::Learned;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
@@ -10,29 +10,6 @@ use crate::kernel::time::Moment;
 use diesel::QueryableByName;
 use diesel::sql_types::{Integer, Jsonb, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
-
-crate::word_list! {
-    /// What the gate said of a calibration.
-    VerdictWord {
-        /// Order and probabilities may be used.
-        Accepted = "accepted",
-        /// The order alone may be used.
-        RankingOnly = "ranking_only",
-        /// The hand weights stay.
-        Refused = "refused",
-    }
-}
-
-impl VerdictWord {
-    /// In a word.
-    pub fn of(verdict: &Verdict) -> Self {
-        match verdict {
-            Verdict::Accepted => Self::Accepted,
-            Verdict::RankingOnly { .. } => Self::RankingOnly,
-            Verdict::Refused(_) => Self::Refused,
-        }
-    }
-}
 
 /// A calibration as kept.
 #[derive(Debug, Clone)]
