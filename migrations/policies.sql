@@ -61,7 +61,7 @@ BEGIN
     ('todoku', 'scoring_day',          'partner-owned', 'r',     'r',                      'r i u',    '', ''),
     ('todoku', 'cell',                 'partner-owned', 'r',     'r',                      'r i u',    '', ''),
     ('todoku', 'cell_delta',           'partner-owned', 'r i',   'r i',                    'r i d',    '', ''),
-    ('todoku', 'cell_close',           'partner-owned', 'r',     'r',                      'r i',      '', ''),
+    ('todoku', 'cell_close',           'partner-owned', 'r',     'r',                      'r i',      '', 'r'),
     ('todoku', 'audit_entry',          'ledger',        'i',     'r i',                    'i',        '', ''),
     ('todoku', 'event',                'ledger',        'i',     'r i',                    'i r:vendor_id,caller_id,id,at,seq u:seq', '', ''),
     ('todoku', 'event_counter',        'vendor-side',   '',      'r',                      'r i u',    '', ''),
@@ -110,7 +110,10 @@ BEGIN
               WHEN t.class = 'ledger' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND caller_id = (SELECT todoku.scope_partner())'
               -- How rosy a partner is, is for itself and the vendor, not for the distributor above it.
               WHEN t.table_ = 'reporter_bias' THEN own
-              WHEN t.table_ IN ('cell', 'cell_delta', 'cell_close', 'scoring_day') THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])' || aud
+              -- Groups of customers are seen as customers are: few of them may be one.
+              WHEN t.table_ IN ('cell', 'cell_delta', 'cell_close') THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])'
+                || ' AND (facet = ''all'' OR partner_id = ANY ((SELECT todoku.scope_partners())::uuid[]))' || aud
+              WHEN t.table_ = 'scoring_day' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])' || aud
               ELSE 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_partners())::uuid[])' || aud END;
             own := own || aud;
             IF t.class = 'ledger' THEN own := own || ' AND caller_id = (SELECT todoku.scope_partner())'; END IF;

@@ -12,6 +12,7 @@ the PATH. --control damages what was written, at the end, and fails unless the c
 import argparse, base64, hashlib, http.client, json, os, random, shutil, signal, subprocess, sys, threading, time, uuid
 from collections import Counter, defaultdict
 from datetime import date, timedelta
+from itertools import combinations
 
 from house import House
 
@@ -22,8 +23,13 @@ RETRIED = {409: "idempotency-in-progress", 429: "quota-exceeded"}
 BANDS = ("healthy", "watch", "at_risk", "unknown")
 CELL = {**{band: ("1", f"band = '{band}'") for band in BANDS}, **{f"value_{band}": ("value_minor", f"band = '{band}'") for band in BANDS}, "unconverted": ("1", "unconverted"),
         "score_sum": ("score", "true"), "score_squares": ("score::bigint * score", "true"), "coverage_sum": ("coverage", "true"), "in_cadence": ("1", "in_cadence"),
-        "value_in_cadence": ("value_minor", "in_cadence"), "heard": ("1", "reported_on IS NOT NULL"), "report_age_sum": ("scored_for - reported_on", "true")}
-KEPT = " UNION ALL ".join(f"SELECT partner_id, audience, {', '.join(CELL)} FROM todoku.{table}" for table in ("cell", "cell_delta"))
+        "value_in_cadence": ("value_minor", "in_cadence"), "heard": ("1", "reported_on IS NOT NULL"), "report_age_sum": ("scored_for - reported_on", "true"), "value_scores": ("value_minor::numeric * score", "true"),
+        "points": ("('1e' || score / 1000 * 8)::numeric", "true")}
+DIMENSIONS = ("region", "segment", "touch_model", "product", "stage")
+GROUPED = ", ".join([f"('{one}', d.{one}, '')" for one in DIMENSIONS] + [f"('{one} {other}', d.{one}, d.{other})" for one, other in combinations(DIMENSIONS, 2)])
+SPREAD = f"JOIN LATERAL (VALUES ('all', '', ''), {GROUPED}) f(facet, key_a, key_b) ON"
+KEPT = f"""SELECT partner_id, audience, facet, key_a, key_b, {', '.join(CELL)} FROM todoku.cell
+    UNION ALL SELECT partner_id, audience, f.facet, f.key_a, f.key_b, {', '.join(CELL)} FROM todoku.cell_delta d {SPREAD} (f.facet = 'all') = (d.facet = 'all')"""
 TRUTH = ", ".join(f"-coalesce(sum({what}) FILTER (WHERE {where}), 0)" for what, where in CELL.values())
 SUMS = ", ".join(f"sum({figure})" for figure in CELL)
 NONE_SUCH = {  # what must find no row
@@ -37,8 +43,8 @@ NONE_SUCH = {  # what must find no row
     "the views of a customer are not both up to date": """SELECT c.external_id FROM todoku.customer c LEFT JOIN todoku.health_score s ON s.customer_id = c.id AND s.audience = 'shared'
         LEFT JOIN todoku.health_score v ON v.customer_id = c.id AND v.audience = 'vendor' WHERE s.customer_id IS NULL OR v.customer_id IS NULL
         OR (s.score, s.band, s.counted) IS DISTINCT FROM (v.score, v.band, v.counted) OR s.counted <> (c.state IN ('onboarding', 'active'))""",
-    "cells differ from a recount": f"""SELECT partner_id, audience, {SUMS} FROM ({KEPT} UNION ALL SELECT partner_id, audience, {TRUTH} FROM todoku.health_score WHERE counted
-        GROUP BY 1, 2) c GROUP BY 1, 2 HAVING ({SUMS}) <> ({', '.join('0' for _ in CELL)})""",
+    "cells differ from a recount": f"""SELECT partner_id, audience, facet, key_a, key_b, {SUMS} FROM ({KEPT} UNION ALL SELECT partner_id, audience, facet, key_a, key_b, {TRUTH}
+        FROM todoku.health_score d {SPREAD} counted GROUP BY 1, 2, 3, 4, 5) c GROUP BY 1, 2, 3, 4, 5 HAVING ({SUMS}) <> ({', '.join('0' for _ in CELL)})""",
     "jobs are left": "SELECT kind, attempt, failure FROM ops.job"}
 
 
@@ -334,7 +340,7 @@ def damages(ledger):
     twin = json.dumps({"id": str(uuid.UUID(int=7)), "external_id": "twin"})
     copy = f"INSERT INTO todoku.status_report SELECT (jsonb_populate_record(r, '{twin}')).* FROM todoku.status_report r WHERE id = '{reports[3]}'"
     yield "a report is there twice", copy, "DELETE FROM todoku.status_report WHERE external_id = 'twin'", "'twin'"
-    cell = "UPDATE todoku.cell SET healthy = healthy {} 1 WHERE (partner_id, audience) = (SELECT min(partner_id::text)::uuid, 'vendor' FROM todoku.cell)"
+    cell = "UPDATE todoku.cell SET healthy = healthy {} 1 WHERE (partner_id, audience, facet) = (SELECT min(partner_id::text)::uuid, 'vendor', 'stage' FROM todoku.cell)"
     yield "a cell is one off", cell.format("+"), cell.format("-"), "cells differ"
 
 

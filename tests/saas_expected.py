@@ -35,7 +35,16 @@ def account(row, measures):
         if h[16] < 128:
             reports.append((age + 30, {m: v * 0.5 for m, v in values.items()}))
         reports.append((age, values))
-    return {"partner": (h[13] * 256 + h[14]) % PARTNERS, "value": 12000 * (1 + h[15] % 200), "reports": reports}
+    return {
+        "partner": (h[13] * 256 + h[14]) % PARTNERS,
+        "value": 12000 * (1 + h[15] % 200),
+        "reports": reports,
+        "region": ["関東", "関西", "九州", ""][h[17] % 4],
+        "segment": ["製造業", "小売業", "SaaS"][h[18] % 3],
+        "product": ["Kanri", "Kaikei"][h[20] % 2],
+        "touch_model": "low",
+        "stage": "active",
+    }
 
 
 def score(reports, weights):
@@ -62,6 +71,19 @@ def band(milli):
     return "at_risk" if milli < 60_000 else "watch" if milli < 70_000 else "healthy"
 
 
+def quantiles(points):
+    at = lambda hundredths: points[math.ceil(Fraction(len(points) * hundredths, 100)) - 1]
+    return {"p10": at(10), "p25": at(25), "median": at(50), "p75": at(75), "p90": at(90)} if points else None
+
+
+def rolled_up(accounts, key):
+    groups = {}
+    for a in accounts:
+        for k in key(a):
+            groups.setdefault("|".join(k), []).append(a)
+    return {k: figures(of) for k, of in groups.items()}
+
+
 def figures(accounts):
     n = len(accounts)
     value = sum(a["value"] for a in accounts)
@@ -84,6 +106,8 @@ def figures(accounts):
         "bands": {b: {"customers": sum(a["band"] == b for a in accounts), "value_minor": sum(a["value"] for a in accounts if a["band"] == b)} for b in FIELDS},
         "known_share": {"count": share(k, n), "value": share(sum(a["value"] for a in known), value)},
         "mean_health": thousandth(half_even(sum(a["score"] for a in known), k)),
+        "value_weighted_health": thousandth(half_even(sum(a["score"] * a["value"] for a in known), sum(a["value"] for a in known))),
+        "health_quantiles": quantiles(sorted(a["score"] // 1000 for a in known)),
         "mean_health_interval": interval,
         "mean_health_bounds": {end: thousandth(half_even(sum(a["score"] for a in known) + (n - k) * unheard, n)) for end, unheard in (("low", 0), ("high", 100_000))},
         "share_at_risk": share(sum(a["band"] == "at_risk" for a in accounts), k),
@@ -112,7 +136,16 @@ def main():
     for p in range(PARTNERS):
         below = {q for q in range(PARTNERS) if q == p or (p < TOPS and q >= TOPS and q % TOPS == p)}
         partners[f"P{p:02}"] = {"own": figures([a for a in accounts if a["partner"] == p]), "rolled_up": figures([a for a in accounts if a["partner"] in below])}
-    print(json.dumps({"partners": partners, "total": figures(accounts)}))
+    above = lambda p: [f"P{p:02}"] + ([f"P{p % TOPS:02}"] if p >= TOPS else [])
+    rollups = {
+        "by=region": rolled_up(accounts, lambda a: [(a["region"],)]),
+        "by=product": rolled_up(accounts, lambda a: [(a["product"],)]),
+        "by=segment&cross=region": rolled_up(accounts, lambda a: [(a["segment"], a["region"])]),
+        "by=touch_model&cross=stage": rolled_up(accounts, lambda a: [(a["touch_model"], a["stage"])]),
+        "by=partner&cross=product": rolled_up(accounts, lambda a: [(f"P{a['partner']:02}", a["product"])]),
+        "by=segment&cross=channel": rolled_up(accounts, lambda a: [(a["segment"], p) for p in above(a["partner"])]),
+    }
+    print(json.dumps({"partners": partners, "total": figures(accounts), "rollups": rollups}))
 
 
 main()

@@ -179,6 +179,7 @@ actions! {
     ListChannels             "list_channels"               InsightsRead       Any    Read;
     ListAtRisk               "list_at_risk"                InsightsRead       Any    Read;
     GetPortfolio             "get_portfolio"               InsightsRead       Any    Read;
+    GetRollUp                "get_roll_up"                 InsightsRead       Any    Read;
     ListDivergences          "list_divergences"            InsightsRead       Vendor Read;
     SetDivergenceOwner       "set_divergence_owner"        ScorecardsManage   Vendor Write;
     SimulateScorecard        "simulate_scorecard"          ScorecardsManage   Vendor Read;

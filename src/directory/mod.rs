@@ -17,7 +17,7 @@ pub use flow::{
 };
 pub use partner::{Partner, PartnerKind, PartnerState, Sees};
 pub use store::customer::locate as locate_customer;
-pub use store::partner::{all_ids as all_partner_ids, all_visible as all_visible_partners, by_id as partner_of};
+pub use store::partner::{all_ids as all_partner_ids, all_visible as all_visible_partners, by_id as partner_of, parents_at};
 pub use store::subject::{lock_named, seen_elsewhere, subscriptions_named};
 pub use store::vendor::{Vendor, all as all_vendors, calendar};
 pub use subscription::Subscription;

@@ -17,8 +17,9 @@ mod source;
 mod store;
 mod trend;
 
-pub use api::routes;
+pub use api::{Times, routes};
 pub use bias::{Estimate, Model as BiasModel, Pair, estimate as estimate_bias};
+pub use chronicle::AsKnown;
 pub use evidence::Evidence;
 pub use flow::{Accepted, ObservationDraft, Past, Seen, Subject, estimate_biases, keep_analysis, past, record_observations, rescore, starter_scorecard, submit_reports};
 pub use job::{Rescoring, hold_customers, is_ahead, turn_day};

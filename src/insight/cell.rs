@@ -41,6 +41,10 @@ pub struct Cell {
     /// Customers reported on at all.
     pub heard: i64,
     pub report_age_sum: i64,
+    /// The sum of value x score.
+    pub value_scores: i128,
+    /// The known customers by whole points of their score.
+    pub points: Points,
 }
 
 impl std::ops::AddAssign for Cell {
@@ -61,6 +65,8 @@ impl std::ops::AddAssign for Cell {
         self.value_in_cadence += o.value_in_cadence;
         self.heard += o.heard;
         self.report_age_sum += o.report_age_sum;
+        self.value_scores += o.value_scores;
+        self.points += o.points;
     }
 }
 
@@ -101,6 +107,21 @@ impl Cell {
     /// The plain mean of known health, in thousandths.
     pub fn mean(&self) -> Option<i64> {
         ratio(self.score_sum.into(), self.known().into())
+    }
+
+    /// Whether value and points were counted for every known customer; closes made before they were are without.
+    fn is_complete(&self) -> bool {
+        self.points.customers() == self.known()
+    }
+
+    /// The mean of known health weighted by value, in thousandths; `None` without value.
+    pub fn value_weighted_mean(&self) -> Option<i64> {
+        ratio(self.value_scores, self.value_known().into()).filter(|_| self.is_complete())
+    }
+
+    /// The least whole points that at least this share of the known customers, in hundredths, do not exceed; `None` without any.
+    pub fn quantile(&self, hundredths: i64) -> Option<i64> {
+        self.points.quantile(hundredths).filter(|_| self.is_complete())
     }
 
     /// The 95 % interval of the mean, in thousandths: what the unknown may add (SCIENCE 2.6, finite population). Needs two
@@ -154,9 +175,73 @@ impl Cell {
     }
 }
 
+/// Customers by whole points of their score, 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Points([u32; 101]);
+
+impl Default for Points {
+    fn default() -> Self {
+        Self([0; 101])
+    }
+}
+
+impl std::ops::AddAssign for Points {
+    fn add_assign(&mut self, o: Self) {
+        self.0.iter_mut().zip(o.0).for_each(|(mine, theirs)| *mine += theirs);
+    }
+}
+
+impl Points {
+    /// Decimal digits a point takes in the number a histogram is kept as: sums of such numbers are sums of histograms, as long as no point
+    /// holds a hundred million customers.
+    const DIGITS: usize = 8;
+
+    /// From the number it is kept as.
+    pub fn of_number(number: &str) -> Option<Self> {
+        let mut points = Self::default();
+        if !number.bytes().all(|digit| digit.is_ascii_digit()) || number.len() > points.0.len() * Self::DIGITS {
+            return None;
+        }
+        for (point, digits) in points.0.iter_mut().zip(number.as_bytes().rchunks(Self::DIGITS)) {
+            *point = digits.iter().fold(0, |n, digit| n * 10 + u32::from(digit - b'0'));
+        }
+        Some(points)
+    }
+
+    fn customers(&self) -> i64 {
+        self.0.iter().map(|n| i64::from(*n)).sum()
+    }
+
+    fn quantile(&self, hundredths: i64) -> Option<i64> {
+        let all = self.customers();
+        let mut passed = 0;
+        let found = self.0.iter().position(|n| {
+            passed += i64::from(*n);
+            passed * 100 >= all * hundredths
+        });
+        found.filter(|_| all > 0).map(|point| point as i64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_histogram_survives_being_a_number(scores in proptest::collection::vec(0i64..=100_000, 1..60), hundredths in 1i64..=100) {
+            let mut digits = vec![0u32; 101];
+            scores.iter().for_each(|score| digits[(score / 1000) as usize] += 1);
+            let number: String = digits.iter().rev().map(|n| format!("{n:08}")).collect();
+            let points = Points::of_number(number.trim_start_matches('0')).unwrap();
+            prop_assert_eq!(points, Points::of_number(&number).unwrap());
+            let mut sorted: Vec<i64> = scores.iter().map(|score| score / 1000).collect();
+            sorted.sort_unstable();
+            let rank = (scores.len() as i64 * hundredths + 99) / 100;
+            prop_assert_eq!(points.quantile(hundredths), Some(sorted[rank as usize - 1]));
+        }
+    }
 
     #[test]
     fn a_mean_over_all_has_no_doubt_and_over_some_has_some() {

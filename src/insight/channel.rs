@@ -4,7 +4,7 @@ use super::cell::Cell;
 use crate::directory::Partner;
 use crate::kernel::id::PartnerId;
 use chrono::NaiveDate;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// A partner with its figures.
 #[derive(Debug, Clone)]
@@ -23,9 +23,30 @@ pub struct Channel {
     pub rolled_up_for: NaiveDate,
 }
 
-/// Rolls cells up over the partners the caller sees; one whose parent is not seen is a root. A partner whose day was never
-/// turned is scored for `today`.
-pub fn roll_up(
+/// Who stands above whom, of the partners the caller sees; one whose parent is not seen is a root.
+#[derive(Debug, Default)]
+pub struct Tree(HashMap<PartnerId, Option<PartnerId>>);
+
+impl Tree {
+    /// From each partner and the one above it.
+    pub fn of(partners: impl IntoIterator<Item = (PartnerId, Option<PartnerId>)>) -> Self {
+        Self(partners.into_iter().collect())
+    }
+
+    /// A partner and all above it; a circle, which the directory refuses, would still end.
+    pub fn upwards(&self, from: PartnerId) -> Vec<PartnerId> {
+        let mut way = Vec::new();
+        let mut next = Some(from);
+        while let Some(at) = next.filter(|at| self.0.contains_key(at) && !way.contains(at)) {
+            way.push(at);
+            next = self.0.get(&at).copied().flatten();
+        }
+        way
+    }
+}
+
+/// Rolls cells up over the partners the caller sees. A partner without a day of its own is scored for `today`.
+pub fn channels(
     partners: Vec<Partner>,
     cells: &HashMap<PartnerId, Cell>,
     closes: &HashMap<PartnerId, Cell>,
@@ -33,6 +54,7 @@ pub fn roll_up(
     today: NaiveDate,
 ) -> Vec<Channel> {
     let own = |cells: &HashMap<PartnerId, Cell>, id| cells.get(&id).copied().unwrap_or_default();
+    let tree = Tree::of(partners.iter().map(|partner| (partner.id, partner.parent_id)));
     let mut channels: Vec<Channel> = partners
         .into_iter()
         .map(|partner| {
@@ -43,14 +65,10 @@ pub fn roll_up(
     let place: HashMap<PartnerId, usize> = channels.iter().enumerate().map(|(i, channel)| (channel.partner.id, i)).collect();
     for i in 0..channels.len() {
         let (now, then, day) = (channels[i].own, own(closes, channels[i].partner.id), channels[i].scored_for);
-        // Every partner adds to itself and to all above it; a circle, which the directory refuses, would still end.
-        let mut passed = HashSet::new();
-        let mut next = Some(i);
-        while let Some(at) = next.filter(|at| passed.insert(*at)) {
+        for at in tree.upwards(channels[i].partner.id).into_iter().filter_map(|above| place.get(&above).copied()) {
             channels[at].rolled_up += now;
             channels[at].before += then;
             channels[at].rolled_up_for = channels[at].rolled_up_for.min(day);
-            next = channels[at].partner.parent_id.and_then(|parent| place.get(&parent).copied());
         }
     }
     channels

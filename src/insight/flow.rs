@@ -2,13 +2,15 @@
 
 use super::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use super::calibration::{Calibration, Case, Invalid, Settings, calibrate};
-use super::store::{self, Kept};
-use crate::auth::StaffScope;
+use super::dimension::Facet;
+use super::store::{self, Group, Kept};
+use crate::auth::{StaffScope, Tenant};
 use crate::db::Tx;
-use crate::health::{self, Band, Past};
+use crate::directory::{self, Partner, Vendor};
+use crate::health::{self, AsKnown, Band, Past, Times};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{ScorecardId, TypeId};
+use crate::kernel::id::{PartnerId, ScorecardId, TypeId};
 use crate::kernel::text::Key;
 use crate::ledger::{Event, record_events};
 use crate::revenue::{self, Settled};
@@ -16,7 +18,7 @@ use chrono::{Duration, NaiveDate};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// How far before an outcome a scorecard is looked for its first alarm, in days, and in which steps.
@@ -69,6 +71,38 @@ pub async fn keep(tx: &Tx<StaffScope>, caller: Uuid, scorecard: ScorecardId, lea
     let event = Event { kind: "calibration.made", subject: kept.id.uuid(), partner: None, data: json!({ "scorecard_id": scorecard }) };
     record_events(tx, caller, &[event]).await?;
     Ok(kept)
+}
+
+/// What a caller sees at a point in both times.
+pub struct Seen {
+    /// The partners there were then, each below the one it had then.
+    pub partners: Vec<Partner>,
+    /// The cells of a facet.
+    pub groups: Vec<Group>,
+    /// The day each partner's figures are of.
+    pub days: HashMap<PartnerId, NaiveDate>,
+    /// The point.
+    pub point: AsKnown,
+}
+
+/// Reads the cells of a facet as they stand or, asked for a point in time, as days closed. A partner sees the past of the partners it may see
+/// now: who may see is decided today.
+pub async fn see<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, times: &Times<'_>, facet: Facet, by_partner: bool) -> Result<Seen, Fault> {
+    let audience = tx.scope().audience();
+    let point = times.resolve(vendor, tx.now())?;
+    if times.are_now() {
+        let (partners, groups, days) = futures_util::try_join!(directory::all_visible_partners(tx), store::groups(tx, audience, facet, by_partner), store::scoring_days(tx))?;
+        return Ok(Seen { partners, groups, days, point });
+    }
+    let then = point.known_at.min(vendor.zone.start_of(point.on + Duration::days(1)) - Duration::microseconds(1));
+    let parents = async { if tx.scope().totals().is_none() { directory::parents_at(tx, then).await.map(Some) } else { Ok(None) } };
+    let (mut partners, parents, groups, days) =
+        futures_util::try_join!(directory::all_visible_partners(tx), parents, store::groups_at(tx, audience, facet, by_partner, point), store::days_at(tx, audience, point))?;
+    if let Some(parents) = parents {
+        partners.retain(|partner| parents.contains_key(&partner.id));
+        partners.iter_mut().for_each(|partner| partner.parent_id = parents.get(&partner.id).copied().flatten());
+    }
+    Ok(Seen { partners, groups, days, point })
 }
 
 impl History {

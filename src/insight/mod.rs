@@ -6,12 +6,13 @@ pub mod backtest;
 pub mod calibration;
 mod cell;
 mod channel;
+mod dimension;
 mod flow;
 mod folds;
 mod logistic;
+mod rollup;
 mod store;
 
 pub use api::routes;
 pub use cell::Cell;
-pub use channel::{Channel, roll_up};
 pub use store::{close_cells, fold};

@@ -148,6 +148,7 @@ async fn perform(tx: &Tx<WorkerScope>, jobs: &[Claimed]) -> Result<bool, Fault> 
                 health::hold_customers(tx).await?;
                 if health::is_ahead(tx, day).await? {
                     if let Some(yesterday) = day.pred_opt() {
+                        insight::fold(tx).await?;
                         insight::close_cells(tx, yesterday).await?;
                     }
                     health::turn_day(tx, day).await?;

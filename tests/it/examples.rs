@@ -158,6 +158,7 @@ async fn the_examples_of_the_document_are_true() {
     tour.call("approve_override", true, "POST", &format!("{overrides}/{asks}/approve"), None).await;
     tour.staff = author;
     tour.call("get_portfolio", true, "GET", "/v1/insights/portfolio", None).await;
+    tour.call("get_roll_up", true, "GET", "/v1/insights/rollup?by=region&cross=segment&limit=2", None).await;
     tour.call("list_channels", true, "GET", "/v1/insights/channels?limit=2", None).await;
     tour.call("list_at_risk", true, "GET", "/v1/insights/at-risk?limit=2", None).await;
     tour.call("set_currency_rate", true, "POST", "/v1/currency-rates", Some(json!({ "currency": "USD", "valid_from": "2026-11-01", "rate": "150.25" }))).await;

@@ -9,6 +9,7 @@ mod examples;
 mod harness;
 mod idempotency;
 mod input;
+mod insight;
 mod learning;
 mod matrix;
 mod migrations;

@@ -131,6 +131,7 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "simulate_scorecard"
         | "list_divergences"
         | "get_portfolio"
+        | "get_roll_up"
         | "list_channels"
         | "list_at_risk"
         | "revoke_client" => plain,
@@ -215,6 +216,9 @@ impl Prepared<'_> {
         }
         if self.operation.id == "explain_customer_health_change" {
             query.push(("since".into(), "2026-11-22".into()));
+        }
+        if self.operation.id == "get_roll_up" {
+            query.push(("by".into(), "channel".into()));
         }
         let query: Vec<String> = query.into_iter().map(|(name, id)| format!("{name}={id}")).collect();
         if !query.is_empty() {
@@ -418,6 +422,8 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
         format!("/v1/customers/{customer}/health?as_of=2026-11-22"),
         "/v1/insights/channels".into(),
         "/v1/insights/portfolio".into(),
+        "/v1/insights/rollup?by=region".into(),
+        "/v1/insights/rollup?by=channel&cross=stage&as_of=2026-11-22".into(),
         "/v1/insights/at-risk".into(),
         "/v1/insights/at-risk?band=unknown".into(),
     ] {

@@ -40,7 +40,7 @@ fn files() -> Vec<Files> {
     let measures = &header[1..];
     let mut all: Vec<Files> = (0..PARTNERS).map(|_| Files::default()).collect();
     for file in &mut all {
-        file.customers.push_str("external_id,name,state,touch_model\n");
+        file.customers.push_str("external_id,name,state,touch_model,region,segment\n");
         file.subscriptions.push_str("external_id,customer_external_id,product,amount_minor,currency,period_months,starts_on\n");
         let columns: Vec<String> = measures.iter().map(|m| format!("observations.{m}")).collect();
         writeln!(file.reports, "customer_external_id,period_end,{}", columns.join(",")).unwrap();
@@ -50,8 +50,10 @@ fn files() -> Vec<Files> {
         let two = |i: usize| usize::from(h[i]) * 256 + usize::from(h[i + 1]);
         let file = &mut all[two(13) % PARTNERS];
         let id = &row[0];
-        writeln!(file.customers, "{id},株式会社{id},active,low").unwrap();
-        writeln!(file.subscriptions, "{id},{id},Kanri,{},JPY,1,2020-01-01", 1000 * (1 + usize::from(h[15]) % 200)).unwrap();
+        let (region, segment) = (["関東", "関西", "九州", ""][usize::from(h[17]) % 4], ["製造業", "小売業", "SaaS"][usize::from(h[18]) % 3]);
+        writeln!(file.customers, "{id},株式会社{id},active,low,{region},{segment}").unwrap();
+        let product = ["Kanri", "Kaikei"][usize::from(h[20]) % 2];
+        writeln!(file.subscriptions, "{id},{id},{product},{},JPY,1,2020-01-01", 1000 * (1 + usize::from(h[15]) % 200)).unwrap();
         file.rows.0 += 1;
         if h[12] < 26 {
             continue;
@@ -134,6 +136,23 @@ async fn the_channel_view_equals_an_independent_computation() {
     assert_eq!(known.len(), PARTNERS);
     for (name, figures) in known {
         assert_eq!(&shown[name], figures, "{name}");
+    }
+    let names: BTreeMap<&String, String> = partners.iter().enumerate().map(|(p, id)| (id, format!("P{p:02}"))).collect();
+    for (asked, groups) in expected["rollups"].as_object().unwrap() {
+        let told = app.get(&staff, &format!("/v1/insights/rollup?{asked}&limit=1000")).await.expect(200);
+        assert_eq!(told["total"], expected["total"], "{asked}");
+        let mut shown = serde_json::Map::new();
+        for row in told["data"].as_array().unwrap() {
+            let mut figures = row.as_object().unwrap().clone();
+            figures.remove("against_others");
+            let group = figures.remove("group").unwrap();
+            let words = asked.split('&').map(|one| group[one.split_once('=').unwrap().1].as_str().unwrap_or_default().to_owned());
+            shown.insert(words.map(|word| names.get(&word).cloned().unwrap_or(word)).collect::<Vec<_>>().join("|"), figures.into());
+        }
+        assert_eq!(shown.len(), groups.as_object().unwrap().len(), "{asked}");
+        for (group, figures) in groups.as_object().unwrap() {
+            assert_eq!(&shown[group], figures, "{asked}: {group}");
+        }
     }
     // The run really exercises what it is for.
     let total = &expected["total"];

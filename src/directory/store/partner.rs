@@ -10,6 +10,7 @@ use crate::kernel::paging::{Page, Window};
 use crate::kernel::time::Moment;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 #[derive(QueryableByName)]
@@ -105,6 +106,26 @@ pub async fn list<S: Tenant>(tx: &Tx<S>, window: &Window<Uuid>) -> Result<Page<P
 /// Every visible partner, in order of id: what a view over the whole tree costs.
 pub async fn all_visible<S: Tenant>(tx: &Tx<S>) -> Result<Vec<Partner>, Fault> {
     list(tx, &Window { limit: i64::MAX - 1, after: None }).await.map(|page| page.rows)
+}
+
+/// The partners the vendor had at a moment, each with the one above it then.
+pub async fn parents_at<S: Tenant>(tx: &Tx<S>, at: Moment) -> Result<HashMap<PartnerId, Option<PartnerId>>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+        #[diesel(sql_type = Nullable<SqlUuid>)]
+        parent_id: Option<Uuid>,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT id, parent_id FROM todoku.partner_version WHERE vendor_id = {} AND known_from <= {} AND (known_to IS NULL OR known_to > {})")
+                .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<Timestamptz, _>(at)
+                .bind::<Timestamptz, _>(at),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (PartnerId::of(row.id), row.parent_id.map(PartnerId::of))).collect())
 }
 
 /// The names of the vendor's other partners.

@@ -11,6 +11,8 @@ mod point;
 mod report;
 mod scorecard;
 
+pub use point::Times;
+
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts health, and the doors of intake that answer with it.

@@ -13,27 +13,27 @@ use chrono::{Duration, NaiveDate};
 const SETTLED: Duration = Duration::seconds(60);
 
 /// A day and a moment that were asked for, each with the parameter it came by.
-pub(super) struct Times<'a> {
+pub struct Times<'a> {
     /// The day.
-    pub(super) on: Option<(&'a str, NaiveDate)>,
+    pub on: Option<(&'a str, NaiveDate)>,
     /// The moment.
-    pub(super) known_at: Option<(&'a str, Moment)>,
+    pub known_at: Option<(&'a str, Moment)>,
 }
 
 impl<'a> Times<'a> {
     /// From parameters of these names.
-    pub(super) fn of(on: (&'a str, &Option<Param<Day>>), known_at: (&'a str, &Option<Param<Instant>>)) -> Self {
+    pub fn of(on: (&'a str, &Option<Param<Day>>), known_at: (&'a str, &Option<Param<Instant>>)) -> Self {
         Self { on: on.1.as_ref().map(|day| (on.0, day.0.0)), known_at: known_at.1.as_ref().map(|at| (known_at.0, at.0.0)) }
     }
 
     /// Whether neither time was given: what holds now.
-    pub(super) fn are_now(&self) -> bool {
+    pub fn are_now(&self) -> bool {
         self.on.is_none() && self.known_at.is_none()
     }
 
     /// The point meant; now where nothing is said. A day that has not come, one before the vendor was founded and a moment at which
     /// writing may still go on are refused.
-    pub(super) fn resolve(&self, vendor: &Vendor, now: Moment) -> Result<AsKnown, Fault> {
+    pub fn resolve(&self, vendor: &Vendor, now: Moment) -> Result<AsKnown, Fault> {
         let mut faults = Vec::new();
         let mut demand = |holds: bool, pointer: &str, code| {
             if !holds {

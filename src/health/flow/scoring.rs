@@ -10,11 +10,12 @@ use crate::health::evidence::Evidence;
 use crate::health::score::{Known, Score};
 use crate::health::scorecard::{Profile, Purpose, due_on};
 use crate::health::source::Sources;
-use crate::health::store::{self, Facts, Priced, Standing};
+use crate::health::store::{self, Facts, Groups, Priced, Standing};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::money::{Currency, MAX_AMOUNT, annual_value};
 use chrono::{Duration, NaiveDate};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -25,6 +26,8 @@ struct Worth {
     unconverted: bool,
     renews_on: Option<NaiveDate>,
     products: Vec<String>,
+    /// The value of its largest subscription, with that one's product; of equal ones the first by name.
+    largest: Option<(i64, Reverse<String>)>,
 }
 
 /// Scores customers of the acting partner again for its scoring day, in the given views; all of them when no list is given. The
@@ -67,6 +70,13 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
         let worth = worth.remove(id).unwrap_or_default();
         let reported_on = last.get(id).copied();
         let due_on = due_on(reported_on, fact.touch_model);
+        let groups = Groups {
+            region: fact.region.clone().unwrap_or_default(),
+            segment: fact.segment.clone().unwrap_or_default(),
+            touch_model: fact.touch_model,
+            product: worth.largest.as_ref().map(|(_, Reverse(product))| product.clone()).unwrap_or_default(),
+            stage: fact.stage,
+        };
         for audience in audiences {
             let seen: Vec<Evidence> = all.iter().filter(|(_, shared)| *audience == VENDOR || *shared).map(|(item, _)| Evidence { day: item.day.min(on), ..*item }).collect();
             for purpose in Purpose::ALL.iter().copied() {
@@ -100,6 +110,7 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
                     due_on,
                     in_cadence: due_on.is_some_and(|due| on <= due),
                     renews_on: worth.renews_on,
+                    groups: groups.clone(),
                 });
             }
         }
@@ -127,6 +138,7 @@ fn worth_of(priced: Vec<Priced>, rates: &HashMap<String, i64>, vendor: &Vendor, 
         }
         let renews = row.renews_on.filter(|day| *day >= on);
         worth.renews_on = worth.renews_on.into_iter().chain(renews).min();
+        worth.largest = worth.largest.take().max(Some((value.unwrap_or(0), Reverse(row.product.clone()))));
         worth.products.push(row.product);
     }
     all

@@ -23,6 +23,8 @@ pub struct Facts {
     pub stage: CustomerState,
     /// How closely it is looked after.
     pub touch_model: TouchModel,
+    /// Its region.
+    pub region: Option<String>,
     /// Its segment.
     pub segment: Option<String>,
     /// Its business model.
@@ -38,6 +40,8 @@ struct FactsRow {
     #[diesel(sql_type = Text)]
     touch_model: String,
     #[diesel(sql_type = Nullable<Text>)]
+    region: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     segment: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     business_model: Option<String>,
@@ -46,7 +50,7 @@ struct FactsRow {
 /// Customers of the acting partner, unlocked: for the vendor's view, which the worker alone writes, one run per partner at a
 /// time. Its locks would be felt by the partner, and tell of what it must not know.
 pub async fn customers<S: Tenant>(tx: &Tx<S>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Facts>, Fault> {
-    let statement = sql("SELECT id, state, touch_model, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({})")
+    let statement = sql("SELECT id, state, touch_model, region, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({})")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().acts()?)
         .bind::<Array<SqlUuid>, _>(ids);
@@ -57,7 +61,7 @@ fn facts(rows: Vec<FactsRow>) -> Result<HashMap<Uuid, Facts>, Fault> {
     rows.into_iter()
         .map(|row| {
             let (stage, touch_model) = (row.state.parse().map_err(broken)?, row.touch_model.parse().map_err(broken)?);
-            Ok((row.id, Facts { stage, touch_model, segment: row.segment, business_model: row.business_model }))
+            Ok((row.id, Facts { stage, touch_model, region: row.region, segment: row.segment, business_model: row.business_model }))
         })
         .collect()
 }
@@ -68,12 +72,12 @@ pub async fn lock_customers<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>)
     let (vendor, partner) = (tx.scope().vendor(), tx.scope().acts()?);
     let statement = match customers {
         Some(ids) => sql(
-            "SELECT id, state, touch_model, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({}) ORDER BY id FOR NO KEY UPDATE",
+            "SELECT id, state, touch_model, region, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({}) ORDER BY id FOR NO KEY UPDATE",
         )
         .bind::<SqlUuid, _>(vendor)
         .bind::<SqlUuid, _>(partner)
         .bind::<Array<SqlUuid>, _>(ids),
-        None => sql("SELECT id, state, touch_model, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} ORDER BY id FOR NO KEY UPDATE")
+        None => sql("SELECT id, state, touch_model, region, segment, business_model FROM todoku.customer WHERE vendor_id = {} AND partner_id = {} ORDER BY id FOR NO KEY UPDATE")
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner),
     };
@@ -273,6 +277,8 @@ pub struct Counted {
     #[diesel(sql_type = Text)]
     touch_model: String,
     #[diesel(sql_type = Nullable<Text>)]
+    region: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     segment: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     business_model: Option<String>,
@@ -286,7 +292,7 @@ impl Counted {
     /// As a score needs it.
     pub fn facts(&self) -> Result<Facts, Fault> {
         let (stage, touch_model) = (self.state.parse().map_err(broken)?, self.touch_model.parse().map_err(broken)?);
-        Ok(Facts { stage, touch_model, segment: self.segment.clone(), business_model: self.business_model.clone() })
+        Ok(Facts { stage, touch_model, region: self.region.clone(), segment: self.segment.clone(), business_model: self.business_model.clone() })
     }
 
     /// The band it closed in last.
@@ -298,7 +304,7 @@ impl Counted {
 /// Every customer of the vendor that stands in figures, by partner.
 pub async fn counted(tx: &Tx<StaffScope>, purpose: Purpose) -> Result<Vec<Counted>, Fault> {
     tx.rows(
-        sql("SELECT c.partner_id, c.id, c.external_id, c.name, c.state, c.touch_model, c.segment, c.business_model, coalesce(v.value_minor, 0) AS value_minor, h.closed_in
+        sql("SELECT c.partner_id, c.id, c.external_id, c.name, c.state, c.touch_model, c.region, c.segment, c.business_model, coalesce(v.value_minor, 0) AS value_minor, h.closed_in
              FROM todoku.customer c LEFT JOIN todoku.health_score v ON v.vendor_id = c.vendor_id AND v.partner_id = c.partner_id AND v.customer_id = c.id
                AND v.audience = 'vendor' AND v.purpose = 'churn' LEFT JOIN todoku.health_score h ON h.vendor_id = c.vendor_id AND h.partner_id = c.partner_id AND h.customer_id = c.id
                AND h.audience = 'vendor' AND h.purpose = {}

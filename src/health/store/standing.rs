@@ -3,7 +3,7 @@
 use super::broken;
 use crate::auth::{Tenant, WorkerScope};
 use crate::db::{Tx, sql};
-use crate::directory::locate_customer;
+use crate::directory::{CustomerState, TouchModel, locate_customer};
 use crate::health::score::Score;
 use crate::health::scorecard::{Band, Purpose};
 use crate::health::source::Sources;
@@ -46,6 +46,20 @@ pub struct Standing {
     pub in_cadence: bool,
     /// The next renewal.
     pub renews_on: Option<NaiveDate>,
+    /// Under which groups it stands in figures.
+    pub groups: Groups,
+}
+
+/// The groups a customer belongs to; the empty text where nobody said. Of its products it is that of the largest subscription, so that
+/// every customer stands in one group of each dimension and the groups sum to the whole.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the dimensions")]
+pub struct Groups {
+    pub region: String,
+    pub segment: String,
+    pub touch_model: TouchModel,
+    pub product: String,
+    pub stage: CustomerState,
 }
 
 impl Standing {
@@ -69,27 +83,31 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
     // In float: the product of the two may pass what an integer holds, and it only orders a list.
     let weight = |s: &Standing| s.diverges_since.and(s.divergence()).map(|gap| f64::from(gap) * s.value_minor as f64);
     tx.run(
-        sql("WITH n AS (SELECT * FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
+        sql("WITH n AS (SELECT * FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
                AS u(customer_id, audience, score, low, high, band, coverage, parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on,
-                 purpose, scorecard_id, adjustments, sources, divergence, diverges_since, divergence_weight)),
+                 purpose, scorecard_id, adjustments, sources, divergence, diverges_since, divergence_weight, region, segment, touch_model, product, stage)),
              w AS (SELECT {} AS vendor_id, {} AS partner_id, {} AS scored_for, {} AS scored_at),
              o AS (SELECT h.* FROM todoku.health_score h, n, w
                    WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose),
              put AS (INSERT INTO todoku.health_score AS t (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage,
                        parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on, purpose, adjustments, sources, divergence, diverges_since,
-                       divergence_weight)
+                       divergence_weight, region, segment, touch_model, product, stage)
                      SELECT w.vendor_id, w.partner_id, n.customer_id, n.audience, n.scorecard_id, w.scored_for, w.scored_at, n.score, n.low, n.high, n.band, n.coverage,
                        n.parts, n.counted, n.value_minor, n.unconverted, n.reported_on, n.due_on, n.in_cadence, n.renews_on, n.purpose, n.adjustments, n.sources, n.divergence,
-                       n.diverges_since, n.divergence_weight FROM n, w
+                       n.diverges_since, n.divergence_weight, n.region, n.segment, n.touch_model, n.product, n.stage FROM n, w
                      ON CONFLICT (vendor_id, partner_id, customer_id, audience, purpose) DO UPDATE SET scorecard_id = excluded.scorecard_id, scored_for = excluded.scored_for,
                        scored_at = excluded.scored_at, score = excluded.score, low = excluded.low, high = excluded.high, band = excluded.band, coverage = excluded.coverage,
                        parts = excluded.parts, counted = excluded.counted, value_minor = excluded.value_minor, unconverted = excluded.unconverted,
                        reported_on = excluded.reported_on, due_on = excluded.due_on, in_cadence = excluded.in_cadence, renews_on = excluded.renews_on,
                        adjustments = excluded.adjustments, sources = excluded.sources, divergence = excluded.divergence, diverges_since = excluded.diverges_since,
-                       divergence_weight = excluded.divergence_weight),
-             x AS (SELECT 1 AS s, n.audience, n.score, n.band, n.coverage, n.value_minor, n.unconverted, n.in_cadence, w.scored_for - n.reported_on AS age FROM n, w WHERE n.counted
-                   UNION ALL SELECT -1, o.audience, o.score, o.band, o.coverage, o.value_minor, o.unconverted, o.in_cadence, o.scored_for - o.reported_on FROM o WHERE o.counted),
-             d AS (SELECT audience,
+                       divergence_weight = excluded.divergence_weight, region = excluded.region, segment = excluded.segment, touch_model = excluded.touch_model,
+                       product = excluded.product, stage = excluded.stage),
+             x AS (SELECT 1 AS s, n.audience, n.score, n.band, n.coverage, n.value_minor, n.unconverted, n.in_cadence, w.scored_for - n.reported_on AS age,
+                     n.region, n.segment, n.touch_model, n.product, n.stage FROM n, w WHERE n.counted
+                   UNION ALL SELECT -1, o.audience, o.score, o.band, o.coverage, o.value_minor, o.unconverted, o.in_cadence, o.scored_for - o.reported_on,
+                     o.region, o.segment, o.touch_model, o.product, o.stage FROM o WHERE o.counted),
+             d AS (SELECT audience, CASE grouping(region) WHEN 1 THEN 'all' ELSE 'grain' END AS facet, coalesce(region, '') AS region, coalesce(segment, '') AS segment,
+                     coalesce(touch_model, '') AS touch_model, coalesce(product, '') AS product, coalesce(stage, '') AS stage,
                      coalesce(sum(s) FILTER (WHERE band = 'healthy'), 0) AS healthy, coalesce(sum(s) FILTER (WHERE band = 'watch'), 0) AS watch,
                      coalesce(sum(s) FILTER (WHERE band = 'at_risk'), 0) AS at_risk, coalesce(sum(s) FILTER (WHERE band = 'unknown'), 0) AS unknown,
                      coalesce(sum(s * value_minor) FILTER (WHERE band = 'healthy'), 0)::bigint AS value_healthy, coalesce(sum(s * value_minor) FILTER (WHERE band = 'watch'), 0)::bigint AS value_watch,
@@ -97,14 +115,15 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
                      coalesce(sum(s) FILTER (WHERE unconverted), 0) AS unconverted,
                      coalesce(sum(s * score::bigint), 0)::bigint AS score_sum, coalesce(sum(s * score::bigint * score), 0)::bigint AS score_squares, sum(s * coverage) AS coverage_sum,
                      coalesce(sum(s) FILTER (WHERE in_cadence), 0) AS in_cadence, coalesce(sum(s * value_minor) FILTER (WHERE in_cadence), 0)::bigint AS value_in_cadence,
-                     coalesce(sum(s) FILTER (WHERE age IS NOT NULL), 0) AS heard, coalesce(sum(s * age), 0) AS report_age_sum
-                   FROM x GROUP BY audience)
-             INSERT INTO todoku.cell_delta (vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
-               unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum, id)
-             SELECT w.vendor_id, w.partner_id, d.audience, d.healthy, d.watch, d.at_risk, d.unknown, d.value_healthy, d.value_watch, d.value_at_risk, d.value_unknown,
-               d.unconverted, d.score_sum, d.score_squares, d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum, {} FROM d, w
+                     coalesce(sum(s) FILTER (WHERE age IS NOT NULL), 0) AS heard, coalesce(sum(s * age), 0) AS report_age_sum,
+                     coalesce(sum(s * value_minor::numeric * score), 0) AS value_scores, coalesce(sum(s * ('1e' || score / 1000 * 8)::numeric), 0) AS points
+                   FROM x GROUP BY GROUPING SETS ((audience), (audience, region, segment, touch_model, product, stage)))
+             INSERT INTO todoku.cell_delta (vendor_id, partner_id, audience, facet, region, segment, touch_model, product, stage, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
+               unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum, value_scores, points, id)
+             SELECT w.vendor_id, w.partner_id, d.audience, d.facet, d.region, d.segment, d.touch_model, d.product, d.stage, d.healthy, d.watch, d.at_risk, d.unknown, d.value_healthy, d.value_watch, d.value_at_risk, d.value_unknown,
+               d.unconverted, d.score_sum, d.score_squares, d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum, d.value_scores, d.points, {} FROM d, w
              WHERE (d.healthy, d.watch, d.at_risk, d.unknown, d.value_healthy, d.value_watch, d.value_at_risk, d.value_unknown, d.unconverted, d.score_sum, d.score_squares,
-               d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
+               d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum, d.value_scores, d.points) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
         .bind::<Array<SqlUuid>, _>(list.iter().map(|s| s.customer).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(list.iter().map(|s| s.audience).collect::<Vec<_>>())
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.score).collect::<Vec<_>>())
@@ -127,6 +146,11 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(Standing::divergence).collect::<Vec<_>>())
         .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.diverges_since).collect::<Vec<_>>())
         .bind::<Array<Nullable<Double>>, _>(list.iter().map(weight).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(list.iter().map(|s| s.groups.region.clone()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(list.iter().map(|s| s.groups.segment.clone()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(list.iter().map(|s| s.groups.touch_model.as_str()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(list.iter().map(|s| s.groups.product.clone()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(list.iter().map(|s| s.groups.stage.as_str()).collect::<Vec<_>>())
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().acts()?)
         .bind::<Date, _>(on)

@@ -1,11 +1,15 @@
 //! The channel view. Each caller sees its own visible tree; a partner sees shared figures.
 
+use super::figures::Figures;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::{self, PartnerKind};
-use crate::http::body::{Day, Faults};
+use crate::health::Times;
+use crate::http::body::{Day, Faults, Instant};
 use crate::http::query::{Limit, Param};
 use crate::insight::cell::{Cell, Standing};
-use crate::insight::channel::{Channel, roll_up};
+use crate::insight::channel::{Channel, channels as channels_of};
+use crate::insight::dimension::Facet;
+use crate::insight::flow::see;
 use crate::insight::store;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{PartnerId, TypeId};
@@ -28,102 +32,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 /// With how many days ago figures are compared.
 const COMPARED_DAYS: i64 = 30;
-
-/// Customers and their value per year, in minor units of the reporting currency.
-#[derive(Serialize, ToSchema)]
-struct Amount {
-    customers: i64,
-    value_minor: i64,
-}
-
-/// Customers and value by band.
-#[derive(Serialize, ToSchema)]
-struct ByBand {
-    healthy: Amount,
-    watch: Amount,
-    at_risk: Amount,
-    unknown: Amount,
-}
-
-crate::wire_words!(Standing);
-
-/// A share, 0-1, of the customers and of their value; absent where there is none.
-#[derive(Serialize, ToSchema)]
-struct Share {
-    count: Option<f64>,
-    value: Option<f64>,
-}
-
-/// A 95 % interval, in points.
-#[derive(Serialize, ToSchema)]
-struct MeanInterval {
-    low: f64,
-    high: f64,
-}
-
-/// How fresh what is known is.
-#[derive(Serialize, ToSchema)]
-struct Freshness {
-    /// Customers reported on within the cadence of their touch model.
-    report_rate: Share,
-    /// The mean age of the last report, in days, of those reported on.
-    mean_report_age_days: Option<f64>,
-    /// Customers reported on at all.
-    heard: i64,
-}
-
-/// Figures over customers.
-#[derive(Serialize, ToSchema)]
-struct Figures {
-    customers: i64,
-    /// Their value per year, in minor units of the reporting currency.
-    value_minor: i64,
-    /// Customers with a value in a currency without a rate; that value is in no figure.
-    value_unconverted: i64,
-    bands: ByBand,
-    /// How many are known at all.
-    known_share: Share,
-    /// The plain mean of known health, 0-100.
-    mean_health: Option<f64>,
-    /// Where the mean of all may lie; from two known customers on.
-    mean_health_interval: Option<MeanInterval>,
-    /// Between which the mean of all lies whatever the unknown turn out to be: all at 0, all at 100.
-    mean_health_bounds: Option<MeanInterval>,
-    /// Of those known, the share at risk, 0-1.
-    share_at_risk: Option<f64>,
-    /// How much of what the scorecard asks is known, on average, 0-1.
-    mean_coverage: Option<f64>,
-    freshness: Freshness,
-}
-
-impl From<&Cell> for Figures {
-    fn from(c: &Cell) -> Self {
-        let share = |part, whole| Cell::share(part, whole).map(thousandths);
-        let amount = |customers, value_minor| Amount { customers, value_minor };
-        Self {
-            customers: c.customers(),
-            value_minor: c.value(),
-            value_unconverted: c.unconverted,
-            bands: ByBand {
-                healthy: amount(c.healthy, c.value_healthy),
-                watch: amount(c.watch, c.value_watch),
-                at_risk: amount(c.at_risk, c.value_at_risk),
-                unknown: amount(c.unknown, c.value_unknown),
-            },
-            known_share: Share { count: share(c.known(), c.customers()), value: share(c.value_known(), c.value()) },
-            mean_health: c.mean().map(thousandths),
-            mean_health_interval: c.mean_interval().map(|(low, high)| MeanInterval { low: thousandths(low), high: thousandths(high) }),
-            mean_health_bounds: c.mean_bounds().map(|(low, high)| MeanInterval { low: thousandths(low), high: thousandths(high) }),
-            share_at_risk: share(c.at_risk, c.known()),
-            mean_coverage: c.mean_coverage().map(thousandths),
-            freshness: Freshness {
-                report_rate: Share { count: share(c.in_cadence, c.customers()), value: share(c.value_in_cadence, c.value()) },
-                mean_report_age_days: c.mean_report_age().map(thousandths),
-                heard: c.heard,
-            },
-        }
-    }
-}
 
 /// The change of rolled-up figures against the close of 30 days ago.
 #[derive(Serialize, ToSchema)]
@@ -179,11 +87,19 @@ struct ChannelsAnswer {
     next_cursor: Option<String>,
 }
 
-/// Which page.
+/// Which page, and of when.
 #[derive(Deserr, IntoParams)]
 #[deserr(error = Faults, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ChannelsQuery {
+    /// As the newest day up to this one closed.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    as_of: Option<Param<Day>>,
+    /// Of what had closed by this moment, at least 60 s ago.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    known_at: Option<Param<Instant>>,
     /// How many, 1-1,000; 50 when left out.
     #[deserr(default)]
     #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
@@ -197,29 +113,30 @@ impl Query for ChannelsQuery {}
 /// Read health by channel
 ///
 /// For each partner you see: customers and value by band, how much is known, mean health with its interval, freshness; its own and
-/// rolled up over the partners below it. Exact as of now, at the cost of the number of partners.
+/// rolled up over the partners below it. Exact as of now, at the cost of the number of partners. With `as_of` or `known_at` as days closed,
+/// each partner below the one it had then; names are today's.
 #[utoipa::path(operation_id = "list_channels", tag = "Insights", params(ChannelsQuery), responses((status = 200, description = "The channels", body = ChannelsAnswer)))]
 #[get("/v1/insights/channels")]
 async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<HttpResponse, Fault> {
     let asked = call.page(call.query.limit.as_ref(), call.query.cursor.as_deref());
     let keys = &call.gate.state.keys;
     let window = asked.window::<Uuid>(keys)?;
-    let audience = call.scope().audience();
+    let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
     let (vendor, on, compared_with, rows) = call
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
-            let on = vendor.zone.day_of(tx.now());
-            let compared_with = on - Duration::days(COMPARED_DAYS);
-            let (partners, cells, closes, days) =
-                futures_util::try_join!(directory::all_visible_partners(tx), store::cells(tx, audience), store::closes(tx, audience, compared_with), store::scoring_days(tx))?;
-            let rows: Vec<(Channel, bool)> = roll_up(partners, &cells, &closes, &days, on)
+            let seen = see(tx, &vendor, &times, Facet::ALL, true).await?;
+            let compared_with = seen.point.on - Duration::days(COMPARED_DAYS);
+            let closes = store::closes(tx, tx.scope().audience(), compared_with, seen.point.known_at).await?;
+            let cells = seen.groups.into_iter().filter_map(|group| Some((group.partner?, group.cell))).collect();
+            let rows: Vec<(Channel, bool)> = channels_of(seen.partners, &cells, &closes, &seen.days, seen.point.on)
                 .into_iter()
                 .map(|c| {
                     let closed = closes.contains_key(&c.partner.id);
                     (c, closed)
                 })
                 .collect();
-            Ok((vendor, on, compared_with, rows))
+            Ok((vendor, seen.point.on, compared_with, rows))
         })
         .await?;
     let mut total = Cell::default();
@@ -272,6 +189,10 @@ struct PortfolioQuery {
     #[deserr(default)]
     #[param(value_type = Option<String>, format = Date)]
     as_of: Option<Param<Day>>,
+    /// Of what had closed by this moment, at least 60 s ago.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    known_at: Option<Param<Instant>>,
 }
 impl Query for PortfolioQuery {}
 
@@ -289,7 +210,7 @@ struct PortfolioDay {
 struct PortfolioAnswer {
     /// The currency of all values.
     currency: Currency,
-    /// As it stands now.
+    /// As it stands now; with `as_of` or `known_at` as the newest of those days closed.
     total: Figures,
     /// As each day closed, oldest first; a close is written once and never changes.
     data: Vec<PortfolioDay>,
@@ -302,29 +223,23 @@ struct PortfolioAnswer {
 #[get("/v1/insights/portfolio")]
 async fn portfolio(call: Call<op::GetPortfolio, (), PortfolioQuery>) -> Result<HttpResponse, Fault> {
     let audience = call.scope().audience();
-    let (vendor, cells, days) = call
+    let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
+    let (vendor, groups, days) = call
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
-            let today = vendor.zone.day_of(tx.now());
-            let to = call.query.as_of.as_ref().map_or(today - Duration::days(1), |day| day.0.0);
+            let point = times.resolve(&vendor, tx.now())?;
+            let to = if times.are_now() { point.on - Duration::days(1) } else { point.on };
             let from = call.query.from.as_ref().map_or(to - Duration::days(PORTFOLIO_DAYS.0), |day| day.0.0);
-            let mut faults = Vec::new();
-            let mut demand = |holds: bool, pointer: &str, code| {
-                if !holds {
-                    faults.push(FieldFault { pointer: pointer.to_owned(), code })
-                }
-            };
-            demand(to <= today, "as_of", Broken::InTheFuture);
-            demand((0..=PORTFOLIO_DAYS.1).contains(&(to - from).num_days()), "from", Broken::OutOfRange);
-            if !faults.is_empty() {
-                return Err(Fault::invalid(faults));
+            if !(0..=PORTFOLIO_DAYS.1).contains(&(to - from).num_days()) {
+                return Err(Fault::invalid(vec![FieldFault { pointer: "from".to_owned(), code: Broken::OutOfRange }]));
             }
-            let (cells, days) = futures_util::try_join!(store::cells(tx, audience), store::closes_by_day(tx, audience, from, to))?;
-            Ok((vendor, cells, days))
+            let groups =
+                async { if times.are_now() { store::groups(tx, audience, Facet::ALL, false).await } else { store::groups_at(tx, audience, Facet::ALL, false, point).await } };
+            let (groups, days) = futures_util::try_join!(groups, store::closes_by_day(tx, audience, (from, to), point.known_at))?;
+            Ok((vendor, groups, days))
         })
         .await?;
-    let mut total = Cell::default();
-    cells.into_values().for_each(|cell| total += cell);
+    let total = groups.into_iter().next().map(|group| group.cell).unwrap_or_default();
     let data = days.iter().map(|(on, cell)| PortfolioDay { on: *on, figures: Figures::from(cell) }).collect();
     Ok(HttpResponse::Ok().json(PortfolioAnswer { currency: vendor.currency, total: Figures::from(&total), data }))
 }

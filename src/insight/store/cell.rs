@@ -1,31 +1,56 @@
-//! Cells: what is folded, what is not yet, and how each day closed.
+//! Cells: as they stand, as days closed, and the fold of what changed.
 
 use crate::auth::{Tenant, WorkerScope};
 use crate::db::{Tx, sql};
-use crate::insight::cell::Cell;
+use crate::health::AsKnown;
+use crate::insight::cell::{Cell, Points};
+use crate::insight::dimension::Facet;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
+use crate::kernel::time::Moment;
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Date, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// The sums of a cell over some rows.
+// The sums of a cell, said once.
+macro_rules! figures {
+    () => {
+        "healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted, score_sum, score_squares, coverage_sum, in_cadence, \
+         value_in_cadence, heard, report_age_sum, value_scores, points"
+    };
+}
 macro_rules! sums {
     () => {
         "sum(healthy)::bigint AS healthy, sum(watch)::bigint AS watch, sum(at_risk)::bigint AS at_risk, sum(unknown)::bigint AS unknown, \
          sum(value_healthy)::bigint AS value_healthy, sum(value_watch)::bigint AS value_watch, sum(value_at_risk)::bigint AS value_at_risk, \
          sum(value_unknown)::bigint AS value_unknown, sum(unconverted)::bigint AS unconverted, sum(score_sum)::bigint AS score_sum, \
          sum(score_squares)::bigint AS score_squares, sum(coverage_sum)::bigint AS coverage_sum, sum(in_cadence)::bigint AS in_cadence, \
-         sum(value_in_cadence)::bigint AS value_in_cadence, sum(heard)::bigint AS heard, sum(report_age_sum)::bigint AS report_age_sum"
+         sum(value_in_cadence)::bigint AS value_in_cadence, sum(heard)::bigint AS heard, sum(report_age_sum)::bigint AS report_age_sum, \
+         sum(value_scores) AS value_scores, sum(points) AS points"
+    };
+}
+// The same as they are read: what is numeric as text.
+macro_rules! shown {
+    () => {
+        "healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted, score_sum, score_squares, coverage_sum, in_cadence, \
+         value_in_cadence, heard, report_age_sum, value_scores::text AS value_scores, points::text AS points"
+    };
+}
+// What a delta `d` adds to: that of all customers, or every facet of its combination of groups.
+macro_rules! facets {
+    () => {
+        "(VALUES ('all', '', ''), ('region', d.region, ''), ('segment', d.segment, ''), ('touch_model', d.touch_model, ''), ('product', d.product, ''), ('stage', d.stage, ''), \
+           ('region segment', d.region, d.segment), ('region touch_model', d.region, d.touch_model), ('region product', d.region, d.product), ('region stage', d.region, d.stage), \
+           ('segment touch_model', d.segment, d.touch_model), ('segment product', d.segment, d.product), ('segment stage', d.segment, d.stage), \
+           ('touch_model product', d.touch_model, d.product), ('touch_model stage', d.touch_model, d.stage), ('product stage', d.product, d.stage)) \
+           AS f(facet, key_a, key_b) ON (d.facet = 'all') = (f.facet = 'all')"
     };
 }
 
 #[derive(QueryableByName)]
 struct CellRow {
-    #[diesel(sql_type = SqlUuid)]
-    partner_id: Uuid,
     #[diesel(sql_type = BigInt)]
     healthy: i64,
     #[diesel(sql_type = BigInt)]
@@ -58,67 +83,162 @@ struct CellRow {
     heard: i64,
     #[diesel(sql_type = BigInt)]
     report_age_sum: i64,
+    #[diesel(sql_type = Text)]
+    value_scores: String,
+    #[diesel(sql_type = Text)]
+    points: String,
 }
 
-fn cell(r: CellRow) -> Cell {
-    Cell {
-        healthy: r.healthy,
-        watch: r.watch,
-        at_risk: r.at_risk,
-        unknown: r.unknown,
-        value_healthy: r.value_healthy,
-        value_watch: r.value_watch,
-        value_at_risk: r.value_at_risk,
-        value_unknown: r.value_unknown,
-        unconverted: r.unconverted,
-        score_sum: r.score_sum,
-        score_squares: r.score_squares,
-        coverage_sum: r.coverage_sum,
-        in_cadence: r.in_cadence,
-        value_in_cadence: r.value_in_cadence,
-        heard: r.heard,
-        report_age_sum: r.report_age_sum,
+impl CellRow {
+    fn read(self) -> Result<Cell, Fault> {
+        Ok(Cell {
+            healthy: self.healthy,
+            watch: self.watch,
+            at_risk: self.at_risk,
+            unknown: self.unknown,
+            value_healthy: self.value_healthy,
+            value_watch: self.value_watch,
+            value_at_risk: self.value_at_risk,
+            value_unknown: self.value_unknown,
+            unconverted: self.unconverted,
+            score_sum: self.score_sum,
+            score_squares: self.score_squares,
+            coverage_sum: self.coverage_sum,
+            in_cadence: self.in_cadence,
+            value_in_cadence: self.value_in_cadence,
+            heard: self.heard,
+            report_age_sum: self.report_age_sum,
+            value_scores: self.value_scores.parse().map_err(Fault::internal)?,
+            points: Points::of_number(&self.points).ok_or_else(|| Fault::internal("a histogram is broken"))?,
+        })
     }
 }
 
-fn read(rows: Vec<CellRow>) -> HashMap<PartnerId, Cell> {
-    rows.into_iter().map(|row| (PartnerId::of(row.partner_id), cell(row))).collect()
+/// The cell of a group.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Whose customers; absent where those of all visible partners are together.
+    pub partner: Option<PartnerId>,
+    /// The groups of the facet's dimensions; empty where nobody said, and where the facet has fewer.
+    pub keys: [String; 2],
+    /// The figures.
+    pub cell: Cell,
 }
 
-/// The cells of visible partners as they stand: what is folded and what is not yet, in one look.
-pub async fn cells<S: Tenant>(tx: &Tx<S>, audience: &'static str) -> Result<HashMap<PartnerId, Cell>, Fault> {
-    let rows = tx
+#[derive(QueryableByName)]
+struct GroupRow {
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    partner_id: Option<Uuid>,
+    #[diesel(sql_type = Text)]
+    key_a: String,
+    #[diesel(sql_type = Text)]
+    key_b: String,
+    #[diesel(embed)]
+    cell: CellRow,
+}
+
+impl GroupRow {
+    fn read(self) -> Result<Group, Fault> {
+        Ok(Group { partner: self.partner_id.map(PartnerId::of), keys: [self.key_a, self.key_b], cell: self.cell.read()? })
+    }
+}
+
+/// The partners whose groups may be seen: all customers of those whose totals are seen, groups only of those whose customers are.
+fn seen<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Option<Vec<Uuid>> {
+    if facet == Facet::ALL { tx.scope().totals() } else { tx.scope().visible() }
+}
+
+/// The groups of visible partners as they stand, each partner's by themselves or together: what is folded and what is not yet, in one look.
+pub async fn groups<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, by_partner: bool) -> Result<Vec<Group>, Fault> {
+    let partners = seen(tx, facet);
+    let rows: Vec<GroupRow> = tx
         .rows(
             sql(concat!(
-                "SELECT partner_id, ",
+                "SELECT partner_id, key_a, key_b, ",
+                shown!(),
+                " FROM (SELECT CASE WHEN {} THEN partner_id END AS partner_id, key_a, key_b, ",
                 sums!(),
-                "
-                 FROM (SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted,
-                         score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell
-                       UNION ALL
-                       SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted,
-                         score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell_delta) x
-                 WHERE vendor_id = {} AND audience = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY partner_id"
+                " FROM (SELECT vendor_id, partner_id, audience, facet, key_a, key_b, ",
+                figures!(),
+                " FROM todoku.cell UNION ALL SELECT d.vendor_id, d.partner_id, d.audience, f.facet, f.key_a, f.key_b, ",
+                figures!(),
+                " FROM todoku.cell_delta d JOIN LATERAL ",
+                facets!(),
+                ") x WHERE vendor_id = {} AND audience = {} AND facet = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY 1, key_a, key_b) s"
             ))
+            .bind::<Bool, _>(by_partner)
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Text, _>(audience)
+            .bind::<Text, _>(facet.as_str())
+            .bind::<Nullable<Array<SqlUuid>>, _>(partners.clone())
+            .bind::<Nullable<Array<SqlUuid>>, _>(partners),
+        )
+        .await?;
+    rows.into_iter().map(GroupRow::read).collect()
+}
+
+#[derive(QueryableByName)]
+struct DayRow {
+    #[diesel(sql_type = SqlUuid)]
+    partner_id: Uuid,
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
+}
+
+/// How far back the newest close of a day may lie, in days: a partner whose day was not turned shows the last that was.
+const REACHES_BACK: i64 = 31;
+
+/// The day each visible partner's figures are of at a point in time; one without a close is absent.
+pub async fn days_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, point: AsKnown) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
+    let rows: Vec<DayRow> = tx
+        .rows(
+            sql("SELECT partner_id, max(closed_on) AS day FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all' AND closed_on BETWEEN {} AND {}
+                   AND closed_at <= {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY partner_id")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Text, _>(audience)
+            .bind::<Date, _>(point.on - chrono::Duration::days(REACHES_BACK))
+            .bind::<Date, _>(point.on)
+            .bind::<Timestamptz, _>(point.known_at)
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
         )
         .await?;
-    Ok(read(rows))
+    Ok(rows.into_iter().map(|row| (PartnerId::of(row.partner_id), row.day)).collect())
+}
+
+/// The groups as the newest day up to `point.on` closed, of what was closed by `point.known_at`.
+pub async fn groups_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, by_partner: bool, point: AsKnown) -> Result<Vec<Group>, Fault> {
+    let partners = seen(tx, facet);
+    let rows: Vec<GroupRow> = tx
+        .rows(
+            sql(concat!(
+                "WITH last AS (SELECT partner_id, max(closed_on) AS closed_on FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all'
+                   AND closed_on BETWEEN {} AND {} AND closed_at <= {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY partner_id)
+                 SELECT partner_id, key_a, key_b, ",
+                shown!(),
+                " FROM (SELECT CASE WHEN {} THEN partner_id END AS partner_id, key_a, key_b, ",
+                sums!(),
+                " FROM todoku.cell_close JOIN last USING (partner_id, closed_on) WHERE vendor_id = {} AND audience = {} AND facet = {} GROUP BY 1, key_a, key_b) s"
+            ))
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Text, _>(audience)
+            .bind::<Date, _>(point.on - chrono::Duration::days(REACHES_BACK))
+            .bind::<Date, _>(point.on)
+            .bind::<Timestamptz, _>(point.known_at)
+            .bind::<Nullable<Array<SqlUuid>>, _>(partners.clone())
+            .bind::<Nullable<Array<SqlUuid>>, _>(partners)
+            .bind::<Bool, _>(by_partner)
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Text, _>(audience)
+            .bind::<Text, _>(facet.as_str()),
+        )
+        .await?;
+    rows.into_iter().map(GroupRow::read).collect()
 }
 
 /// The day each visible partner is scored for; one whose day was never turned is absent.
 pub async fn scoring_days<S: Tenant>(tx: &Tx<S>) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = SqlUuid)]
-        partner_id: Uuid,
-        #[diesel(sql_type = Date)]
-        day: NaiveDate,
-    }
-    let rows: Vec<Row> = tx
+    let rows: Vec<DayRow> = tx
         .rows(
             sql("SELECT partner_id, day FROM todoku.scoring_day WHERE vendor_id = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({}))")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
@@ -129,27 +249,36 @@ pub async fn scoring_days<S: Tenant>(tx: &Tx<S>) -> Result<HashMap<PartnerId, Na
     Ok(rows.into_iter().map(|row| (PartnerId::of(row.partner_id), row.day)).collect())
 }
 
-/// The close of each visible partner of a day.
-pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, day: NaiveDate) -> Result<HashMap<PartnerId, Cell>, Fault> {
-    let rows = tx
+/// The close of each visible partner of just that day, as known at a moment.
+pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, day: NaiveDate, known_at: Moment) -> Result<HashMap<PartnerId, Cell>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        partner_id: Uuid,
+        #[diesel(embed)]
+        cell: CellRow,
+    }
+    let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT p.id AS partner_id, c.healthy, c.watch, c.at_risk, c.unknown, c.value_healthy, c.value_watch, c.value_at_risk, c.value_unknown, c.unconverted,
-                   c.score_sum, c.score_squares, c.coverage_sum, c.in_cadence, c.value_in_cadence, c.heard, c.report_age_sum
-                 FROM todoku.partner p JOIN LATERAL (SELECT * FROM todoku.cell_close c WHERE c.vendor_id = p.vendor_id AND c.partner_id = p.id AND c.audience = {}
-                   AND c.closed_on = {}) c ON true
-                 WHERE p.vendor_id = {} AND ({}::uuid[] IS NULL OR p.id = ANY ({}))")
+            sql(concat!(
+                "SELECT partner_id, ",
+                shown!(),
+                " FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all' AND closed_on = {} AND closed_at <= {}
+                   AND ({}::uuid[] IS NULL OR partner_id = ANY ({}))"
+            ))
+            .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Text, _>(audience)
             .bind::<Date, _>(day)
-            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Timestamptz, _>(known_at)
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
         )
         .await?;
-    Ok(read(rows))
+    rows.into_iter().map(|row| Ok((PartnerId::of(row.partner_id), row.cell.read()?))).collect()
 }
 
-/// The closes of each day between two, summed over visible partners; days without any are left out.
-pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, from: NaiveDate, to: NaiveDate) -> Result<Vec<(NaiveDate, Cell)>, Fault> {
+/// The closes of each day between two, as known at a moment, summed over visible partners; days without any are left out.
+pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, days: (NaiveDate, NaiveDate), known_at: Moment) -> Result<Vec<(NaiveDate, Cell)>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Date)]
@@ -160,38 +289,45 @@ pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, from: 
     let rows: Vec<Row> = tx
         .rows(
             sql(concat!(
-                "SELECT closed_on, vendor_id AS partner_id, ",
+                "SELECT closed_on, ",
+                shown!(),
+                " FROM (SELECT closed_on, ",
                 sums!(),
-                "
-                 FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND closed_on BETWEEN {} AND {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({}))
-                 GROUP BY closed_on, vendor_id ORDER BY closed_on"
+                " FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all' AND closed_on BETWEEN {} AND {} AND closed_at <= {}
+                   AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY closed_on) s ORDER BY closed_on"
             ))
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Text, _>(audience)
-            .bind::<Date, _>(from)
-            .bind::<Date, _>(to)
+            .bind::<Date, _>(days.0)
+            .bind::<Date, _>(days.1)
+            .bind::<Timestamptz, _>(known_at)
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
         )
         .await?;
-    Ok(rows.into_iter().map(|row| (row.closed_on, cell(row.cell))).collect())
+    rows.into_iter().map(|row| Ok((row.closed_on, row.cell.read()?))).collect()
 }
 
 /// Folds the partner's deltas into its cells.
 pub async fn fold(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
     tx.run(
-        sql("WITH gone AS (DELETE FROM todoku.cell_delta WHERE vendor_id = {} AND partner_id = {} RETURNING *)
-             INSERT INTO todoku.cell AS c (vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted,
-               score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum)
-             SELECT vendor_id, partner_id, audience, sum(healthy), sum(watch), sum(at_risk), sum(unknown), sum(value_healthy), sum(value_watch), sum(value_at_risk), sum(value_unknown),
-               sum(unconverted), sum(score_sum), sum(score_squares), sum(coverage_sum), sum(in_cadence), sum(value_in_cadence), sum(heard), sum(report_age_sum)
-             FROM gone GROUP BY vendor_id, partner_id, audience
-             ON CONFLICT (vendor_id, partner_id, audience) DO UPDATE SET healthy = c.healthy + excluded.healthy, watch = c.watch + excluded.watch,
+        sql(concat!(
+            "WITH d AS (DELETE FROM todoku.cell_delta WHERE vendor_id = {} AND partner_id = {} RETURNING *)
+             INSERT INTO todoku.cell AS c (vendor_id, partner_id, audience, facet, key_a, key_b, ",
+            figures!(),
+            ") SELECT d.vendor_id, d.partner_id, d.audience, f.facet, f.key_a, f.key_b, ",
+            sums!(),
+            " FROM d JOIN LATERAL ",
+            facets!(),
+            " GROUP BY d.vendor_id, d.partner_id, d.audience, f.facet, f.key_a, f.key_b
+             ON CONFLICT (vendor_id, partner_id, audience, facet, key_a, key_b) DO UPDATE SET healthy = c.healthy + excluded.healthy, watch = c.watch + excluded.watch,
                at_risk = c.at_risk + excluded.at_risk, unknown = c.unknown + excluded.unknown, value_healthy = c.value_healthy + excluded.value_healthy,
                value_watch = c.value_watch + excluded.value_watch, value_at_risk = c.value_at_risk + excluded.value_at_risk,
                value_unknown = c.value_unknown + excluded.value_unknown, unconverted = c.unconverted + excluded.unconverted, score_sum = c.score_sum + excluded.score_sum,
                score_squares = c.score_squares + excluded.score_squares, coverage_sum = c.coverage_sum + excluded.coverage_sum, in_cadence = c.in_cadence + excluded.in_cadence,
-               value_in_cadence = c.value_in_cadence + excluded.value_in_cadence, heard = c.heard + excluded.heard, report_age_sum = c.report_age_sum + excluded.report_age_sum")
+               value_in_cadence = c.value_in_cadence + excluded.value_in_cadence, heard = c.heard + excluded.heard, report_age_sum = c.report_age_sum + excluded.report_age_sum,
+               value_scores = c.value_scores + excluded.value_scores, points = c.points + excluded.points"
+        ))
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().partner()),
     )
@@ -199,22 +335,18 @@ pub async fn fold(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
     .map(drop)
 }
 
-/// Publishes a partner's cells as the close of a day; a close is written once.
+/// Publishes a partner's cells, which are folded, as the close of a day; a close is written once. Groups nobody is in any more are left out.
 pub async fn close_cells(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
     tx.run(
-        sql("INSERT INTO todoku.cell_close (vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
-               unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum, closed_on)
-             SELECT vendor_id, partner_id, audience, sum(healthy), sum(watch), sum(at_risk), sum(unknown), sum(value_healthy), sum(value_watch), sum(value_at_risk), sum(value_unknown),
-               sum(unconverted), sum(score_sum), sum(score_squares), sum(coverage_sum), sum(in_cadence), sum(value_in_cadence), sum(heard), sum(report_age_sum), {}
-             FROM (SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
-                     unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell WHERE vendor_id = {} AND partner_id = {}
-                   UNION ALL
-                   SELECT vendor_id, partner_id, audience, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown,
-                     unconverted, score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum FROM todoku.cell_delta WHERE vendor_id = {} AND partner_id = {}) x
-             GROUP BY vendor_id, partner_id, audience ON CONFLICT DO NOTHING")
+        sql(concat!(
+            "INSERT INTO todoku.cell_close (closed_on, closed_at, vendor_id, partner_id, audience, facet, key_a, key_b, ",
+            figures!(),
+            ") SELECT {}, {}, vendor_id, partner_id, audience, facet, key_a, key_b, ",
+            figures!(),
+            " FROM todoku.cell WHERE vendor_id = {} AND partner_id = {} AND (facet = 'all' OR healthy + watch + at_risk + unknown > 0) ON CONFLICT DO NOTHING"
+        ))
         .bind::<Date, _>(day)
-        .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<SqlUuid, _>(tx.scope().partner())
+        .bind::<Timestamptz, _>(tx.now())
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().partner()),
     )

@@ -5,5 +5,5 @@ mod cell;
 mod list;
 
 pub use calibration::{Kept, calibrations, keep_calibration, usable_calibration};
-pub use cell::{cells, close_cells, closes, closes_by_day, fold, scoring_days};
+pub use cell::{Group, close_cells, closes, closes_by_day, days_at, fold, groups, groups_at, scoring_days};
 pub use list::{Divergent, Gap, Listed, Position, by_value, divergences};

@@ -1,0 +1,88 @@
+//! Dimensions: what customers may be grouped by, and the facets their cells are kept under.
+
+crate::word_list! {
+    /// What figures are grouped by.
+    Dimension {
+        /// Each partner's own customers.
+        Partner = "partner",
+        /// A partner's own customers and those of everybody below it: groups lie within each other and do not sum to the whole.
+        Channel = "channel",
+        /// The customer's region.
+        Region = "region",
+        /// The customer's segment.
+        Segment = "segment",
+        /// How closely it is looked after.
+        TouchModel = "touch_model",
+        /// The product of its largest subscription.
+        Product = "product",
+        /// Where it stands in its life as a customer.
+        Stage = "stage",
+    }
+}
+
+impl Dimension {
+    /// Whether its groups are partners, which every cell has, and not a part of the facet.
+    pub fn is_of_partners(self) -> bool {
+        matches!(self, Self::Partner | Self::Channel)
+    }
+}
+
+/// Under which grouping cells are kept: by nothing, one dimension, or two in the order of [`Dimension`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facet(&'static str);
+
+impl Facet {
+    /// All customers of a partner.
+    pub const ALL: Self = Self("all");
+
+    /// The facet that holds what is grouped by these; `None` for a dimension crossed with itself, and for partners crossed with channels.
+    pub fn of(by: Dimension, cross: Option<Dimension>) -> Option<Self> {
+        use Dimension::{Product, Region, Segment, Stage, TouchModel};
+        let kept: Vec<Dimension> = [Some(by), cross].into_iter().flatten().filter(|dimension| !dimension.is_of_partners()).collect();
+        if cross.is_some() && kept.is_empty() {
+            return None;
+        }
+        let (first, second) = (kept.iter().min().copied(), kept.iter().max().copied());
+        Some(Self(match (first, second) {
+            (None, _) | (_, None) => Self::ALL.0,
+            (Some(one), Some(other)) if one == other && kept.len() == 2 => return None,
+            (Some(one), Some(other)) if one == other => one.as_str(),
+            (Some(Region), Some(Segment)) => "region segment",
+            (Some(Region), Some(TouchModel)) => "region touch_model",
+            (Some(Region), Some(Product)) => "region product",
+            (Some(Region), Some(Stage)) => "region stage",
+            (Some(Segment), Some(TouchModel)) => "segment touch_model",
+            (Some(Segment), Some(Product)) => "segment product",
+            (Some(Segment), Some(Stage)) => "segment stage",
+            (Some(TouchModel), Some(Product)) => "touch_model product",
+            (Some(TouchModel), Some(Stage)) => "touch_model stage",
+            (Some(Product), Some(Stage)) => "product stage",
+            _ => return None,
+        }))
+    }
+
+    /// As it is kept.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_two_dimensions_cross_in_either_order_and_none_with_itself() {
+        for by in Dimension::ALL.iter().copied() {
+            assert!(Facet::of(by, None).is_some());
+            for cross in Dimension::ALL.iter().copied() {
+                let crossed = Facet::of(by, Some(cross));
+                assert_eq!(crossed, Facet::of(cross, Some(by)));
+                assert_eq!(crossed.is_none(), by == cross || (by.is_of_partners() && cross.is_of_partners()), "{by} {cross}");
+            }
+        }
+        assert_eq!(Facet::of(Dimension::Segment, Some(Dimension::Region)).map(Facet::as_str), Some("region segment"));
+        assert_eq!(Facet::of(Dimension::Channel, Some(Dimension::Stage)).map(Facet::as_str), Some("stage"));
+        assert_eq!(Facet::of(Dimension::Partner, None), Some(Facet::ALL));
+    }
+}

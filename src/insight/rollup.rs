@@ -1,0 +1,64 @@
+//! Roll-ups: cells added up by the dimensions that were asked for.
+
+use super::cell::Cell;
+use super::channel::Tree;
+use super::dimension::Dimension;
+use super::store::Group;
+use std::collections::BTreeMap;
+
+/// Figures by group.
+#[derive(Debug, Default)]
+pub struct RollUp {
+    /// By the groups of the dimensions in the order they were asked for; empty where nobody said, and where one was asked for alone.
+    pub groups: BTreeMap<[String; 2], Cell>,
+    /// All customers, each once.
+    pub total: Cell,
+}
+
+/// Adds groups up. `of` are the one or two dimensions the groups were read for; groups nobody is in are left out.
+pub fn roll_up(of: &[Dimension], groups: Vec<Group>, tree: &Tree) -> RollUp {
+    let mut kept: Vec<Dimension> = of.iter().copied().filter(|dimension| !dimension.is_of_partners()).collect();
+    kept.sort_unstable();
+    let mut answer = RollUp::default();
+    for group in groups.into_iter().filter(|group| group.cell.customers() > 0) {
+        answer.total += group.cell;
+        let partners = match group.partner {
+            Some(partner) if of.contains(&Dimension::Channel) => tree.upwards(partner).into_iter().map(Some).collect(),
+            partner => vec![partner],
+        };
+        for partner in partners {
+            let key = |dimension: Option<&Dimension>| match dimension {
+                Some(dimension) if dimension.is_of_partners() => partner.map(|partner| partner.to_string()).unwrap_or_default(),
+                Some(dimension) => group.keys[kept.iter().position(|one| one == dimension).unwrap_or(0)].clone(),
+                None => String::new(),
+            };
+            *answer.groups.entry([key(of.first()), key(of.get(1))]).or_default() += group.cell;
+        }
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::id::{PartnerId, TypeId};
+    use uuid::Uuid;
+
+    fn cell(healthy: i64) -> Cell {
+        Cell { healthy, ..Cell::default() }
+    }
+
+    #[test]
+    fn groups_stand_in_the_order_asked_for_and_channels_hold_what_is_below_them() {
+        let (above, below) = (PartnerId::of(Uuid::from_u128(1)), PartnerId::of(Uuid::from_u128(2)));
+        let tree = Tree::of([(above, None), (below, Some(above))]);
+        let group = |partner, keys: [&str; 2], n| Group { partner, keys: keys.map(str::to_owned), cell: cell(n) };
+        let crossed = || vec![group(None, ["kanto", "smb"], 3), group(None, ["kanto", ""], 1), group(None, ["kansai", "smb"], 0)];
+        let swapped = roll_up(&[Dimension::Segment, Dimension::Region], crossed(), &tree);
+        assert_eq!(swapped.groups.keys().collect::<Vec<_>>(), [&["".to_owned(), "kanto".to_owned()], &["smb".to_owned(), "kanto".to_owned()]]);
+        assert_eq!(swapped.total.customers(), 4);
+        let channels = roll_up(&[Dimension::Region, Dimension::Channel], vec![group(Some(above), ["kanto", ""], 2), group(Some(below), ["kanto", ""], 5)], &tree);
+        let of = |partner: PartnerId| channels.groups[&["kanto".to_owned(), partner.to_string()]].customers();
+        assert_eq!((of(above), of(below), channels.total.customers()), (7, 5, 7));
+    }
+}

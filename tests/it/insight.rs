@@ -1,0 +1,178 @@
+//! Figures over many customers: roll-ups by group, the past of figures, who may see which groups.
+
+use crate::harness::App;
+use crate::world::{World, reseller, text};
+use chrono::Duration;
+use serde_json::{Value, json};
+
+/// Customers by group, where two dimensions are asked for with a stroke between.
+fn customers(told: &Value) -> Vec<(String, i64)> {
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let group = |row: &Value| row["group"].as_object().unwrap().values().map(word).collect::<Vec<_>>().join("|");
+    told["data"].as_array().unwrap().iter().map(|row| (group(row), row["customers"].as_i64().unwrap())).collect()
+}
+
+fn rows(of: &[(&str, i64)]) -> Vec<(String, i64)> {
+    of.iter().map(|(group, n)| ((*group).to_owned(), *n)).collect()
+}
+
+async fn roll_up(app: &App, token: &str, asked: &str) -> Value {
+    app.get(token, &format!("/v1/insights/rollup?{asked}")).await.expect(200)
+}
+
+async fn customer(app: &App, portal: &str, id: &str, region: &str, segment: &str) {
+    let body = json!({ "external_id": id, "name": format!("株式会社{id}"), "region": region, "segment": segment, "state": "active" });
+    let status = app.post(portal, "/v1/customers", &body).await.status;
+    assert!(status.is_success(), "{status}");
+}
+
+async fn subscription(app: &App, portal: &str, id: &str, customer: &str, product: &str, amount: i64) {
+    let body = json!({ "external_id": id, "customer_external_id": customer, "product": product, "amount_minor": amount, "currency": "JPY", "period_months": 12, "starts_on": "2026-04-01" });
+    app.post(portal, "/v1/subscriptions", &body).await.expect(201);
+}
+
+async fn report(app: &App, portal: &str, customer: &str, day: &str, value: i64) {
+    let observations = json!([{ "measure": "adoption", "value": value }, { "measure": "csat", "value": value }]);
+    app.post(portal, "/v1/status-reports", &json!({ "customer_external_id": customer, "period_end": day, "observations": observations })).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_stands_in_one_group_of_each_dimension_and_moves_when_it_is_told() {
+    let app = App::start().await;
+    let (_, staff) = app.found("株式会社カンリ").await;
+    let (_, portal) = reseller(&app, &staff, "ひかり販売").await;
+    for (id, region, segment) in [("K-1", "関東", "製造業"), ("K-2", "関東", "小売業"), ("K-3", "関西", "製造業")] {
+        customer(&app, &portal, id, region, segment).await;
+    }
+    app.post(&portal, "/v1/customers", &json!({ "external_id": "K-4", "name": "どこでもない" })).await.expect(201);
+    subscription(&app, &portal, "S-1", "K-1", "Kanri", 100_000).await;
+    subscription(&app, &portal, "S-2", "K-1", "Kaikei", 300_000).await;
+    subscription(&app, &portal, "S-3", "K-2", "Kanri", 900_000).await;
+    app.settle().await;
+    for (id, value) in [("K-1", 90), ("K-2", 50)] {
+        report(&app, &portal, id, "2026-11-22", value).await;
+    }
+    // With what is not folded yet, and without.
+    for _ in 0..2 {
+        let regions = roll_up(&app, &portal, "by=region").await;
+        assert_eq!(customers(&regions), rows(&[("-", 1), ("関東", 2), ("関西", 1)]));
+        assert_eq!(regions["total"]["customers"], 4);
+        // 90 and 50, the latter with three times the value; the quantiles name who is there.
+        assert_eq!((&regions["data"][1]["mean_health"], &regions["data"][1]["value_weighted_health"]), (&json!(70.0), &json!((90.0 * 4.0 + 50.0 * 9.0) / 13.0 * 1000.0).round3()));
+        assert_eq!(regions["data"][1]["health_quantiles"], json!({ "p10": 50, "p25": 50, "median": 50, "p75": 90, "p90": 90 }));
+        assert_eq!(regions["data"][2]["health_quantiles"], json!(null));
+        assert_eq!(customers(&roll_up(&app, &portal, "by=segment&cross=region").await), rows(&[("-|-", 1), ("関東|小売業", 1), ("関東|製造業", 1), ("関西|製造業", 1)]));
+        assert_eq!(customers(&roll_up(&app, &portal, "by=product").await), rows(&[("-", 2), ("Kaikei", 1), ("Kanri", 1)]));
+        assert_eq!(customers(&roll_up(&app, &portal, "by=touch_model&cross=stage").await), rows(&[("active|low", 4)]));
+        app.settle().await;
+    }
+    customer(&app, &portal, "K-2", "九州", "小売業").await;
+    app.settle().await;
+    assert_eq!(customers(&roll_up(&app, &staff, "by=region").await), rows(&[("-", 1), ("九州", 1), ("関東", 1), ("関西", 1)]));
+    // Page by page it is the same.
+    let first = roll_up(&app, &staff, "by=region&limit=3").await;
+    let rest = roll_up(&app, &staff, &format!("by=region&limit=3&cursor={}", text(&first["next_cursor"]))).await;
+    assert_eq!([customers(&first), customers(&rest)].concat(), customers(&roll_up(&app, &staff, "by=region").await));
+    for (asked, pointer, code) in [
+        ("by=region&cross=region", "cross", "duplicate"),
+        ("by=partner&cross=channel", "cross", "duplicate"),
+        ("by=colour", "by", "malformed"),
+        ("cross=region", "by", "required"),
+        ("by=region&as_of=2026-12-31", "as_of", "in-the-future"),
+        ("by=region&as_of=2026-01-01", "as_of", "out-of-range"),
+        ("by=region&known_at=2026-11-22T12:00:00Z", "known_at", "in-the-future"),
+    ] {
+        let (_, _, faults) = app.get(&staff, &format!("/v1/insights/rollup?{asked}")).await.problem();
+        assert_eq!(faults, vec![(pointer.to_owned(), code.to_owned())], "{asked}");
+    }
+}
+
+trait Round {
+    fn round3(&self) -> Value;
+}
+
+impl Round for Value {
+    /// A number in thousandths as points.
+    fn round3(&self) -> Value {
+        json!(self.as_f64().unwrap().round_ties_even() / 1000.0)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_of_figures_stays_what_it_was() {
+    let app = App::start().await;
+    let (founded, mut staff) = app.found("株式会社カンリ").await;
+    let (above, _) = reseller(&app, &staff, "親").await;
+    let (below, portal) = reseller(&app, &staff, "子").await;
+    let below_it = json!({ "parent_id": above, "parent_sees": "customers" });
+    app.patch(&staff, &format!("/v1/partners/{below}"), "*", &below_it).await.expect(200);
+    customer(&app, &portal, "K-1", "関東", "製造業").await;
+    subscription(&app, &portal, "S-1", "K-1", "Kanri", 100_000).await;
+    report(&app, &portal, "K-1", "2026-11-22", 80).await;
+    app.settle().await;
+    for _ in 0..2 {
+        app.clock.turn_to(app.clock.now() + Duration::days(1));
+        app.settle().await;
+    }
+    staff = app.token(&founded.client.to_string(), &founded.secret).await;
+    let then = app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    app.clock.turn_to(app.clock.now() + Duration::seconds(90));
+    let asked: Vec<String> = ["channels?", "portfolio?", "rollup?by=region&", "rollup?by=channel&cross=segment&", "rollup?by=product&cross=stage&"]
+        .iter()
+        .flat_map(|view| {
+            [format!("/v1/insights/{view}as_of=2026-11-23"), format!("/v1/insights/{view}as_of=2026-11-24&known_at={then}"), format!("/v1/insights/{view}known_at={then}")]
+        })
+        .collect();
+    let mut before = Vec::new();
+    for path in &asked {
+        before.push(app.get(&staff, path).await.masked());
+    }
+    let channels = app.get(&staff, "/v1/insights/channels?as_of=2026-11-23").await.expect(200);
+    let by_name = |told: &Value, name: &str| told["data"].as_array().unwrap().iter().find(|c| c["external_id"] == name).unwrap().clone();
+    assert_eq!((&by_name(&channels, "親")["rolled_up"]["customers"], &by_name(&channels, "親")["rolled_up_for"]), (&json!(1), &json!("2026-11-23")));
+    // Everything changes: figures, groups, the tree, and a partner more.
+    let portal = crate::world::client(&app, &staff, &below, &[]).await.1;
+    customer(&app, &portal, "K-1", "九州", "小売業").await;
+    customer(&app, &portal, "K-2", "九州", "小売業").await;
+    report(&app, &portal, "K-1", "2026-11-24", 5).await;
+    app.patch(&staff, &format!("/v1/partners/{below}"), "*", &json!({ "parent_id": null })).await.expect(200);
+    reseller(&app, &staff, "新").await;
+    app.settle().await;
+    app.clock.turn_to(app.clock.now() + Duration::days(1));
+    app.settle().await;
+    staff = app.token(&founded.client.to_string(), &founded.secret).await;
+    for (path, before) in asked.iter().zip(&before) {
+        assert_eq!(&app.get(&staff, path).await.masked(), before, "{path}");
+    }
+    let now = app.get(&staff, "/v1/insights/channels").await.expect(200);
+    assert_eq!((&by_name(&now, "親")["rolled_up"]["customers"], &now["total"]["customers"]), (&json!(0), &json!(2)));
+    assert_eq!(customers(&roll_up(&app, &staff, "by=region&as_of=2026-11-25").await), rows(&[("九州", 2)]));
+    assert_eq!(customers(&roll_up(&app, &staff, "by=region&as_of=2026-11-23").await), rows(&[("関東", 1)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_seen_where_customers_are_and_totals_where_totals_are() {
+    let world = World::make().await;
+    let segments = roll_up(&world.app, &world.of("distributor").token, "by=segment").await;
+    // Its own, near's and deep's; far lets it see totals alone, hidden nothing.
+    assert_eq!(customers(&segments), rows(&[("製造業", 3)]));
+    let partners = roll_up(&world.app, &world.of("distributor").token, "by=partner").await;
+    assert_eq!((partners["data"].as_array().unwrap().len(), &partners["total"]["customers"]), (4, &json!(4)));
+    let far = customers(&roll_up(&world.app, &world.of("distributor").token, "by=partner&cross=segment").await);
+    assert!(!far.iter().any(|(group, _)| group.contains(&world.of("far").partner)), "{far:?}");
+    for name in ["far", "hidden", "stranger"] {
+        assert_eq!(customers(&roll_up(&world.app, &world.of(name).token, "by=segment").await), rows(&[("製造業", 1)]), "{name}");
+    }
+    // The database says the same, whatever is asked of it.
+    let ids = world
+        .app
+        .ask("SELECT p.vendor_id, p.id, f.id FROM todoku.partner p JOIN todoku.partner f USING (vendor_id) WHERE (p.external_id, f.external_id) = ('distributor', 'far')")
+        .await;
+    let [vendor, distributor, far] = [0, 1, 2].map(|i| ids[0][i].clone().unwrap());
+    let query = format!(
+        "BEGIN; SET LOCAL ROLE todoku_partner; SELECT set_config('app.vendor', '{vendor}', true), set_config('app.partner', '{distributor}', true),
+           set_config('app.partners', '{{{distributor}}}', true), set_config('app.totals', '{{{distributor},{far}}}', true);
+         SELECT count(*) FILTER (WHERE facet = 'all'), count(*) FILTER (WHERE facet <> 'all') FROM todoku.cell WHERE partner_id = '{far}'; ROLLBACK"
+    );
+    assert_eq!(world.app.ask(&query).await.pop().unwrap(), vec![Some("1".to_owned()), Some("0".to_owned())]);
+}
