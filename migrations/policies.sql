@@ -52,6 +52,7 @@ BEGIN
     ('todoku', 'scorecard_version',    'vendor-owned',  'r',     'r i u',                  '',         '', ''),
     ('todoku', 'health_score',         'partner-owned', 'r i u', 'r i u',                  'r i u',    '', ''),
     ('todoku', 'reporter_bias',        'partner-owned', 'r',     'r',                      'r',        '', 'r i'),
+    ('todoku', 'peer_standing',        'partner-owned', 'r',     'r',                      '',         '', 'r i'),
     ('todoku', 'outcome',              'partner-owned', 'r i',   'r i',                    '',         '', ''),
     ('todoku', 'calibration',          'vendor-side',   '',      'r i',                    '',         '', ''),
     ('todoku', 'band_change',          'partner-owned', 'r',     'r',                      'r i',      '', ''),
@@ -68,6 +69,7 @@ BEGIN
     ('todoku', 'idempotency',          'ledger',        'r i u', 'r i u',                  'd r:vendor_id,caller_id,route,method,key,expires_at', '', ''),
     ('ops',    'job',                  'system',        'i',     'i r:vendor_id,partner_id,kind',  'r i u d',  '', 'i'),
     ('ops',    'analysed_day',         'system',        '',      '',                       '',         '', 'r i'),
+    ('ops',    'compared_month',       'system',        '',      '',                       '',         '', 'r i'),
     ('ops',    'turned_day',           'system',        '',      '',                       'r i',      '', ''),
     ('auth',   'credential',           'system',        '',      'i r:id,vendor_id,principal_id,kind,public_key,created_at,not_after,revoked_at,last_used_on u:not_after,revoked_at', '', 'r u:last_used_on', ''),
     ('auth',   'used_assertion',       'system',        '',      '',                       '',         'r i d', ''),
@@ -108,8 +110,8 @@ BEGIN
               WHEN t.table_ = 'partner' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND id = ANY ((SELECT todoku.scope_totals())::uuid[])'
               WHEN t.class = 'vendor-owned' THEN 'vendor_id = (SELECT todoku.scope_vendor())'
               WHEN t.class = 'ledger' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND caller_id = (SELECT todoku.scope_partner())'
-              -- How rosy a partner is, is for itself and the vendor, not for the distributor above it.
-              WHEN t.table_ = 'reporter_bias' THEN own
+              -- How rosy a partner is, and how it stands among others, is for itself and the vendor, not for the distributor above it.
+              WHEN t.table_ IN ('reporter_bias', 'peer_standing') THEN own
               -- Groups of customers are seen as customers are: few of them may be one.
               WHEN t.table_ IN ('cell', 'cell_delta', 'cell_close') THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])'
                 || ' AND (facet = ''all'' OR partner_id = ANY ((SELECT todoku.scope_partners())::uuid[]))' || aud

@@ -180,6 +180,7 @@ actions! {
     ListAtRisk               "list_at_risk"                InsightsRead       Any    Read;
     GetPortfolio             "get_portfolio"               InsightsRead       Any    Read;
     GetRollUp                "get_roll_up"                 InsightsRead       Any    Read;
+    GetPartnerPeers          "get_partner_peers"           InsightsRead       Any    Read;
     ListDivergences          "list_divergences"            InsightsRead       Vendor Read;
     SetDivergenceOwner       "set_divergence_owner"        ScorecardsManage   Vendor Write;
     SimulateScorecard        "simulate_scorecard"          ScorecardsManage   Vendor Read;

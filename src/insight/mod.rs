@@ -10,9 +10,11 @@ mod dimension;
 mod flow;
 mod folds;
 mod logistic;
+mod peers;
 mod rollup;
 mod store;
 
 pub use api::routes;
 pub use cell::Cell;
+pub use flow::{compare_peers, keep_comparison};
 pub use store::{close_cells, fold};

@@ -4,6 +4,7 @@ use crate::auth::{AnalystScope, ScheduleScope, SystemScope};
 use crate::db::Tx;
 use crate::directory;
 use crate::health;
+use crate::insight;
 use crate::intake;
 use crate::kernel::error::Fault;
 use crate::kernel::id::VendorId;
@@ -56,9 +57,15 @@ pub async fn analyse_days(state: &State) -> Result<(), Fault> {
 
 /// Reads for as long as it takes, and writes in a moment: what is written bears the moment at which it is known (DECISIONS 5).
 async fn analyse(state: &State, vendor: VendorId, day: NaiveDate) -> Result<(), Fault> {
-    let analysis = state.db.begin_study(AnalystScope::for_vendor(vendor)).await?.look(async |tx| health::estimate_biases(tx, day).await).await?;
-    let Some(analysis) = analysis else { return Ok(()) };
-    state.db.begin_write(AnalystScope::for_vendor(vendor)).await?.settle(async |tx| health::keep_analysis(tx, day, analysis).await).await
+    let study = async || state.db.begin_study(AnalystScope::for_vendor(vendor)).await;
+    let keep = async || state.db.begin_write(AnalystScope::for_vendor(vendor)).await;
+    if let Some(analysis) = study().await?.look(async |tx| health::estimate_biases(tx, day).await).await? {
+        keep().await?.settle(async |tx| health::keep_analysis(tx, day, analysis).await).await?;
+    }
+    if let Some(comparison) = study().await?.look(async |tx| insight::compare_peers(tx, day).await).await? {
+        keep().await?.settle(async |tx| insight::keep_comparison(tx, comparison).await).await?;
+    }
+    Ok(())
 }
 
 /// Turns one vendor's day, once.

@@ -176,3 +176,51 @@ async fn groups_are_seen_where_customers_are_and_totals_where_totals_are() {
     );
     assert_eq!(world.app.ask(&query).await.pop().unwrap(), vec![Some("1".to_owned()), Some("0".to_owned())]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_knows_its_place_and_nobody_elses() {
+    let app = App::start().await;
+    let (founded, staff) = app.found("株式会社カンリ").await;
+    let mut partners = Vec::new();
+    // Seven partners of four customers in one segment, from 20 to 80; the first has a fifth customer nobody else has the like of.
+    for n in 0..7 {
+        let (id, portal) = reseller(&app, &staff, &format!("代理店{n}")).await;
+        for k in 0..4 {
+            customer(&app, &portal, &format!("K-{k}"), "関東", "製造業").await;
+            report(&app, &portal, &format!("K-{k}"), "2026-11-22", 20 + 10 * n).await;
+        }
+        partners.push((id, portal));
+    }
+    customer(&app, &partners[0].1, "K-9", "関東", "宇宙").await;
+    let (above, _) = reseller(&app, &staff, "上位").await;
+    app.settle().await;
+    for _ in 0..10 {
+        app.clock.turn_to(app.clock.now() + Duration::days(1));
+        app.settle().await;
+    }
+    let staff = app.token(&founded.client.to_string(), &founded.secret).await;
+    let path = |n: usize| format!("/v1/partners/{}/peers", partners[n].0);
+    let place = |told: &Value, dimension: Option<&str>| {
+        let group = told["data"].as_array().unwrap().iter().find(|group| group["dimension"].as_str() == dimension).unwrap().clone();
+        (group["others"].clone(), group["places"][0]["value"].clone(), group["places"][0]["percentile"].clone())
+    };
+    let third = app.get(&staff, &path(3)).await.expect(200);
+    assert_eq!(third["closed_on"], "2026-11-30");
+    assert_eq!(place(&third, None), (json!(false), json!(50.0), json!(50)));
+    // One customer alone in a segment is put together with the only large segment: neither it nor the rest is told by itself.
+    assert_eq!(place(&third, Some("segment")), (json!(true), json!(50.0), json!(50)));
+    let best = app.get(&staff, &path(6)).await.expect(200);
+    assert_eq!(place(&best, None), (json!(false), json!(80.0), json!(100)));
+    // In time like five of six, better than one that was never heard of K-9: (1 + 5/2) / 6.
+    assert_eq!(best["data"][0]["places"][3], json!({ "figure": "report_rate", "value": 1.0, "percentile": 60 }));
+    let portal = crate::world::client(&app, &staff, &partners[3].0, &[]).await.1;
+    assert_eq!(app.get(&portal, &path(3)).await.expect(200), third, "the partner sees what the vendor sees");
+    assert_eq!(app.get(&portal, &path(2)).await.problem().0, 404);
+    // A distributor over one of them sees its customers, but not its place.
+    app.patch(&staff, &format!("/v1/partners/{}", partners[2].0), "*", &json!({ "parent_id": above, "parent_sees": "customers" })).await.expect(200);
+    let distributor = crate::world::client(&app, &staff, &above, &[]).await.1;
+    assert_eq!(app.get(&distributor, &format!("/v1/partners/{}", partners[2].0)).await.status, 200);
+    assert_eq!(app.get(&distributor, &path(2)).await.problem().0, 404);
+    let before = app.get(&staff, &format!("{}?as_of=2026-11-29", path(3))).await.expect(200);
+    assert_eq!((&before["closed_on"], &before["data"]), (&json!(null), &json!([])));
+}

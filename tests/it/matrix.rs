@@ -132,6 +132,7 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "list_divergences"
         | "get_portfolio"
         | "get_roll_up"
+        | "get_partner_peers"
         | "list_channels"
         | "list_at_risk"
         | "revoke_client" => plain,
@@ -418,6 +419,7 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
         format!("/v1/customers/{customer}/health/explanation"),
         format!("/v1/customers/{customer}/health/history"),
         format!("/v1/partners/{}/bias", someone.partner),
+        format!("/v1/partners/{}/peers", someone.partner),
         format!("/v1/customers/{customer}/health/change?since=2026-11-22"),
         format!("/v1/customers/{customer}/health?as_of=2026-11-22"),
         "/v1/insights/channels".into(),

@@ -4,6 +4,7 @@ mod channel;
 mod figures;
 mod learning;
 mod list;
+mod peers;
 mod rollup;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -13,5 +14,6 @@ pub fn routes(config: &mut ServiceConfig) {
     channel::routes(config);
     rollup::routes(config);
     list::routes(config);
+    peers::routes(config);
     learning::routes(config);
 }

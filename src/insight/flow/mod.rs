@@ -1,5 +1,9 @@
 //! Learning from outcomes: what a scorecard saw before each, and what that foretold.
 
+mod peers;
+
+pub use peers::{compare_peers, keep_comparison};
+
 use super::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use super::calibration::{Calibration, Case, Invalid, Settings, calibrate};
 use super::dimension::Facet;

@@ -1,0 +1,2 @@
+DROP TABLE ops.compared_month;
+DROP TABLE todoku.peer_standing;

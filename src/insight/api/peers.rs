@@ -1,0 +1,133 @@
+//! `/v1/partners/{partner_id}/peers`: how a partner stands among its peers, for the vendor and for that partner.
+
+use crate::auth::{Call, Query, op};
+use crate::directory;
+use crate::health::Times;
+use crate::http::body::{Day, Faults, Instant};
+use crate::http::query::Param;
+use crate::insight::dimension::Dimension;
+use crate::insight::peers::{Figure, LEAST_CUSTOMERS, LEAST_PEERS, Place, ROUNDED_TO};
+use crate::insight::store::{self, Stood};
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::kernel::id::PartnerId;
+use crate::kernel::number::thousandths;
+use actix_web::{HttpResponse, get};
+use chrono::NaiveDate;
+use deserr::Deserr;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(get_peers);
+}
+
+crate::wire_words!(Figure);
+
+/// Of when.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PeersQuery {
+    /// By the newest month that had ended by this day.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    as_of: Option<Param<Day>>,
+    /// Of what was known by this moment, at least 60 s ago.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    known_at: Option<Param<Instant>>,
+}
+impl Query for PeersQuery {}
+
+/// A place among peers.
+#[derive(Serialize, ToSchema)]
+struct PlaceView {
+    figure: Figure,
+    /// The partner's own: points for the mean, 0-1 for a share; absent where it has none.
+    value: Option<f64>,
+    /// The percentage of its peers it is better than, to the nearest 5: 100 is the best, for every figure. Absent where `rule` withholds it.
+    percentile: Option<i64>,
+}
+
+/// The places in a group.
+#[derive(Serialize, ToSchema)]
+struct PeersGroup {
+    /// By what is grouped; absent for all customers.
+    dimension: Option<Dimension>,
+    /// Which group; absent for all customers, for `others`, and where nobody said.
+    group: Option<String>,
+    /// Whether these are all groups too small by themselves, together.
+    others: bool,
+    places: Vec<PlaceView>,
+}
+
+/// How a partner stands among its peers.
+#[derive(Serialize, ToSchema)]
+struct PeersAnswer {
+    partner_id: PartnerId,
+    /// The last day of the month compared; absent while nothing can be told.
+    #[schema(value_type = Option<String>, format = Date)]
+    closed_on: Option<NaiveDate>,
+    /// The groups the partner has customers in, as far as they may be told of.
+    data: Vec<PeersGroup>,
+    /// What is told and what is withheld.
+    rule: String,
+    /// The same in Japanese.
+    rule_ja: String,
+}
+
+fn rule() -> (String, String) {
+    (
+        format!(
+            "Compared once a month, as its last day closed, with other partners; a partner and those below it are one. A group is told of from {LEAST_PEERS} others with \
+             {LEAST_CUSTOMERS} customers on; smaller ones are put together as `others`, with a larger one where they would be left over alone. Percentiles are rounded to \
+             {ROUNDED_TO} %, and withheld where the others all have the same value."
+        ),
+        format!(
+            "月に一度、月末日の締め値を他のパートナーと比較します。上位パートナーとその傘下は一つとみなします。他のパートナーが {LEAST_PEERS} 社以上、その顧客が合計 \
+             {LEAST_CUSTOMERS} 社以上のグループのみ表示し、それに満たないグループは `others` にまとめます（それだけでは足りない場合は大きいグループも一つ含めます）。\
+             パーセンタイルは {ROUNDED_TO} % 単位に丸め、他社の値がすべて同じ場合は表示しません。"
+        ),
+    )
+}
+
+/// Read how a partner stands among its peers
+///
+/// Its percentile by mean health, share at risk, known share and report rate: over all its customers, by segment and by touch model. For the
+/// vendor, and for the partner itself; made from what partners may see.
+#[utoipa::path(operation_id = "get_partner_peers", tag = "Insights", params(("partner_id" = PartnerId, Path), PeersQuery), responses((status = 200, description = "Its places", body = PeersAnswer)))]
+#[get("/v1/partners/{partner_id}/peers")]
+async fn get_peers(call: Call<op::GetPartnerPeers, PartnerId, PeersQuery>) -> Result<HttpResponse, Fault> {
+    // The distributor above it must not know.
+    let own = call.caller.partner().is_none_or(|partner| partner == call.path);
+    let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
+    let found = call
+        .read(async |tx| {
+            let (vendor, partner) = futures_util::try_join!(directory::calendar(tx), directory::partner_of(tx, call.path))?;
+            let partner = partner.filter(|_| own).ok_or(Fault::of(Code::NotFound))?;
+            store::stood(tx, partner.id, times.resolve(&vendor, tx.now())?).await
+        })
+        .await?;
+    let (rule, rule_ja) = rule();
+    let closed_on = found.first().map(|stood| stood.closed_on);
+    Ok(HttpResponse::Ok().json(PeersAnswer { partner_id: call.path, closed_on, data: found.into_iter().map(PeersGroup::from).collect(), rule, rule_ja }))
+}
+
+impl From<Stood> for PeersGroup {
+    fn from(stood: Stood) -> Self {
+        Self {
+            dimension: stood.dimension,
+            others: stood.group.is_none(),
+            group: stood.group.filter(|group| !group.is_empty()),
+            places: stood.places.into_iter().map(PlaceView::from).collect(),
+        }
+    }
+}
+
+impl From<Place> for PlaceView {
+    fn from(place: Place) -> Self {
+        Self { figure: place.figure, value: place.value.map(thousandths), percentile: place.percentile }
+    }
+}
