@@ -46,12 +46,13 @@ BEGIN
     ('todoku', 'measure',              'vendor-owned',  'r',     'r i',                    'r',        '', 'r'),
     ('todoku', 'status_report',        'partner-owned', 'r i',   'r i',                    'r',        '', ''),
     ('todoku', 'status_report_head',   'partner-owned', 'r i u', 'r i u',                  'r',        '', 'r'),
-    ('todoku', 'status_report_text',   'partner-owned', 'r i',   'r i',                    '',         '', ''),
+    ('todoku', 'status_report_text',   'partner-owned', 'r i',   'r i',                    '',         '', 'r:vendor_id,partner_id,report_id,comment'),
     ('todoku', 'observation',          'partner-owned', 'r i',   'r i',                    'r',        '', 'r'),
     ('todoku', 'scorecard',            'vendor-owned',  'r',     'r i u',                  'r',        '', ''),
     ('todoku', 'scorecard_version',    'vendor-owned',  'r',     'r i u',                  '',         '', ''),
     ('todoku', 'health_score',         'partner-owned', 'r i u', 'r i u',                  'r i u',    '', ''),
     ('todoku', 'reporter_bias',        'partner-owned', 'r',     'r',                      'r',        '', 'r i'),
+    ('todoku', 'quality_flag',         'partner-owned', 'r',     'r',                      '',         '', 'r i'),
     ('todoku', 'peer_standing',        'partner-owned', 'r',     'r',                      '',         '', 'r i'),
     ('todoku', 'outcome',              'partner-owned', 'r i',   'r i',                    '',         '', ''),
     ('todoku', 'calibration',          'vendor-side',   '',      'r i',                    '',         '', ''),
@@ -110,8 +111,8 @@ BEGIN
               WHEN t.table_ = 'partner' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND id = ANY ((SELECT todoku.scope_totals())::uuid[])'
               WHEN t.class = 'vendor-owned' THEN 'vendor_id = (SELECT todoku.scope_vendor())'
               WHEN t.class = 'ledger' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND caller_id = (SELECT todoku.scope_partner())'
-              -- How rosy a partner is, and how it stands among others, is for itself and the vendor, not for the distributor above it.
-              WHEN t.table_ IN ('reporter_bias', 'peer_standing') THEN own
+              -- How rosy a partner is, how it reports and how it stands among others, is for itself and the vendor, not for the distributor above it.
+              WHEN t.table_ IN ('reporter_bias', 'quality_flag', 'peer_standing') THEN own
               -- Groups of customers are seen as customers are: few of them may be one.
               WHEN t.table_ IN ('cell', 'cell_delta', 'cell_close') THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])'
                 || ' AND (facet = ''all'' OR partner_id = ANY ((SELECT todoku.scope_partners())::uuid[]))' || aud

@@ -170,6 +170,7 @@ actions! {
     GetCustomerHealthHistory "get_customer_health_history" HealthRead         Any    Read;
     GetChurnProbability      "get_churn_probability"       HealthRead         Vendor Read;
     GetPartnerBias           "get_partner_bias"            HealthRead         Any    Read;
+    GetPartnerQuality        "get_partner_quality"         HealthRead         Any    Read;
     ListOverrides            "list_overrides"              HealthRead         Vendor Read;
     CreateOverride           "create_override"             ScorecardsManage   Vendor Write;
     ApproveOverride          "approve_override"            ScorecardsManage   Vendor Write;

@@ -59,7 +59,7 @@ pub async fn analyse_days(state: &State) -> Result<(), Fault> {
 async fn analyse(state: &State, vendor: VendorId, day: NaiveDate) -> Result<(), Fault> {
     let study = async || state.db.begin_study(AnalystScope::for_vendor(vendor)).await;
     let keep = async || state.db.begin_write(AnalystScope::for_vendor(vendor)).await;
-    if let Some(analysis) = study().await?.look(async |tx| health::estimate_biases(tx, day).await).await? {
+    if let Some(analysis) = study().await?.look(async |tx| health::analyse_day(tx, day).await).await? {
         keep().await?.settle(async |tx| health::keep_analysis(tx, day, analysis).await).await?;
     }
     if let Some(comparison) = study().await?.look(async |tx| insight::compare_peers(tx, day).await).await? {

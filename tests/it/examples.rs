@@ -142,6 +142,7 @@ async fn the_examples_of_the_document_are_true() {
     tour.call("explain_customer_health_change", false, "GET", &format!("/v1/customers/{customer}/health/change?since=2026-11-22"), None).await;
     tour.call("get_partner_bias", true, "GET", &format!("/v1/partners/{partner}/bias"), None).await;
     tour.call("get_partner_peers", true, "GET", &format!("/v1/partners/{partner}/peers"), None).await;
+    tour.call("get_partner_quality", true, "GET", &format!("/v1/partners/{partner}/quality"), None).await;
     tour.call("set_divergence_owner", true, "PUT", &format!("/v1/customers/{customer}/divergence-owner"), Some(json!({ "owner": "東日本チーム" }))).await;
     tour.call("list_divergences", true, "GET", "/v1/insights/divergences?limit=2", None).await;
     let set = json!({ "score": 25, "reason": "決裁者が交代し、見直しを告げられた。", "evidence_link": "https://crm.example.jp/notes/812", "expires_on": "2027-01-31" });

@@ -14,6 +14,7 @@ mod learning;
 mod matrix;
 mod migrations;
 mod outage;
+mod quality;
 mod races;
 mod readme;
 mod road;

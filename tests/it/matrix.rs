@@ -123,6 +123,7 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "get_customer_health_history"
         | "list_overrides"
         | "get_partner_bias"
+        | "get_partner_quality"
         | "get_churn_probability"
         | "list_calibrations"
         | "backtest_scorecard"
@@ -420,6 +421,7 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
         format!("/v1/customers/{customer}/health/history"),
         format!("/v1/partners/{}/bias", someone.partner),
         format!("/v1/partners/{}/peers", someone.partner),
+        format!("/v1/partners/{}/quality", someone.partner),
         format!("/v1/customers/{customer}/health/change?since=2026-11-22"),
         format!("/v1/customers/{customer}/health?as_of=2026-11-22"),
         "/v1/insights/channels".into(),

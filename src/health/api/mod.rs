@@ -8,6 +8,7 @@ mod history;
 mod manual;
 mod observation;
 mod point;
+mod quality;
 mod report;
 mod scorecard;
 
@@ -25,4 +26,5 @@ pub fn routes(config: &mut ServiceConfig) {
     history::routes(config);
     manual::routes(config);
     bias::routes(config);
+    quality::routes(config);
 }

@@ -1,13 +1,14 @@
 //! The analysis of a day: how rosy each reporter usually is, against what the vendor observed (SCIENCE 2.4). Every measure partners
-//! declare is estimated by itself.
+//! declare is estimated by itself. With it goes how each partner reports (`quality.rs`).
 
+use super::quality::quality_flags;
 use super::{SHARED, VENDOR};
 use crate::auth::AnalystScope;
 use crate::db::Tx;
 use crate::directory::{Vendor, all_partner_ids, calendar};
 use crate::health::bias::{Pair, estimate};
 use crate::health::evidence::Evidence;
-use crate::health::store::{self, Bias};
+use crate::health::store::{self, Bias, QualityFlag};
 use crate::intake::{self, EvidenceClass, Measure};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{MeasureId, TypeId};
@@ -27,11 +28,12 @@ const AT_ONCE: usize = 500;
 #[derive(Debug, Default)]
 pub struct Analysis {
     found: Vec<Bias>,
+    flags: Vec<QualityFlag>,
 }
 
-/// Estimates the bias of every reporter; `None` when the day is analysed already. What is as it was is left out; what is not estimated any
-/// more is taken off no more.
-pub async fn estimate_biases(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Analysis>, Fault> {
+/// Estimates the bias of every reporter, and counts how each reports; `None` when the day is analysed already. What is as it was is left out; what is
+/// not estimated any more is taken off no more.
+pub async fn analyse_day(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Analysis>, Fault> {
     if store::is_analysed(tx, day).await? {
         return Ok(None);
     }
@@ -69,7 +71,8 @@ pub async fn estimate_biases(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Op
     }
     let ended = before.into_values().filter(|then| then.pairs > 0);
     found.extend(ended.map(|then| Bias { estimated_on: day, bias: 0, raw: 0, pairs: 0, shrink: 0, low: None, high: None, ..then }));
-    Ok(Some(Analysis { found }))
+    let flags = quality_flags(tx, &vendor, day, &measures).await?;
+    Ok(Some(Analysis { found, flags }))
 }
 
 /// Keeps an analysis, once a day, and has the customers of everybody whose bias changed scored again in the vendor's view.
@@ -79,6 +82,8 @@ pub async fn keep_analysis(tx: &Tx<AnalystScope>, day: NaiveDate, analysis: Anal
     }
     let found: Vec<Bias> = analysis.found.into_iter().map(|bias| Bias { known_from: tx.now(), ..bias }).collect();
     store::keep_biases(tx, &found).await?;
+    let flags: Vec<QualityFlag> = analysis.flags.into_iter().map(|flag| QualityFlag { known_from: tx.now(), ..flag }).collect();
+    store::keep_flags(tx, &flags).await?;
     let partners: BTreeSet<Uuid> = found.iter().map(|bias| bias.partner_id).collect();
     let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Rescore, partner, subjects: Vec::new(), day: None }).collect();
     enqueue(tx, &jobs).await

@@ -5,13 +5,14 @@ mod card;
 mod manual;
 mod observation;
 mod past;
+mod quality;
 mod replay;
 mod report;
 mod rulebook;
 mod scoring;
 mod simulation;
 
-pub use bias::{estimate_biases, keep_analysis};
+pub use bias::{analyse_day, keep_analysis};
 pub use card::{activate, add_scorecard, retire, starter_scorecard};
 pub use manual::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};
 pub use observation::{ObservationDraft, Recorded, Subject, record_observations};

@@ -1,0 +1,119 @@
+//! `/v1/partners/{partner_id}/quality`: what stands out in how a partner reports, for the vendor and for that partner. Facts, with what
+//! would improve them; no score changes by them.
+
+use crate::auth::{Call, Tenant, op};
+use crate::directory;
+use crate::health::quality::FlagKind;
+use crate::health::store::{self, QualityFlag};
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::kernel::id::PartnerId;
+use crate::kernel::number::thousandths;
+use actix_web::{HttpResponse, get};
+use chrono::NaiveDate;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+crate::wire_words!(FlagKind);
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(get_quality);
+}
+
+/// What stands out in how a partner reports.
+#[derive(Serialize, ToSchema)]
+struct FlagView {
+    kind: FlagKind,
+    /// The day it was found, or its figures last changed.
+    #[schema(value_type = String, format = Date)]
+    found_on: NaiveDate,
+    /// The figures, the reports that follow another, or the comments looked at.
+    n: i32,
+    /// Those of them that stand out.
+    count: i32,
+    /// `count` of `n`, 0-1.
+    share: f64,
+    /// The median share of the other partners with enough to compare; absent without any. The vendor's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peers: Option<f64>,
+    /// The customers one text is about; for `identical_texts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customers: Option<i32>,
+    /// What would improve it.
+    advice: &'static str,
+    /// The same in Japanese.
+    advice_ja: &'static str,
+}
+
+/// How a partner reports.
+#[derive(Serialize, ToSchema)]
+struct QualityAnswer {
+    partner_id: PartnerId,
+    /// By kind; empty when nothing stands out.
+    data: Vec<FlagView>,
+    /// What is counted, and who sees it.
+    rule: &'static str,
+    /// The same in Japanese.
+    rule_ja: &'static str,
+}
+
+/// What is counted, and who sees it.
+const RULE: &str = "Counted each day over 90 days; what stands out is a fact and no accusation, and changes no score. `too_many_tops`: 80 % of at least 20 figures \
+                    at 95 points or more, where the median of at least 3 other partners is below half. `no_change`: 80 % of at least 10 reports that follow another \
+                    bear the same figures, where the others' median is below half. `identical_texts`: one comment of at least 10 characters for 5 customers \
+                    and 30 % of the comments. A partner sees its own, without the figures of others.";
+
+/// The same in Japanese.
+const RULE_JA: &str = "直近 90 日間を毎日集計します。目立つ点を事実として示すもので、非難ではなく、スコアには影響しません。`too_many_tops`: 20 件以上の値の 80 % 以上が 95 点以上で、\
+                       他のパートナー 3 社以上の中央値が半分未満の場合。`no_change`: 前回に続く報告 10 件以上の 80 % 以上が前回と同じ値で、他社の中央値が半分未満の場合。\
+                       `identical_texts`: 10 文字以上の同じコメントが顧客 5 社以上かつ全コメントの 30 % 以上を占める場合。パートナーには自社分のみを、他社の数値を除いて表示します。";
+
+/// What would improve it, in English and Japanese.
+fn advice(kind: FlagKind) -> (&'static str, &'static str) {
+    match kind {
+        FlagKind::TooManyTops => (
+            "Nearly all figures are at the top of their measure. Use the whole of it, so that good and best can be told apart.",
+            "値のほとんどが尺度の上限です。尺度全体を使うと、良好な状態と最良の状態を区別できます。",
+        ),
+        FlagKind::NoChange => (
+            "Nearly all reports repeat the figures of the one before. Look them up anew, and say what changed since the last report, or that nothing did.",
+            "報告のほとんどが前回と同じ値です。値を都度確認し、前回から変わった点、または変化がないことを記載してください。",
+        ),
+        FlagKind::IdenticalTexts => (
+            "One comment serves for several customers. Write what is true of each, or leave the comment out.",
+            "同じコメントが複数の顧客に使われています。顧客ごとの状況を記載するか、コメントを省略してください。",
+        ),
+    }
+}
+
+/// Read what stands out in how a partner reports
+///
+/// Nearly all figures at the top, reports that repeat the one before, one text for many customers: with the figures behind it and what would improve it.
+/// For the vendor, and for the partner itself.
+#[utoipa::path(
+    operation_id = "get_partner_quality",
+    tag = "Health",
+    params(("partner_id" = PartnerId, Path)),
+    responses((status = 200, description = "What stands out", body = QualityAnswer))
+)]
+#[get("/v1/partners/{partner_id}/quality")]
+async fn get_quality(call: Call<op::GetPartnerQuality, PartnerId>) -> Result<HttpResponse, Fault> {
+    let whole = call.scope().visible().is_none();
+    // The distributor above it must not know.
+    let own = call.caller.partner().is_none_or(|partner| partner == call.path);
+    let found = call
+        .read(async |tx| {
+            let partner = directory::partner_of(tx, call.path).await?.filter(|_| own).ok_or(Fault::of(Code::NotFound))?;
+            store::newest_flags(tx, partner.id).await
+        })
+        .await?;
+    let view = |f: QualityFlag| {
+        let kind: FlagKind = f.kind.parse().ok()?;
+        let (advice, advice_ja) = advice(kind);
+        let peers = f.peers.filter(|_| whole).map(|share| thousandths(share.into()));
+        Some(FlagView { kind, found_on: f.found_on, n: f.n, count: f.counted, share: thousandths(f.share.into()), peers, customers: f.customers, advice, advice_ja })
+    };
+    let data = found.into_iter().filter(|f| f.n > 0).filter_map(view).collect();
+    Ok(HttpResponse::Ok().json(QualityAnswer { partner_id: call.path, data, rule: RULE, rule_ja: RULE_JA }))
+}

@@ -1,0 +1,74 @@
+//! How each partner reported of late: counted in the database for all of them at once, judged by the rules of the noun, and what of it is new.
+
+use crate::auth::AnalystScope;
+use crate::db::Tx;
+use crate::directory::Vendor;
+use crate::health::quality::{Conduct, TOP_FROM, flags};
+use crate::health::store::{self, QualityFlag};
+use crate::intake::{Curve, Measure, PARTNER_BAND};
+use crate::kernel::error::Fault;
+use crate::kernel::id::TypeId;
+use crate::kernel::number::round;
+use chrono::{Duration, NaiveDate};
+use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
+
+/// How many days of reports are looked at.
+const WINDOW: i64 = 90;
+/// How many days before them the report that the first one follows may lie: the longest cadence.
+const EARLIER: i64 = 180;
+
+/// The flags of a day that appeared, changed or ended; those that say the same as before are left out.
+pub async fn quality_flags(tx: &Tx<AnalystScope>, vendor: &Vendor, day: NaiveDate, measures: &[Measure]) -> Result<Vec<QualityFlag>, Fault> {
+    let standing = store::standing_flags(tx).await?;
+    let mut before: BTreeMap<(Uuid, String), QualityFlag> = standing.into_iter().map(|flag| ((flag.partner_id, flag.kind.clone()), flag)).collect();
+    let size = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    let milli = |share: f64| round(share * 1000.0) as i32;
+    let mut found = Vec::new();
+    for flag in flags(&conducts(tx, vendor, day, measures).await?) {
+        let now = QualityFlag {
+            partner_id: Uuid::from_u128(flag.reporter),
+            kind: flag.kind.to_string(),
+            found_on: day,
+            known_from: tx.now(),
+            n: size(flag.n),
+            counted: size(flag.count),
+            share: milli(flag.share),
+            peers: flag.peers.map(milli),
+            customers: flag.customers.map(size),
+        };
+        if before.remove(&(now.partner_id, now.kind.clone())).is_none_or(|then| !then.says_as(&now)) {
+            found.push(now);
+        }
+    }
+    let ended = before.into_values().filter(|then| then.n > 0);
+    found.extend(ended.map(|then| QualityFlag { found_on: day, n: 0, counted: 0, share: 0, peers: None, customers: None, ..then }));
+    Ok(found)
+}
+
+/// How every partner of the vendor reported. One statement after the other: each has a time limit of its own.
+async fn conducts(tx: &Tx<AnalystScope>, vendor: &Vendor, day: NaiveDate, measures: &[Measure]) -> Result<Vec<Conduct>, Fault> {
+    let since = day - Duration::days(WINDOW);
+    // A declared band has no top: "healthy" is all that can be said. Nor has a single value of a trend.
+    let graded = measures.iter().filter(|m| m.curve.window_days().is_none() && m.key.as_str() != PARTNER_BAND);
+    let curves: HashMap<Uuid, &Curve> = graded.map(|m| (m.id.uuid(), &m.curve)).collect();
+    let number = |n: i64| usize::try_from(n).unwrap_or_default();
+    let mut found: BTreeMap<Uuid, Conduct> = BTreeMap::new();
+    for given in store::values_given(tx, vendor.zone, since).await? {
+        let Some(curve) = curves.get(&given.measure_id) else { continue };
+        let one = found.entry(given.partner_id).or_default();
+        one.points += number(given.n);
+        if curve.points(given.value) >= TOP_FROM {
+            one.tops += number(given.n);
+        }
+    }
+    for repeats in store::repeats(tx, vendor.zone, since, since - Duration::days(EARLIER)).await? {
+        let one = found.entry(repeats.partner_id).or_default();
+        (one.due, one.unchanged) = (number(repeats.due), number(repeats.unchanged));
+    }
+    for commonest in store::commonest_comments(tx, since).await? {
+        let one = found.entry(commonest.partner_id).or_default();
+        (one.comments, one.same, one.customers) = (number(commonest.comments), number(commonest.alike), number(commonest.customers));
+    }
+    Ok(found.into_iter().map(|(partner, one)| Conduct { reporter: partner.as_u128(), ..one }).collect())
+}
