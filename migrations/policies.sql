@@ -56,6 +56,7 @@ BEGIN
     ('todoku', 'peer_standing',        'partner-owned', 'r',     'r',                      '',         '', 'r i'),
     ('todoku', 'outcome',              'partner-owned', 'r i',   'r i',                    '',         '', ''),
     ('todoku', 'calibration',          'vendor-side',   '',      'r i',                    '',         '', ''),
+    ('todoku', 'snapshot',             'vendor-side',   '',      'r i',                    '',         '', ''),
     ('todoku', 'band_change',          'partner-owned', 'r',     'r',                      'r i',      '', ''),
     ('todoku', 'health_override',      'vendor-side',   '',      'r i u:counts_from,approver_id,withdrawn_at,withdrawn_by', 'r', '', ''),
     ('todoku', 'health_override_text', 'vendor-side',   '',      'r i',                    '',         '', ''),

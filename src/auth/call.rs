@@ -19,7 +19,7 @@ use crate::http::{idempotency, query};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::hash::sha256_of;
-use crate::kernel::id::{CredentialId, CustomerId, OverrideId, PartnerId, PrincipalId, RequestId, ScorecardId, TypeId};
+use crate::kernel::id::{CredentialId, CustomerId, OverrideId, PartnerId, PrincipalId, RequestId, ScorecardId, SnapshotId, TypeId};
 use crate::kernel::text::Broken;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev, web};
@@ -32,6 +32,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What an operation reads from its query string beyond its own parameters.
 pub trait Query: Deserr<Faults> + 'static {
+    /// What the operation may be answered with.
+    const ANSWERS: &'static [&'static str] = &["application/json"];
     /// The partner the vendor's staff act for, `?partner=`.
     fn acting(&self) -> Option<PartnerId> {
         None
@@ -67,7 +69,7 @@ macro_rules! path_ids {
         }
     )*};
 }
-path_ids!(PartnerId, CustomerId, ScorecardId);
+path_ids!(PartnerId, CustomerId, ScorecardId, SnapshotId);
 
 impl Ids for (CustomerId, OverrideId) {
     fn read(request: &HttpRequest) -> Option<Self> {
@@ -304,7 +306,7 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     if !B::MEDIA.is_empty() {
         B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
     }
-    check_accept(request)?;
+    check_accept(request, Q::ANSWERS)?;
     let begun = Instant::now();
     let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
     // Who was revoked, suspended or timed out while a slow body came does not get in.
@@ -361,7 +363,7 @@ fn authenticate(request: &HttpRequest, gate: &Gate, operation: &'static str) -> 
     if suspended { Err(Fault::of(Code::TenantSuspended)) } else { Ok(caller) }
 }
 
-fn check_accept(request: &HttpRequest) -> Result<(), Fault> {
+fn check_accept(request: &HttpRequest, answers: &[&str]) -> Result<(), Fault> {
     let mut given = request.headers().get_all(header::ACCEPT).peekable();
     if given.peek().is_none() {
         return Ok(());
@@ -370,7 +372,8 @@ fn check_accept(request: &HttpRequest) -> Result<(), Fault> {
         let mut parts = range.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default();
         let refused = parts.any(|p| matches!(p, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        !refused && ["*/*", "application/*", "application/json"].iter().any(|known| essence.eq_ignore_ascii_case(known))
+        let fits = |media: &&str| essence.eq_ignore_ascii_case(media) || media.split_once('/').is_some_and(|(kind, _)| essence.eq_ignore_ascii_case(&format!("{kind}/*")));
+        !refused && (essence == "*/*" || answers.iter().any(fits))
     });
     if acceptable { Ok(()) } else { Err(Fault::of(Code::NotAcceptable)) }
 }

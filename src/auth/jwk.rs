@@ -1,6 +1,6 @@
 //! Public keys as JSON Web Keys (RFC 7517, RFC 8037): Ed25519 and P-256, named by their RFC 7638 thumbprint.
 
-use crate::kernel::hash::sha256;
+use crate::kernel::hash::{hex, sha256};
 use crate::kernel::text::Broken;
 use crate::state::{base64url, from_base64url};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey};
@@ -29,10 +29,6 @@ const SMALL_ORDER: [&str; 7] = [
     "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ];
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 impl PublicJwk {
     /// The Ed25519 key of 32 bytes.

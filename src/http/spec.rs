@@ -6,7 +6,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{
     AgreementId, AuditId, CalibrationId, CredentialId, CustomerId, EventId, JobId, MeasureId, ObservationId, OutcomeId, OverrideId, PartnerId, PrincipalId, ReportId, RequestId,
-    ScorecardId, SubscriptionId, TypeId, VendorId,
+    ScorecardId, SnapshotId, SubscriptionId, TypeId, VendorId,
 };
 use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Link, Name};
@@ -46,6 +46,7 @@ id_schemas!(
     OverrideId,
     OutcomeId,
     CalibrationId,
+    SnapshotId,
     MeasureId,
     ObservationId,
     ReportId,
@@ -116,7 +117,8 @@ fn illustrate(operation: &mut Operation, example: &serde_json::Value) {
         show(&mut body.content.values_mut(), &example["request"]);
     }
     if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(&status.to_string()) {
-        show(&mut response.content.values_mut(), &example["response"]);
+        // Recorded is the JSON; what else it may be answered with is another text.
+        show(&mut response.content.iter_mut().filter(|(media, _)| media.as_str() != "text/csv").map(|(_, content)| content), &example["response"]);
     }
 }
 

@@ -101,6 +101,8 @@ ids! {
     OutcomeId = "out", "outcome";
     /// What calibrating a scorecard came to.
     CalibrationId = "cal", "calibration";
+    /// A published report.
+    SnapshotId = "snp", "snapshot";
     /// A score set by a person.
     OverrideId = "ovr", "override";
     /// A scorecard.

@@ -42,6 +42,7 @@ impl Event {
         "divergence.owned",
         "outcome.recorded",
         "calibration.made",
+        "snapshot.published",
         "status_report.accepted",
         "status_report.revised",
     ];

@@ -52,6 +52,7 @@ impl Tour {
                 "client_secret" => "tdklc_0000000000000000_0000000000000000000000000000000000000000000example".into(),
                 "kid" | "x" => "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into(),
                 "next_cursor" => "c2VhbGVk".into(),
+                "sha256" => "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
                 _ => self.ids.get(&text).cloned().unwrap_or_else(|| self.same_form(text)).into(),
             },
             other => other,
@@ -193,6 +194,16 @@ async fn the_examples_of_the_document_are_true() {
     assert_eq!(tour.app.send("POST", &format!("/v1/scorecards/{onboarding}/activate"), &match_any, None).await.status, 200);
     tour.call("retire_scorecard", true, "POST", &format!("/v1/scorecards/{onboarding}/retire"), None).await;
     tour.call("revoke_client", true, "DELETE", &format!("/v1/partners/{partner}/clients/{}", text(&client["id"])), None).await;
+
+    // A snapshot is of a day that has closed: it is told on the next one, and what closes is settled a minute later.
+    tour.app.clock.turn_to(tour.app.clock.now() + chrono::Duration::days(1));
+    tour.app.settle().await;
+    tour.app.clock.turn_to(tour.app.clock.now() + chrono::Duration::seconds(90));
+    tour.staff = tour.app.token(&founded.client.to_string(), &founded.secret).await;
+    let snapshot = text(&tour.call("create_snapshot", true, "POST", "/v1/snapshots", Some(json!({ "title": "2026年11月" }))).await["id"]);
+    tour.call("list_snapshots", true, "GET", "/v1/snapshots?limit=2", None).await;
+    tour.call("get_snapshot", true, "GET", &format!("/v1/snapshots/{snapshot}"), None).await;
+    tour.call("get_snapshot_report", true, "GET", &format!("/v1/snapshots/{snapshot}/report"), None).await;
 
     let document: Value = serde_json::from_str(&todoku::app::document("https://todoku.example").json).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -6,32 +6,32 @@ use chrono::Duration;
 use serde_json::{Value, json};
 
 /// Customers by group, where two dimensions are asked for with a stroke between.
-fn customers(told: &Value) -> Vec<(String, i64)> {
+pub fn customers(told: &Value) -> Vec<(String, i64)> {
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let group = |row: &Value| row["group"].as_object().unwrap().values().map(word).collect::<Vec<_>>().join("|");
     told["data"].as_array().unwrap().iter().map(|row| (group(row), row["customers"].as_i64().unwrap())).collect()
 }
 
-fn rows(of: &[(&str, i64)]) -> Vec<(String, i64)> {
+pub fn rows(of: &[(&str, i64)]) -> Vec<(String, i64)> {
     of.iter().map(|(group, n)| ((*group).to_owned(), *n)).collect()
 }
 
-async fn roll_up(app: &App, token: &str, asked: &str) -> Value {
+pub async fn roll_up(app: &App, token: &str, asked: &str) -> Value {
     app.get(token, &format!("/v1/insights/rollup?{asked}")).await.expect(200)
 }
 
-async fn customer(app: &App, portal: &str, id: &str, region: &str, segment: &str) {
+pub async fn customer(app: &App, portal: &str, id: &str, region: &str, segment: &str) {
     let body = json!({ "external_id": id, "name": format!("株式会社{id}"), "region": region, "segment": segment, "state": "active" });
     let status = app.post(portal, "/v1/customers", &body).await.status;
     assert!(status.is_success(), "{status}");
 }
 
-async fn subscription(app: &App, portal: &str, id: &str, customer: &str, product: &str, amount: i64) {
+pub async fn subscription(app: &App, portal: &str, id: &str, customer: &str, product: &str, amount: i64) {
     let body = json!({ "external_id": id, "customer_external_id": customer, "product": product, "amount_minor": amount, "currency": "JPY", "period_months": 12, "starts_on": "2026-04-01" });
     app.post(portal, "/v1/subscriptions", &body).await.expect(201);
 }
 
-async fn report(app: &App, portal: &str, customer: &str, day: &str, value: i64) {
+pub async fn report(app: &App, portal: &str, customer: &str, day: &str, value: i64) {
     let observations = json!([{ "measure": "adoption", "value": value }, { "measure": "csat", "value": value }]);
     app.post(portal, "/v1/status-reports", &json!({ "customer_external_id": customer, "period_end": day, "observations": observations })).await.expect(201);
 }

@@ -21,6 +21,7 @@ mod road;
 mod rotation;
 mod saas;
 mod scope;
+mod snapshot;
 mod worker;
 mod wire;
 mod world;

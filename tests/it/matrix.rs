@@ -18,6 +18,7 @@ fn random_id(kind: &str) -> String {
         "status_report" => "rep",
         "scorecard" => "sco",
         "override" => "ovr",
+        "snapshot" => "snp",
         other => panic!("no prefix for {other}"),
     };
     format!("{prefix}_01m7zzzzzzf8x8x8x8x8x8x8x8")
@@ -136,6 +137,9 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "get_partner_peers"
         | "list_channels"
         | "list_at_risk"
+        | "list_snapshots"
+        | "get_snapshot"
+        | "get_snapshot_report"
         | "revoke_client" => plain,
         "create_partner" => with(json!({ "external_id": format!("m{n}"), "name": "新しい代理店", "kind": "reseller" })),
         "update_partner" => Some(Recipe { body: Some(json!({ "tier": format!("t{n}") })), if_match: true }),
@@ -155,7 +159,7 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         "create_override" => with(json!({ "score": 20, "reason": "x", "expires_on": "2026-12-31" })),
         "record_outcome" => with(json!({ "customer_external_id": "K-1", "kind": "renewed", "occurred_on": "2026-11-01" })),
         "record_outcome_batch" => with(json!({ "outcomes": [{ "customer_external_id": "K-1", "kind": "expanded", "occurred_on": "2026-11-02" }] })),
-        "calibrate_scorecard" => with(json!({})),
+        "calibrate_scorecard" | "create_snapshot" => with(json!({})),
         "set_divergence_owner" => with(json!({ "owner": format!("t{n}") })),
         "submit_status_report" => {
             with(json!({ "customer_external_id": "K-1", "period_end": "2026-11-01", "external_id": format!("m{n}"), "observations": [{ "measure": "csat", "value": n % 100 }] }))
@@ -175,6 +179,7 @@ fn things(someone: &Someone, scorecard: &str) -> BTreeMap<&'static str, String> 
         ("credential", someone.credential.clone()),
         ("status_report", someone.report.clone()),
         ("override", someone.override_id.clone()),
+        ("snapshot", someone.snapshot.clone()),
         ("scorecard", scorecard.to_owned()),
     ])
 }
@@ -344,6 +349,7 @@ async fn foreign_and_random_ids_are_answered_alike() {
                 | "record_outcome"
                 | "record_outcome_batch"
                 | "calibrate_scorecard"
+                | "create_snapshot"
                 | "approve_override"
         ) {
             let reply = prepared.call(Some(&world.staff), None, n).await;
@@ -466,7 +472,7 @@ async fn what_only_the_vendor_knows_changes_no_byte_a_partner_sees() {
     parameters.user("todoku_partner");
     let (client, connection) = parameters.connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    for table in ["customer_locator", "principal", "agreement", "partner_version", "event", "audit_entry"] {
+    for table in ["customer_locator", "principal", "agreement", "partner_version", "event", "audit_entry", "calibration", "snapshot"] {
         let error = client.simple_query(&format!("SELECT 1 FROM todoku.{table}")).await.unwrap_err();
         assert_eq!(error.code().unwrap().code(), "42501", "{table}");
     }

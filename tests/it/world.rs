@@ -1,8 +1,11 @@
 //! A small world: two vendors, a distributor with children it sees to different depths, and a stranger.
 
-use crate::harness::App;
+use crate::harness::{App, NOON};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use todoku::kernel::hash::{hex, sha256};
+use todoku::kernel::id::{SnapshotId, TypeId, VendorId};
+use uuid::Uuid;
 
 /// A partner with a client and one of everything.
 #[derive(Debug, Clone)]
@@ -17,6 +20,8 @@ pub struct Someone {
     pub report: String,
     /// Set by the vendor, and nothing a partner may know of.
     pub override_id: String,
+    /// Published by its vendor, and no business of any partner.
+    pub snapshot: String,
 }
 
 /// The world.
@@ -38,7 +43,7 @@ impl World {
     pub async fn make() -> Self {
         let app = App::start().await;
         let (founded, staff) = app.found("株式会社カンリ").await;
-        let (_, other_staff) = app.found("Other Vendor Inc.").await;
+        let (other, other_staff) = app.found("Other Vendor Inc.").await;
         let mut people = BTreeMap::new();
         people.insert("distributor", someone(&app, &staff, "distributor", "distributor", None, "customers").await);
         let top = people["distributor"].partner.clone();
@@ -50,6 +55,8 @@ impl World {
         people.insert("stranger", someone(&app, &staff, "stranger", "reseller", None, "customers").await);
         people.insert("abroad", someone(&app, &other_staff, "abroad", "reseller", None, "customers").await);
         app.settle().await;
+        let snapshots = [publish(&app, founded.vendor, 1).await, publish(&app, other.vendor, 2).await];
+        people.iter_mut().for_each(|(name, someone)| someone.snapshot = snapshots[usize::from(*name == "abroad")].clone());
         let cards = app.get(&staff, "/v1/scorecards").await.expect(200);
         let scorecard = cards["data"][0]["id"].as_str().unwrap().to_owned();
         let founder = (founded.client.to_string(), founded.secret.clone());
@@ -81,6 +88,20 @@ pub async fn client(app: &App, staff: &str, partner: &str, scopes: &[&str]) -> (
     (id, token)
 }
 
+/// A snapshot as if published: the clock stands, so no day has closed that one could be of.
+async fn publish(app: &App, vendor: VendorId, n: u128) -> String {
+    let (vendor, id) = (vendor.uuid(), SnapshotId::of(Uuid::from_u128(0x0199_5f00_0000_7000_8000_0000_0000_0000 + n)));
+    let report = format!(r#"{{"number":1,"vendor":"{vendor}"}}"#);
+    let statement = format!(
+        "INSERT INTO todoku.snapshot (vendor_id, id, number, as_of, known_at, report, sha256, created_at, created_by)
+         VALUES ('{vendor}', '{}', 1, '2026-11-21', '{NOON}', '{report}', '{}', '{NOON}', '{vendor}')",
+        id.uuid(),
+        hex(&sha256(report.as_bytes()))
+    );
+    app.ask(&statement).await;
+    id.to_string()
+}
+
 async fn someone(app: &App, staff: &str, name: &str, kind: &str, parent: Option<&str>, sees: &str) -> Someone {
     let partner = json!({ "external_id": name, "name": format!("株式会社{name}"), "kind": kind, "parent_id": parent, "parent_sees": sees });
     let partner = text(&app.post(staff, "/v1/partners", &partner).await.expect(201)["id"]);
@@ -97,5 +118,5 @@ async fn someone(app: &App, staff: &str, name: &str, kind: &str, parent: Option<
     let credential = text(&credentials["data"][0]["id"]);
     let set = json!({ "score": 12.5, "reason": "電話で解約の話があった", "expires_on": "2027-03-31" });
     let override_id = text(&app.post(staff, &format!("/v1/customers/{customer}/overrides"), &set).await.expect(201)["id"]);
-    Someone { partner, client: client_id, credential, token, read_only, customer, subscription, report, override_id }
+    Someone { partner, client: client_id, credential, token, read_only, customer, subscription, report, override_id, snapshot: String::new() }
 }

@@ -31,6 +31,16 @@ impl<'a> Times<'a> {
         self.on.is_none() && self.known_at.is_none()
     }
 
+    /// The point meant where what is read must stay as it is: what is not said is the last moment at which no writing goes on any more, and the last day that
+    /// had ended by then. `None` where that lies before the vendor was founded.
+    pub fn settle(&self, vendor: &Vendor, now: Moment) -> Result<Option<AsKnown>, Fault> {
+        self.resolve(vendor, now)?;
+        let known_at = self.known_at.map_or(now - SETTLED, |(_, at)| at);
+        let on = self.on.map_or(vendor.zone.day_of(known_at) - Duration::days(1), |(_, on)| on);
+        let is_here = known_at >= vendor.founded_at && on >= vendor.zone.day_of(vendor.founded_at);
+        Ok(is_here.then_some(AsKnown { on, known_at }))
+    }
+
     /// The point meant; now where nothing is said. A day that has not come, one before the vendor was founded and a moment at which
     /// writing may still go on are refused.
     pub fn resolve(&self, vendor: &Vendor, now: Moment) -> Result<AsKnown, Fault> {

@@ -19,7 +19,7 @@ pub use observation::{ObservationDraft, Recorded, Subject, record_observations};
 pub use past::{Past, Seen, past};
 pub use replay::{Asked, Dossier, dossier};
 pub use report::{Accepted, submit_reports};
-pub use rulebook::{Rulebook, rulebook};
+pub use rulebook::{Rulebook, cards_at, rulebook};
 pub use scoring::rescore;
 pub use simulation::{Moved, Simulation, simulate};
 

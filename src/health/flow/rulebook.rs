@@ -9,6 +9,7 @@ use crate::intake::{self, Measure};
 use crate::kernel::error::Fault;
 use crate::kernel::id::MeasureId;
 use crate::kernel::text::Key;
+use crate::kernel::time::Moment;
 use std::collections::HashMap;
 
 /// A scorecard made ready to score by.
@@ -88,4 +89,10 @@ impl Rulebook {
 pub async fn rulebook<S: Tenant>(tx: &Tx<S>) -> Result<Rulebook, Fault> {
     let (cards, catalogue) = futures_util::try_join!(store::active_cards(tx), intake::measures(tx))?;
     Ok(Rulebook::of(cards, catalogue))
+}
+
+/// The scorecards that were in force at a moment, by purpose and rank.
+pub async fn cards_at<S: Tenant>(tx: &Tx<S>, moment: Moment) -> Result<Vec<Card>, Fault> {
+    let cards = store::cards_in_time(tx).await?;
+    Ok(cards.into_iter().filter(|(_, stay)| stay.at(moment)).map(|(card, _)| card).collect())
 }

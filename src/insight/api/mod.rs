@@ -1,4 +1,4 @@
-//! `/v1/insights`.
+//! `/v1/insights` and `/v1/snapshots`.
 
 mod channel;
 mod figures;
@@ -6,6 +6,7 @@ mod learning;
 mod list;
 mod peers;
 mod rollup;
+mod snapshot;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -15,5 +16,6 @@ pub fn routes(config: &mut ServiceConfig) {
     rollup::routes(config);
     list::routes(config);
     peers::routes(config);
+    snapshot::routes(config);
     learning::routes(config);
 }

@@ -1,4 +1,4 @@
-//! Learning from outcomes: what a scorecard saw before each, and what that foretold.
+//! Learning from outcomes: what a scorecard saw before each, and what that foretold. Figures of a point in time, and snapshots of them.
 
 mod peers;
 
@@ -6,16 +6,20 @@ pub use peers::{compare_peers, keep_comparison};
 
 use super::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use super::calibration::{Calibration, Case, Invalid, Settings, calibrate};
-use super::dimension::Facet;
-use super::store::{self, Group, Kept};
+use super::cell::Cell;
+use super::channel::{Channel, Tree, channels};
+use super::dimension::{Dimension, Facet};
+use super::rollup::{RollUp, roll_up};
+use super::store::{self, Group, Kept, Snapshot};
 use crate::auth::{StaffScope, Tenant};
 use crate::db::Tx;
 use crate::directory::{self, Partner, Vendor};
-use crate::health::{self, AsKnown, Band, Past, Times};
+use crate::health::{self, AsKnown, Band, Card, Past, Times};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, ScorecardId, TypeId};
 use crate::kernel::text::Key;
+use crate::kernel::time::Moment;
 use crate::ledger::{Event, record_events};
 use crate::revenue::{self, Settled};
 use chrono::{Duration, NaiveDate};
@@ -92,13 +96,22 @@ pub struct Seen {
 /// Reads the cells of a facet as they stand or, asked for a point in time, as days closed. A partner sees the past of the partners it may see
 /// now: who may see is decided today.
 pub async fn see<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, times: &Times<'_>, facet: Facet, by_partner: bool) -> Result<Seen, Fault> {
-    let audience = tx.scope().audience();
     let point = times.resolve(vendor, tx.now())?;
     if times.are_now() {
+        let audience = tx.scope().audience();
         let (partners, groups, days) = futures_util::try_join!(directory::all_visible_partners(tx), store::groups(tx, audience, facet, by_partner), store::scoring_days(tx))?;
         return Ok(Seen { partners, groups, days, point });
     }
-    let then = point.known_at.min(vendor.zone.start_of(point.on + Duration::days(1)) - Duration::microseconds(1));
+    see_at(tx, vendor, point, facet, by_partner).await
+}
+
+/// The moment of which things with versions count at a point: the end of its day, or what was known if that is earlier.
+fn moment_of(vendor: &Vendor, point: AsKnown) -> Moment {
+    point.known_at.min(vendor.zone.start_of(point.on + Duration::days(1)) - Duration::microseconds(1))
+}
+
+async fn see_at<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, point: AsKnown, facet: Facet, by_partner: bool) -> Result<Seen, Fault> {
+    let (audience, then) = (tx.scope().audience(), moment_of(vendor, point));
     let parents = async { if tx.scope().totals().is_none() { directory::parents_at(tx, then).await.map(Some) } else { Ok(None) } };
     let (mut partners, parents, groups, days) =
         futures_util::try_join!(directory::all_visible_partners(tx), parents, store::groups_at(tx, audience, facet, by_partner, point), store::days_at(tx, audience, point))?;
@@ -107,6 +120,52 @@ pub async fn see<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, times: &Times<'_>, face
         partners.iter_mut().for_each(|partner| partner.parent_id = parents.get(&partner.id).copied().flatten());
     }
     Ok(Seen { partners, groups, days, point })
+}
+
+/// What a snapshot groups by, each dimension by itself.
+const GROUPED_BY: [Dimension; 5] = [Dimension::Region, Dimension::Segment, Dimension::TouchModel, Dimension::Product, Dimension::Stage];
+
+/// Everything a snapshot tells.
+pub struct Survey {
+    /// The scorecards in force, by purpose and rank.
+    pub cards: Vec<Card>,
+    /// Over all customers, each once.
+    pub total: Cell,
+    /// By partner, in order of id, each with the day its own figures are of; none where no day of it had closed.
+    pub channels: Vec<(Channel, Option<NaiveDate>)>,
+    /// By group of each dimension.
+    pub groups: Vec<(Dimension, RollUp)>,
+}
+
+/// Reads what a snapshot tells of a point in time; `None` when no day had closed by then.
+pub async fn survey(tx: &Tx<StaffScope>, vendor: &Vendor, point: AsKnown) -> Result<Option<Survey>, Fault> {
+    let audience = tx.scope().audience();
+    let by_dimension = GROUPED_BY.iter().map(async |by| {
+        let facet = Facet::of(*by, None).ok_or_else(|| Fault::internal("a dimension without a facet"))?;
+        let groups = store::groups_at(tx, audience, facet, false, point).await?;
+        Ok::<_, Fault>((*by, roll_up(&[*by], groups, &Tree::default())))
+    });
+    let (seen, groups, cards) =
+        futures_util::try_join!(see_at(tx, vendor, point, Facet::ALL, true), futures_util::future::try_join_all(by_dimension), health::cards_at(tx, moment_of(vendor, point)),)?;
+    if seen.days.is_empty() {
+        return Ok(None);
+    }
+    let cells: HashMap<PartnerId, Cell> = seen.groups.into_iter().filter_map(|group| Some((group.partner?, group.cell))).collect();
+    let channels = channels(seen.partners, &cells, &HashMap::new(), &seen.days, point.on);
+    let mut total = Cell::default();
+    channels.iter().for_each(|channel| total += channel.own);
+    let with_day = |channel: Channel| {
+        let day = seen.days.get(&channel.partner.id).copied();
+        (channel, day)
+    };
+    Ok(Some(Survey { cards, total, channels: channels.into_iter().map(with_day).collect(), groups }))
+}
+
+/// Keeps a snapshot for ever, with the very text that is published.
+pub async fn publish(tx: &Tx<StaffScope>, caller: Uuid, author: Uuid, snapshot: &Snapshot, report: &str) -> Result<(), Fault> {
+    store::keep_snapshot(tx, author, snapshot, report).await?;
+    let event = Event { kind: "snapshot.published", subject: snapshot.id.uuid(), partner: None, data: json!({ "number": snapshot.number }) };
+    record_events(tx, caller, &[event]).await
 }
 
 impl History {
