@@ -1,8 +1,8 @@
 //! Published snapshots: the bytes of a closed day, their numbers, and the table made of them.
 
 use crate::harness::App;
-use crate::insight::{customer, customers, report, roll_up, rows, subscription};
-use crate::world::{World, reseller, text};
+use crate::insight::{customer, report, roll_up, subscription};
+use crate::world::{reseller, text};
 use base64::Engine;
 use chrono::Duration;
 use futures_util::future::join_all;

@@ -121,7 +121,7 @@ pub async fn report_of(tx: &Tx<StaffScope>, id: SnapshotId) -> Result<Option<(Sn
     #[derive(QueryableByName)]
     struct Whole {
         #[diesel(embed)]
-        row: Row,
+        of: Row,
         #[diesel(sql_type = Text)]
         report: String,
     }
@@ -132,5 +132,5 @@ pub async fn report_of(tx: &Tx<StaffScope>, id: SnapshotId) -> Result<Option<(Sn
                 .bind::<SqlUuid, _>(id.uuid()),
         )
         .await?;
-    whole.map(|whole| Ok((whole.row.read()?, whole.report))).transpose()
+    whole.map(|whole| Ok((whole.of.read()?, whole.report))).transpose()
 }
