@@ -1,3 +1,9 @@
+-- Their policies look at the facet; all policies are made anew behind this.
+DO $$ DECLARE p record; BEGIN
+  FOR p IN SELECT tablename, policyname FROM pg_policies WHERE schemaname = 'todoku' AND tablename IN ('cell', 'cell_close') LOOP
+    EXECUTE format('DROP POLICY %I ON todoku.%I', p.policyname, p.tablename);
+  END LOOP;
+END $$;
 DROP TABLE todoku.cell_delta;
 ALTER TABLE todoku.cell NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE todoku.cell_close NO FORCE ROW LEVEL SECURITY;

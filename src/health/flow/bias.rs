@@ -40,7 +40,7 @@ pub async fn analyse_day(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option
     let (vendor, measures, partners, standing) = futures_util::try_join!(calendar(tx), intake::measures(tx), all_partner_ids(tx), store::standing_biases(tx))?;
     let by_id: HashMap<MeasureId, &Measure> = measures.iter().filter(|m| m.curve.window_days().is_none()).map(|m| (m.id, m)).collect();
     let mut pairs: BTreeMap<MeasureId, Vec<Pair>> = BTreeMap::new();
-    for partner in partners {
+    for partner in partners.iter().copied() {
         for (measure, pair) in compared(tx, &vendor, partner, day, &by_id).await? {
             pairs.entry(measure).or_default().push(pair);
         }
@@ -71,7 +71,7 @@ pub async fn analyse_day(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option
     }
     let ended = before.into_values().filter(|then| then.pairs > 0);
     found.extend(ended.map(|then| Bias { estimated_on: day, bias: 0, raw: 0, pairs: 0, shrink: 0, low: None, high: None, ..then }));
-    let flags = quality_flags(tx, &vendor, day, &measures).await?;
+    let flags = quality_flags(tx, &vendor, &partners, day, &measures).await?;
     Ok(Some(Analysis { found, flags }))
 }
 

@@ -17,15 +17,17 @@ use uuid::Uuid;
 const WINDOW: i64 = 90;
 /// How many days before them the report that the first one follows may lie: the longest cadence.
 const EARLIER: i64 = 180;
+/// How many partners are read at once.
+const AT_ONCE: usize = 20;
 
 /// The flags of a day that appeared, changed or ended; those that say the same as before are left out.
-pub async fn quality_flags(tx: &Tx<AnalystScope>, vendor: &Vendor, day: NaiveDate, measures: &[Measure]) -> Result<Vec<QualityFlag>, Fault> {
+pub async fn quality_flags(tx: &Tx<AnalystScope>, vendor: &Vendor, partners: &[Uuid], day: NaiveDate, measures: &[Measure]) -> Result<Vec<QualityFlag>, Fault> {
     let standing = store::standing_flags(tx).await?;
     let mut before: BTreeMap<(Uuid, String), QualityFlag> = standing.into_iter().map(|flag| ((flag.partner_id, flag.kind.clone()), flag)).collect();
     let size = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
     let milli = |share: f64| round(share * 1000.0) as i32;
     let mut found = Vec::new();
-    for flag in flags(&conducts(tx, vendor, day, measures).await?) {
+    for flag in flags(&conducts(tx, vendor, partners, day, measures).await?) {
         let now = QualityFlag {
             partner_id: Uuid::from_u128(flag.reporter),
             kind: flag.kind.to_string(),
@@ -46,29 +48,31 @@ pub async fn quality_flags(tx: &Tx<AnalystScope>, vendor: &Vendor, day: NaiveDat
     Ok(found)
 }
 
-/// How every partner of the vendor reported. One statement after the other: each has a time limit of its own.
-async fn conducts(tx: &Tx<AnalystScope>, vendor: &Vendor, day: NaiveDate, measures: &[Measure]) -> Result<Vec<Conduct>, Fault> {
+/// How every partner of the vendor reported. Some partners at a time, so that no statement reaches its time limit however much all of them report.
+async fn conducts(tx: &Tx<AnalystScope>, vendor: &Vendor, partners: &[Uuid], day: NaiveDate, measures: &[Measure]) -> Result<Vec<Conduct>, Fault> {
     let since = day - Duration::days(WINDOW);
     // A declared band has no top: "healthy" is all that can be said. Nor has a single value of a trend.
     let graded = measures.iter().filter(|m| m.curve.window_days().is_none() && m.key.as_str() != PARTNER_BAND);
     let curves: HashMap<Uuid, &Curve> = graded.map(|m| (m.id.uuid(), &m.curve)).collect();
     let number = |n: i64| usize::try_from(n).unwrap_or_default();
     let mut found: BTreeMap<Uuid, Conduct> = BTreeMap::new();
-    for given in store::values_given(tx, vendor.zone, since).await? {
-        let Some(curve) = curves.get(&given.measure_id) else { continue };
-        let one = found.entry(given.partner_id).or_default();
-        one.points += number(given.n);
-        if curve.points(given.value) >= TOP_FROM {
-            one.tops += number(given.n);
+    for some in partners.chunks(AT_ONCE) {
+        for given in store::values_given(tx, some, vendor.zone, since).await? {
+            let Some(curve) = curves.get(&given.measure_id) else { continue };
+            let one = found.entry(given.partner_id).or_default();
+            one.points += number(given.n);
+            if curve.points(given.value) >= TOP_FROM {
+                one.tops += number(given.n);
+            }
         }
-    }
-    for repeats in store::repeats(tx, vendor.zone, since, since - Duration::days(EARLIER)).await? {
-        let one = found.entry(repeats.partner_id).or_default();
-        (one.due, one.unchanged) = (number(repeats.due), number(repeats.unchanged));
-    }
-    for commonest in store::commonest_comments(tx, since).await? {
-        let one = found.entry(commonest.partner_id).or_default();
-        (one.comments, one.same, one.customers) = (number(commonest.comments), number(commonest.alike), number(commonest.customers));
+        for repeats in store::repeats(tx, some, vendor.zone, since, since - Duration::days(EARLIER)).await? {
+            let one = found.entry(repeats.partner_id).or_default();
+            (one.due, one.unchanged) = (number(repeats.due), number(repeats.unchanged));
+        }
+        for commonest in store::commonest_comments(tx, some, since).await? {
+            let one = found.entry(commonest.partner_id).or_default();
+            (one.comments, one.same, one.customers) = (number(commonest.comments), number(commonest.alike), number(commonest.customers));
+        }
     }
     Ok(found.into_iter().map(|(partner, one)| Conduct { reporter: partner.as_u128(), ..one }).collect())
 }

@@ -26,19 +26,20 @@ pub struct Given {
 }
 
 /// The values partners declared since a day, counted: of reports the revision in force, of one day of one measure of a customer the last word.
-pub async fn values_given(tx: &Tx<AnalystScope>, zone: Zone, since: NaiveDate) -> Result<Vec<Given>, Fault> {
+pub async fn values_given(tx: &Tx<AnalystScope>, partners: &[Uuid], zone: Zone, since: NaiveDate) -> Result<Vec<Given>, Fault> {
     tx.rows(
         sql("SELECT partner_id, measure_id, value, count(*) AS n FROM (
                SELECT DISTINCT ON (partner_id, customer_id, measure_id, day) partner_id, measure_id, value FROM (
                  SELECT o.partner_id, o.customer_id, o.measure_id, o.value, (o.observed_at AT TIME ZONE {})::date AS day, o.observed_at, o.arrival
                  FROM todoku.observation o
-                 WHERE o.vendor_id = {} AND o.audience = 'shared' AND o.evidence = 'partner_declared' AND o.observed_at >= {} AND o.observed_at < {}
+                 WHERE o.vendor_id = {} AND o.partner_id = ANY ({}) AND o.audience = 'shared' AND o.evidence = 'partner_declared' AND o.observed_at >= {} AND o.observed_at < {}
                    AND (o.report_id IS NULL OR EXISTS (SELECT 1 FROM todoku.status_report_head h
                      WHERE h.vendor_id = o.vendor_id AND h.partner_id = o.partner_id AND h.customer_id = o.customer_id AND h.report_id = o.report_id))) said
                ORDER BY partner_id, customer_id, measure_id, day, observed_at DESC, arrival DESC) latest
              GROUP BY partner_id, measure_id, value")
         .bind::<Text, _>(zone.name())
         .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Array<SqlUuid>, _>(partners.to_vec())
         .bind::<Timestamptz, _>(zone.start_of(since))
         // Nothing is dated this far ahead; the months made ahead are not looked at.
         .bind::<Timestamptz, _>(tx.now() + Duration::days(1)),
@@ -61,7 +62,7 @@ pub struct Repeats {
 }
 
 /// The reports since a day, each beside the one before it, which may be as old as `earliest`. Reports without figures are left out.
-pub async fn repeats(tx: &Tx<AnalystScope>, zone: Zone, since: NaiveDate, earliest: NaiveDate) -> Result<Vec<Repeats>, Fault> {
+pub async fn repeats(tx: &Tx<AnalystScope>, partners: &[Uuid], zone: Zone, since: NaiveDate, earliest: NaiveDate) -> Result<Vec<Repeats>, Fault> {
     tx.rows(
         sql("SELECT partner_id, count(*) AS due, count(*) FILTER (WHERE figures = figures_before) AS unchanged FROM (
                SELECT partner_id, period_end, figures, lag(figures) OVER (PARTITION BY partner_id, customer_id ORDER BY period_end, report_id) AS figures_before FROM (
@@ -69,10 +70,11 @@ pub async fn repeats(tx: &Tx<AnalystScope>, zone: Zone, since: NaiveDate, earlie
                    string_agg(o.measure_id::text || '=' || o.value::text, ' ' ORDER BY o.measure_id, o.observed_at, o.value) AS figures
                  FROM todoku.status_report_head h JOIN todoku.observation o
                    ON o.vendor_id = h.vendor_id AND o.partner_id = h.partner_id AND o.customer_id = h.customer_id AND o.report_id = h.report_id
-                 WHERE h.vendor_id = {} AND h.period_end >= {} AND o.audience = 'shared' AND o.evidence = 'partner_declared' AND o.observed_at >= {} AND o.observed_at < {}
+                 WHERE h.vendor_id = {} AND h.partner_id = ANY ({}) AND h.period_end >= {} AND o.audience = 'shared' AND o.evidence = 'partner_declared' AND o.observed_at >= {} AND o.observed_at < {}
                  GROUP BY h.partner_id, h.customer_id, h.report_id, h.period_end) reports) follows
              WHERE period_end >= {} AND figures_before IS NOT NULL GROUP BY partner_id")
         .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Array<SqlUuid>, _>(partners.to_vec())
         .bind::<Date, _>(earliest)
         .bind::<Timestamptz, _>(zone.start_of(earliest))
         .bind::<Timestamptz, _>(tx.now() + Duration::days(1))
@@ -99,15 +101,16 @@ pub struct Commonest {
 }
 
 /// The commonest comment of each partner since a day, in the revisions in force; first among those about enough customers, then among all.
-pub async fn commonest_comments(tx: &Tx<AnalystScope>, since: NaiveDate) -> Result<Vec<Commonest>, Fault> {
+pub async fn commonest_comments(tx: &Tx<AnalystScope>, partners: &[Uuid], since: NaiveDate) -> Result<Vec<Commonest>, Fault> {
     tx.rows(
         sql("SELECT DISTINCT ON (partner_id) partner_id, comments, alike, customers FROM (
                SELECT h.partner_id, (sum(count(*)) OVER (PARTITION BY h.partner_id))::bigint AS comments, count(*) AS alike, count(DISTINCT h.customer_id) AS customers
                FROM todoku.status_report_head h JOIN todoku.status_report_text t ON t.vendor_id = h.vendor_id AND t.partner_id = h.partner_id AND t.report_id = h.report_id
-               WHERE h.vendor_id = {} AND h.period_end >= {} AND char_length(btrim(t.comment)) >= {}
+               WHERE h.vendor_id = {} AND h.partner_id = ANY ({}) AND h.period_end >= {} AND char_length(btrim(t.comment)) >= {}
                GROUP BY h.partner_id, md5(lower(btrim(t.comment)))) texts
              ORDER BY partner_id, (customers >= {}) DESC, alike DESC, customers DESC")
         .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Array<SqlUuid>, _>(partners.to_vec())
         .bind::<Date, _>(since)
         .bind::<Integer, _>(MIN_CHARACTERS)
         .bind::<BigInt, _>(MIN_CUSTOMERS as i64),
