@@ -62,7 +62,7 @@ BEGIN
     ('todoku', 'health_override_text', 'vendor-side',   '',      'r i',                    '',         '', ''),
     ('todoku', 'divergence_owner',     'vendor-side',   '',      'r i u',                  '',         '', ''),
     ('todoku', 'scoring_day',          'partner-owned', 'r',     'r',                      'r i u',    '', ''),
-    ('todoku', 'cell',                 'partner-owned', 'r',     'r',                      'r i u',    '', ''),
+    ('todoku', 'cell',                 'partner-owned', 'r',     'r',                      'r i u d',  '', ''),
     ('todoku', 'cell_delta',           'partner-owned', 'r i',   'r i',                    'r i d',    '', ''),
     ('todoku', 'cell_close',           'partner-owned', 'r',     'r',                      'r i',      '', 'r'),
     ('todoku', 'audit_entry',          'ledger',        'i',     'r i',                    'i',        '', ''),

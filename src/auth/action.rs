@@ -28,7 +28,8 @@ permissions! {
     ReportsWrite = "reports:write", "Submit status reports.";
     ObservationsWrite = "observations:write", "Submit observations.";
     HealthRead = "health:read", "Read health scores, explanations, measures and scorecards.";
-    InsightsRead = "insights:read", "Read figures over many customers, and publish them.";
+    InsightsRead = "insights:read", "Read figures over many customers.";
+    ExportsCreate = "exports:create", "Publish reports that stay.";
     PartnersManage = "partners:manage", "Create and change partners and currency rates.";
     ClientsManage = "clients:manage", "Create clients and their credentials, and revoke them.";
     ScorecardsManage = "scorecards:manage", "Create measures and scorecards, activate scorecards, set scores by hand.";
@@ -184,7 +185,7 @@ actions! {
     GetPartnerPeers          "get_partner_peers"           InsightsRead       Any    Read;
     ListDivergences          "list_divergences"            InsightsRead       Vendor Read;
     SetDivergenceOwner       "set_divergence_owner"        ScorecardsManage   Vendor Write;
-    CreateSnapshot           "create_snapshot"             InsightsRead       Vendor Write;
+    CreateSnapshot           "create_snapshot"             ExportsCreate      Vendor Write;
     ListSnapshots            "list_snapshots"              InsightsRead       Vendor Read;
     GetSnapshot              "get_snapshot"                InsightsRead       Vendor Read;
     GetSnapshotReport        "get_snapshot_report"         InsightsRead       Vendor Read;

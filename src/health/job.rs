@@ -54,12 +54,15 @@ pub async fn is_ahead(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<bool, Faul
     Ok(store::scoring_day(tx).await?.is_none_or(|scored| scored < day))
 }
 
-/// Moves the partner's scoring day and scores every customer for it. Days missed are turned one by one, so that each close is
-/// of its own day.
+/// The day that ends when another is turned: the one the partner's scores are for, or the day before where nothing was scored yet. After days
+/// nobody worked it is not yesterday.
+pub async fn closing_day(tx: &Tx<WorkerScope>, turned: NaiveDate) -> Result<NaiveDate, Fault> {
+    Ok(store::scoring_day(tx).await?.unwrap_or(turned.pred_opt().unwrap_or(turned)))
+}
+
+/// Moves the partner's scoring day and scores every customer for it.
 pub async fn turn_day(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
-    if let Some(yesterday) = day.pred_opt() {
-        store::close_bands(tx, yesterday).await?;
-    }
+    store::close_bands(tx, closing_day(tx, day).await?).await?;
     store::move_scoring_day(tx, day).await?;
     rescore(tx, None, &[SHARED, VENDOR]).await
 }

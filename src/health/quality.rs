@@ -9,8 +9,8 @@ pub const TOP_FROM: f64 = 95.0;
 pub const MIN_POINTS: usize = 20;
 /// `too_many_tops`: at least this share of them at the top.
 pub const TOP_SHARE: f64 = 0.8;
-/// `too_many_tops`: at least this many others to compare with; without them nothing is "above peers".
-pub const MIN_PEERS: usize = 3;
+/// With fewer others nothing is compared: whether a flag appears would tell how they report. Without a comparison nothing is "above peers".
+pub const MIN_PEERS: usize = 5;
 /// `too_many_tops` and `no_change`: the peers' median share lies below this, else it is the measure and not the reporter.
 pub const PEERS_BELOW: f64 = 0.5;
 /// `no_change`: at least this many due reports that follow another.
@@ -102,42 +102,41 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 /// Every flag by one rule. `holds` gets the reporter's count, the peers' median and the number of peers.
-fn judge(all: &[Conduct], kind: FlagKind, count: impl Fn(&Conduct) -> Option<Count>, holds: impl Fn(Count, Option<f64>, usize) -> bool) -> Vec<Flag> {
+fn judge(all: &[Conduct], kind: FlagKind, count: impl Fn(&Conduct) -> Option<Count>, holds: impl Fn(Count, Option<f64>) -> bool) -> Vec<Flag> {
     let counts: Vec<Option<Count>> = all.iter().map(count).collect();
     let flag = |i: usize| {
         let own = counts[i]?;
         let others: Vec<f64> = counts.iter().enumerate().filter(|(j, _)| *j != i).filter_map(|(_, other)| other.map(Count::share)).collect();
-        let number = others.len();
-        let peers = median(others);
+        let peers = if others.len() < MIN_PEERS { None } else { median(others) };
         let flag = Flag { reporter: all[i].reporter, kind, n: own.n, count: own.count, share: own.share(), peers, customers: own.customers };
-        holds(own, peers, number).then_some(flag)
+        holds(own, peers).then_some(flag)
     };
     (0..all.len()).filter_map(flag).collect()
 }
 
 /// The flags of all reporters in a window, by reporter, then by kind. `all` may come in any order.
 ///
-/// - `too_many_tops`: n >= 20 points, share at the top >= 0.8, at least 3 peers, whose median share is below 0.5.
-/// - `no_change`: n >= 10 due reports, share unchanged >= 0.8, and the peers' median share, if there are any, below 0.5.
+/// - `too_many_tops`: n >= 20 points, share at the top >= 0.8, at least 5 peers, whose median share is below 0.5.
+/// - `no_change`: n >= 10 due reports, share unchanged >= 0.8, and the peers' median share, if there are 5, below 0.5.
 /// - `identical_texts`: one text about >= 5 customers and >= 30 % of the comments; peers are told, not asked.
 pub fn flags(all: &[Conduct]) -> Vec<Flag> {
     let tops = judge(
         all,
         FlagKind::TooManyTops,
         |one| Count::of(one.points, one.tops, MIN_POINTS),
-        |own, peers, number| own.share() >= TOP_SHARE && number >= MIN_PEERS && peers.is_some_and(|median| median < PEERS_BELOW),
+        |own, peers| own.share() >= TOP_SHARE && peers.is_some_and(|median| median < PEERS_BELOW),
     );
     let unchanged = judge(
         all,
         FlagKind::NoChange,
         |one| Count::of(one.due, one.unchanged, MIN_DUE),
-        |own, peers, _| own.share() >= UNCHANGED_SHARE && peers.is_none_or(|median| median < PEERS_BELOW),
+        |own, peers| own.share() >= UNCHANGED_SHARE && peers.is_none_or(|median| median < PEERS_BELOW),
     );
     let texts = judge(
         all,
         FlagKind::IdenticalTexts,
         |one| Count::of(one.comments, one.same, MIN_CUSTOMERS).map(|found| Count { customers: Some(one.customers), ..found }),
-        |own, _, _| own.customers.is_some_and(|customers| customers >= MIN_CUSTOMERS) && own.share() >= SAME_TEXT_SHARE,
+        |own, _| own.customers.is_some_and(|customers| customers >= MIN_CUSTOMERS) && own.share() >= SAME_TEXT_SHARE,
     );
     let mut flags = [tops, unchanged, texts].concat();
     flags.sort_by_key(|flag| (flag.reporter, flag.kind));
@@ -161,17 +160,25 @@ mod tests {
         flags(all).iter().map(|flag| (flag.reporter, flag.kind.as_str())).collect()
     }
 
-    /// Peers' shares of tops 0.1, 0.2, 0.6 have the median 0.2; the one with 19 points is no peer.
+    /// Peers' shares of tops 0.1, 0.2, 0.6, 0.1, 0.6 have the median 0.2; the one with 19 points is no peer.
     #[test]
     fn too_many_tops_needs_enough_points_and_other_peers() {
-        let peers = [conduct(2, (20, 2), (0, 0)), conduct(3, (50, 10), (0, 0)), conduct(4, (20, 12), (0, 0)), conduct(5, (19, 19), (0, 0))];
+        let peers = [
+            conduct(2, (20, 2), (0, 0)),
+            conduct(3, (50, 10), (0, 0)),
+            conduct(4, (20, 12), (0, 0)),
+            conduct(6, (20, 2), (0, 0)),
+            conduct(7, (20, 12), (0, 0)),
+            conduct(5, (19, 19), (0, 0)),
+        ];
         let with = |points, tops| [&[conduct(1, (points, tops), (0, 0))], &peers[..]].concat();
         assert_eq!(flags(&with(20, 16)), [Flag { reporter: 1, kind: FlagKind::TooManyTops, n: 20, count: 16, share: 0.8, peers: Some(0.2), customers: None }]);
         assert_eq!(kinds(&with(20, 15)), []);
         assert_eq!(kinds(&with(19, 19)), []);
-        // Two peers are too few; and where half are at the top anyway, nobody stands out.
-        assert_eq!(kinds(&with(20, 20)[..3]), []);
-        assert_eq!(kinds(&[conduct(1, (20, 20), (0, 0)), conduct(2, (20, 10), (0, 0)), conduct(3, (20, 10), (0, 0)), conduct(4, (20, 1), (0, 0))]), []);
+        // Four peers are too few; and where half are at the top anyway, nobody stands out.
+        assert_eq!(kinds(&with(20, 20)[..5]), []);
+        let half = [10, 10, 10, 1, 1].into_iter().zip(2..).map(|(tops, id)| conduct(id, (20, tops), (0, 0)));
+        assert_eq!(kinds(&half.chain([conduct(1, (20, 20), (0, 0))]).collect::<Vec<_>>()), []);
     }
 
     #[test]
@@ -179,15 +186,16 @@ mod tests {
         assert_eq!(flags(&[conduct(1, (0, 0), (10, 8))]), [Flag { reporter: 1, kind: FlagKind::NoChange, n: 10, count: 8, share: 0.8, peers: None, customers: None }]);
         assert_eq!(kinds(&[conduct(1, (0, 0), (9, 9))]), []);
         assert_eq!(kinds(&[conduct(1, (0, 0), (10, 7))]), []);
-        assert_eq!(kinds(&[conduct(1, (0, 0), (10, 10)), conduct(2, (0, 0), (12, 3))]), [(1, "no_change")]);
-        assert_eq!(kinds(&[conduct(1, (0, 0), (10, 10)), conduct(2, (0, 0), (12, 6))]), []);
+        let beside = |peers: u128, unchanged| (2..2 + peers).map(|id| conduct(id, (0, 0), (12, unchanged))).chain([conduct(1, (0, 0), (10, 10))]).collect::<Vec<_>>();
+        assert_eq!((kinds(&beside(5, 3)), kinds(&beside(5, 6))), (vec![(1, "no_change")], vec![]));
+        assert_eq!(kinds(&beside(4, 6)), [(1, "no_change")], "of four others nothing shows through");
     }
 
     #[test]
     fn identical_texts_are_about_different_customers() {
         // One text about five customers: 5 of 16 comments is 31 %, of 17 it is 29 %.
         let [flag] = flags(&[saying(1, 16, 5, 5), saying(2, 5, 2, 2)])[..] else { panic!() };
-        assert_eq!((flag.kind, flag.n, flag.count, flag.customers, flag.peers), (FlagKind::IdenticalTexts, 16, 5, Some(5), Some(0.4)));
+        assert_eq!((flag.kind, flag.n, flag.count, flag.customers, flag.peers), (FlagKind::IdenticalTexts, 16, 5, Some(5), None));
         assert_eq!(kinds(&[saying(1, 17, 5, 5)]), []);
         // The same customer many times is no copying, and four comments are too few to be judged.
         assert_eq!(kinds(&[saying(1, 6, 5, 1)]), []);

@@ -7,6 +7,7 @@
 use super::backtest::{Auc, Fault, auc, calibration_error, top_decile_lift};
 use super::folds::{Folds, SMALL_RIDGE};
 use super::logistic::{Column, interpolate, isotonic, minimise, quantile};
+use crate::kernel::text::Key;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -105,6 +106,15 @@ pub enum Verdict {
     },
     /// The hand weights stay.
     Refused(Refusal),
+}
+
+/// What was learned of each measure, by name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lesson {
+    /// The keys of the measures, in the order of the weights.
+    pub measures: Vec<Key>,
+    /// The answer.
+    pub calibration: Calibration,
 }
 
 crate::word_list! {

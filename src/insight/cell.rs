@@ -1,6 +1,7 @@
 //! A cell: additive figures over the customers of a partner. What is shown is derived from the sums in exact integers and
 //! rounded once (DECISIONS 11).
 
+use crate::kernel::id::PartnerId;
 use crate::kernel::number::{ratio, round};
 
 /// The two-sided 95 % quantile of the normal distribution.
@@ -71,8 +72,13 @@ impl std::ops::AddAssign for Cell {
 }
 
 impl Cell {
-    /// What is left when a part is taken out.
-    pub fn without(&self, part: &Self) -> Self {
+    /// How this mean, of a part, stands against that of the rest of the whole.
+    pub fn against_rest_of(&self, whole: &Self) -> Option<Standing> {
+        self.against(&whole.without(self))
+    }
+
+    /// What is left when a part is taken out, as far as [`Self::against`] looks at it.
+    fn without(&self, part: &Self) -> Self {
         Self {
             healthy: self.healthy - part.healthy,
             watch: self.watch - part.watch,
@@ -173,6 +179,17 @@ impl Cell {
     pub fn mean_report_age(&self) -> Option<i64> {
         ratio(i128::from(self.report_age_sum) * 1000, self.heard.into())
     }
+}
+
+/// The cell of a group.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Whose customers; absent where those of all visible partners are together.
+    pub partner: Option<PartnerId>,
+    /// The groups of the facet's dimensions; empty where nobody said, and where the facet has fewer.
+    pub keys: [String; 2],
+    /// The figures.
+    pub cell: Cell,
 }
 
 /// Customers by whole points of their score, 0 to 100.

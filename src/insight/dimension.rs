@@ -35,30 +35,30 @@ impl Facet {
     /// All customers of a partner.
     pub const ALL: Self = Self("all");
 
+    /// The facet that holds what is grouped by one dimension alone.
+    pub fn by(one: Dimension) -> Self {
+        if one.is_of_partners() { Self::ALL } else { Self(one.as_str()) }
+    }
+
     /// The facet that holds what is grouped by these; `None` for a dimension crossed with itself, and for partners crossed with channels.
     pub fn of(by: Dimension, cross: Option<Dimension>) -> Option<Self> {
         use Dimension::{Product, Region, Segment, Stage, TouchModel};
-        let kept: Vec<Dimension> = [Some(by), cross].into_iter().flatten().filter(|dimension| !dimension.is_of_partners()).collect();
-        if cross.is_some() && kept.is_empty() {
-            return None;
-        }
-        let (first, second) = (kept.iter().min().copied(), kept.iter().max().copied());
-        Some(Self(match (first, second) {
-            (None, _) | (_, None) => Self::ALL.0,
-            (Some(one), Some(other)) if one == other && kept.len() == 2 => return None,
-            (Some(one), Some(other)) if one == other => one.as_str(),
-            (Some(Region), Some(Segment)) => "region segment",
-            (Some(Region), Some(TouchModel)) => "region touch_model",
-            (Some(Region), Some(Product)) => "region product",
-            (Some(Region), Some(Stage)) => "region stage",
-            (Some(Segment), Some(TouchModel)) => "segment touch_model",
-            (Some(Segment), Some(Product)) => "segment product",
-            (Some(Segment), Some(Stage)) => "segment stage",
-            (Some(TouchModel), Some(Product)) => "touch_model product",
-            (Some(TouchModel), Some(Stage)) => "touch_model stage",
-            (Some(Product), Some(Stage)) => "product stage",
+        let Some(cross) = cross else { return Some(Self::by(by)) };
+        Some(match (by.min(cross), by.max(cross)) {
+            (one, other) if one == other || other.is_of_partners() => return None,
+            (partners, one) if partners.is_of_partners() => Self::by(one),
+            (Region, Segment) => Self("region segment"),
+            (Region, TouchModel) => Self("region touch_model"),
+            (Region, Product) => Self("region product"),
+            (Region, Stage) => Self("region stage"),
+            (Segment, TouchModel) => Self("segment touch_model"),
+            (Segment, Product) => Self("segment product"),
+            (Segment, Stage) => Self("segment stage"),
+            (TouchModel, Product) => Self("touch_model product"),
+            (TouchModel, Stage) => Self("touch_model stage"),
+            (Product, Stage) => Self("product stage"),
             _ => return None,
-        }))
+        })
     }
 
     /// As it is kept.

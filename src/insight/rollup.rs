@@ -1,9 +1,8 @@
 //! Roll-ups: cells added up by the dimensions that were asked for.
 
-use super::cell::Cell;
+use super::cell::{Cell, Group};
 use super::channel::Tree;
 use super::dimension::Dimension;
-use super::store::Group;
 use std::collections::BTreeMap;
 
 /// Figures by group.

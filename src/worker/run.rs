@@ -147,10 +147,8 @@ async fn perform(tx: &Tx<WorkerScope>, jobs: &[Claimed]) -> Result<bool, Fault> 
             (Some(JobKind::Daily), Some(day)) => {
                 health::hold_customers(tx).await?;
                 if health::is_ahead(tx, day).await? {
-                    if let Some(yesterday) = day.pred_opt() {
-                        insight::fold(tx).await?;
-                        insight::close_cells(tx, yesterday).await?;
-                    }
+                    insight::fold(tx).await?;
+                    insight::close_cells(tx, health::closing_day(tx, day).await?).await?;
                     health::turn_day(tx, day).await?;
                 }
             }

@@ -59,8 +59,16 @@ pub async fn analyse_days(state: &State) -> Result<(), Fault> {
 async fn analyse(state: &State, vendor: VendorId, day: NaiveDate) -> Result<(), Fault> {
     let study = async || state.db.begin_study(AnalystScope::for_vendor(vendor)).await;
     let keep = async || state.db.begin_write(AnalystScope::for_vendor(vendor)).await;
-    if let Some(analysis) = study().await?.look(async |tx| health::analyse_day(tx, day).await).await? {
+    if let Some(analysis) = study().await?.look(async |tx| health::estimate_biases(tx, day).await).await? {
         keep().await?.settle(async |tx| health::keep_analysis(tx, day, analysis).await).await?;
+        let habits = async {
+            let flags = study().await?.look(async |tx| health::quality_flags(tx, day).await).await?;
+            keep().await?.settle(async |tx| health::keep_flags(tx, flags).await).await
+        };
+        // Once a day: what fails is counted with the next day, and holds up nothing else.
+        if let Err(fault) = habits.await {
+            tracing::warn!(%vendor, %fault, "how partners report could not be counted");
+        }
     }
     if let Some(comparison) = study().await?.look(async |tx| insight::compare_peers(tx, day).await).await? {
         keep().await?.settle(async |tx| insight::keep_comparison(tx, comparison).await).await?;

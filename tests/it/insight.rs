@@ -57,8 +57,8 @@ async fn a_customer_stands_in_one_group_of_each_dimension_and_moves_when_it_is_t
         let regions = roll_up(&app, &portal, "by=region").await;
         assert_eq!(customers(&regions), rows(&[("-", 1), ("関東", 2), ("関西", 1)]));
         assert_eq!(regions["total"]["customers"], 4);
-        // 90 and 50, the latter with three times the value; the quantiles name who is there.
-        assert_eq!((&regions["data"][1]["mean_health"], &regions["data"][1]["value_weighted_health"]), (&json!(70.0), &json!((90.0 * 4.0 + 50.0 * 9.0) / 13.0 * 1000.0).round3()));
+        // 90 with a value of 400,000 and 50 with 900,000; the quantiles name who is there.
+        assert_eq!((&regions["data"][1]["mean_health"], &regions["data"][1]["value_weighted_health"]), (&json!(70.0), &json!(62.308)));
         assert_eq!(regions["data"][1]["health_quantiles"], json!({ "p10": 50, "p25": 50, "median": 50, "p75": 90, "p90": 90 }));
         assert_eq!(regions["data"][2]["health_quantiles"], json!(null));
         assert_eq!(customers(&roll_up(&app, &portal, "by=segment&cross=region").await), rows(&[("-|-", 1), ("関東|小売業", 1), ("関東|製造業", 1), ("関西|製造業", 1)]));
@@ -84,17 +84,6 @@ async fn a_customer_stands_in_one_group_of_each_dimension_and_moves_when_it_is_t
     ] {
         let (_, _, faults) = app.get(&staff, &format!("/v1/insights/rollup?{asked}")).await.problem();
         assert_eq!(faults, vec![(pointer.to_owned(), code.to_owned())], "{asked}");
-    }
-}
-
-trait Round {
-    fn round3(&self) -> Value;
-}
-
-impl Round for Value {
-    /// A number in thousandths as points.
-    fn round3(&self) -> Value {
-        json!(self.as_f64().unwrap().round_ties_even() / 1000.0)
     }
 }
 
@@ -126,6 +115,10 @@ async fn the_past_of_figures_stays_what_it_was() {
     let mut before = Vec::new();
     for path in &asked {
         before.push(app.get(&staff, path).await.masked());
+    }
+    for view in ["portfolio?", "rollup?by=product&cross=stage&"] {
+        let told = app.get(&staff, &format!("/v1/insights/{view}as_of=2026-11-23")).await.expect(200);
+        assert_eq!((&told["total"]["customers"], &told["total"]["mean_health"]), (&json!(1), &json!(80.0)), "{view}");
     }
     let channels = app.get(&staff, "/v1/insights/channels?as_of=2026-11-23").await.expect(200);
     let by_name = |told: &Value, name: &str| told["data"].as_array().unwrap().iter().find(|c| c["external_id"] == name).unwrap().clone();
@@ -192,6 +185,9 @@ async fn a_partner_knows_its_place_and_nobody_elses() {
         partners.push((id, portal));
     }
     customer(&app, &partners[0].1, "K-9", "関東", "宇宙").await;
+    // What the vendor knows beside it moves its own view, and no place.
+    let known = text(&app.get(&partners[3].1, "/v1/customers?limit=1").await.expect(200)["data"][0]["id"]);
+    app.post(&staff, "/v1/observations", &json!({ "customer_id": known, "measure": "adoption", "value": 0 })).await.expect(201);
     let (above, _) = reseller(&app, &staff, "上位").await;
     app.settle().await;
     for _ in 0..10 {
@@ -201,11 +197,14 @@ async fn a_partner_knows_its_place_and_nobody_elses() {
     let staff = app.token(&founded.client.to_string(), &founded.secret).await;
     let path = |n: usize| format!("/v1/partners/{}/peers", partners[n].0);
     let place = |told: &Value, dimension: Option<&str>| {
-        let group = told["data"].as_array().unwrap().iter().find(|group| group["dimension"].as_str() == dimension).unwrap().clone();
+        let group = told["data"].as_array().unwrap().iter().find(|group| group["by"].as_str() == dimension).unwrap().clone();
         (group["others"].clone(), group["places"][0]["value"].clone(), group["places"][0]["percentile"].clone())
     };
     let third = app.get(&staff, &path(3)).await.expect(200);
     assert_eq!(third["closed_on"], "2026-11-30");
+    let channels = app.get(&staff, "/v1/insights/channels").await.expect(200);
+    let seen = channels["data"].as_array().unwrap().iter().find(|channel| channel["partner_id"] == partners[3].0.as_str()).unwrap();
+    assert!(seen["own"]["mean_health"].as_f64().unwrap() < 49.0, "{seen}");
     assert_eq!(place(&third, None), (json!(false), json!(50.0), json!(50)));
     // One customer alone in a segment is put together with the only large segment: neither it nor the rest is told by itself.
     assert_eq!(place(&third, Some("segment")), (json!(true), json!(50.0), json!(50)));

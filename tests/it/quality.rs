@@ -77,7 +77,7 @@ async fn what_stands_out_is_told_quietly_and_ends() {
     let words = ["Kanri は順調に使われています。", "kanri は順調に使われています。 "];
     channel.report(&copy, (0..6).map(|n| saying(report(n, "2026-11-20", 50 + n), words[n % 2])).collect()).await;
     let mut peers = Vec::new();
-    for name in ["one", "two", "three"] {
+    for name in ["one", "two", "three", "four", "five"] {
         let peer = channel.partner(name, "reseller", None, 20).await;
         // A word as short as this is said of many.
         channel.report(&peer, (0..20).map(|n| saying(report(n, "2026-11-20", 30 + 2 * n), "順調です。")).collect()).await;
@@ -99,7 +99,7 @@ async fn what_stands_out_is_told_quietly_and_ends() {
         told.as_object_mut().unwrap().remove("peers");
         assert_eq!(own, told);
     }
-    assert_eq!(channel.flags(&channel.staff, &tens).await[0]["peers"], 0.0, "of three others");
+    assert_eq!(channel.flags(&channel.staff, &tens).await[0]["peers"], 0.0, "of five others");
     let (stranger, above) = (channel.portal(&peers[0]).await, channel.portal(&top).await);
     assert_eq!(channel.flags(&stranger, &peers[0]).await, json!([]));
     assert_eq!(channel.flags(&above, &top).await, json!([]));

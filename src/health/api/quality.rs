@@ -60,13 +60,13 @@ struct QualityAnswer {
 
 /// What is counted, and who sees it.
 const RULE: &str = "Counted each day over 90 days; what stands out is a fact and no accusation, and changes no score. `too_many_tops`: 80 % of at least 20 figures \
-                    at 95 points or more, where the median of at least 3 other partners is below half. `no_change`: 80 % of at least 10 reports that follow another \
-                    bear the same figures, where the others' median is below half. `identical_texts`: one comment of at least 10 characters for 5 customers \
+                    at 95 points or more, where the median of at least 5 other partners is below half. `no_change`: 80 % of at least 10 reports that follow another \
+                    bear the same figures, where the median of others, if there are 5, is below half. `identical_texts`: one comment of at least 10 characters for 5 customers \
                     and 30 % of the comments. A partner sees its own, without the figures of others.";
 
 /// The same in Japanese.
 const RULE_JA: &str = "直近 90 日間を毎日集計します。目立つ点を事実として示すもので、非難ではなく、スコアには影響しません。`too_many_tops`: 20 件以上の値の 80 % 以上が 95 点以上で、\
-                       他のパートナー 3 社以上の中央値が半分未満の場合。`no_change`: 前回に続く報告 10 件以上の 80 % 以上が前回と同じ値で、他社の中央値が半分未満の場合。\
+                       他のパートナー 5 社以上の中央値が半分未満の場合。`no_change`: 前回に続く報告 10 件以上の 80 % 以上が前回と同じ値で、他社（5 社以上ある場合）の中央値が半分未満の場合。\
                        `identical_texts`: 10 文字以上の同じコメントが顧客 5 社以上かつ全コメントの 30 % 以上を占める場合。パートナーには自社分のみを、他社の数値を除いて表示します。";
 
 /// What would improve it, in English and Japanese.

@@ -1,14 +1,13 @@
 //! The analysis of a day: how rosy each reporter usually is, against what the vendor observed (SCIENCE 2.4). Every measure partners
-//! declare is estimated by itself. With it goes how each partner reports (`quality.rs`).
+//! declare is estimated by itself.
 
-use super::quality::quality_flags;
 use super::{SHARED, VENDOR};
 use crate::auth::AnalystScope;
 use crate::db::Tx;
 use crate::directory::{Vendor, all_partner_ids, calendar};
 use crate::health::bias::{Pair, estimate};
 use crate::health::evidence::Evidence;
-use crate::health::store::{self, Bias, QualityFlag};
+use crate::health::store::{self, Bias};
 use crate::intake::{self, EvidenceClass, Measure};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{MeasureId, TypeId};
@@ -28,19 +27,18 @@ const AT_ONCE: usize = 500;
 #[derive(Debug, Default)]
 pub struct Analysis {
     found: Vec<Bias>,
-    flags: Vec<QualityFlag>,
 }
 
-/// Estimates the bias of every reporter, and counts how each reports; `None` when the day is analysed already. What is as it was is left out; what is
+/// Estimates the bias of every reporter; `None` when the day is analysed already. What is as it was is left out; what is
 /// not estimated any more is taken off no more.
-pub async fn analyse_day(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Analysis>, Fault> {
+pub async fn estimate_biases(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Analysis>, Fault> {
     if store::is_analysed(tx, day).await? {
         return Ok(None);
     }
     let (vendor, measures, partners, standing) = futures_util::try_join!(calendar(tx), intake::measures(tx), all_partner_ids(tx), store::standing_biases(tx))?;
     let by_id: HashMap<MeasureId, &Measure> = measures.iter().filter(|m| m.curve.window_days().is_none()).map(|m| (m.id, m)).collect();
     let mut pairs: BTreeMap<MeasureId, Vec<Pair>> = BTreeMap::new();
-    for partner in partners.iter().copied() {
+    for partner in partners {
         for (measure, pair) in compared(tx, &vendor, partner, day, &by_id).await? {
             pairs.entry(measure).or_default().push(pair);
         }
@@ -71,8 +69,7 @@ pub async fn analyse_day(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option
     }
     let ended = before.into_values().filter(|then| then.pairs > 0);
     found.extend(ended.map(|then| Bias { estimated_on: day, bias: 0, raw: 0, pairs: 0, shrink: 0, low: None, high: None, ..then }));
-    let flags = quality_flags(tx, &vendor, &partners, day, &measures).await?;
-    Ok(Some(Analysis { found, flags }))
+    Ok(Some(Analysis { found }))
 }
 
 /// Keeps an analysis, once a day, and has the customers of everybody whose bias changed scored again in the vendor's view.
@@ -82,8 +79,6 @@ pub async fn keep_analysis(tx: &Tx<AnalystScope>, day: NaiveDate, analysis: Anal
     }
     let found: Vec<Bias> = analysis.found.into_iter().map(|bias| Bias { known_from: tx.now(), ..bias }).collect();
     store::keep_biases(tx, &found).await?;
-    let flags: Vec<QualityFlag> = analysis.flags.into_iter().map(|flag| QualityFlag { known_from: tx.now(), ..flag }).collect();
-    store::keep_flags(tx, &flags).await?;
     let partners: BTreeSet<Uuid> = found.iter().map(|bias| bias.partner_id).collect();
     let jobs: Vec<Job> = partners.into_iter().map(|partner| Job { kind: JobKind::Rescore, partner, subjects: Vec::new(), day: None }).collect();
     enqueue(tx, &jobs).await

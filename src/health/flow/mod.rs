@@ -12,11 +12,12 @@ mod rulebook;
 mod scoring;
 mod simulation;
 
-pub use bias::{analyse_day, keep_analysis};
+pub use bias::{estimate_biases, keep_analysis};
 pub use card::{activate, add_scorecard, retire, starter_scorecard};
 pub use manual::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};
 pub use observation::{ObservationDraft, Recorded, Subject, record_observations};
 pub use past::{Past, Seen, past};
+pub use quality::{keep_flags, quality_flags};
 pub use replay::{Asked, Dossier, dossier};
 pub use report::{Accepted, submit_reports};
 pub use rulebook::{Rulebook, cards_at, rulebook};

@@ -1,11 +1,11 @@
-//! How each partner reported of late: counted in the database for all of them at once, judged by the rules of the noun, and what of it is new.
+//! How each partner reported of late: counted in the database, judged by the rules of the noun, and what of it is new.
 
 use crate::auth::AnalystScope;
 use crate::db::Tx;
-use crate::directory::Vendor;
+use crate::directory::{Vendor, all_partner_ids, calendar};
 use crate::health::quality::{Conduct, TOP_FROM, flags};
 use crate::health::store::{self, QualityFlag};
-use crate::intake::{Curve, Measure, PARTNER_BAND};
+use crate::intake::{self, Curve, Measure, PARTNER_BAND};
 use crate::kernel::error::Fault;
 use crate::kernel::id::TypeId;
 use crate::kernel::number::round;
@@ -21,13 +21,13 @@ const EARLIER: i64 = 180;
 const AT_ONCE: usize = 20;
 
 /// The flags of a day that appeared, changed or ended; those that say the same as before are left out.
-pub async fn quality_flags(tx: &Tx<AnalystScope>, vendor: &Vendor, partners: &[Uuid], day: NaiveDate, measures: &[Measure]) -> Result<Vec<QualityFlag>, Fault> {
-    let standing = store::standing_flags(tx).await?;
+pub async fn quality_flags(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Vec<QualityFlag>, Fault> {
+    let (vendor, measures, partners, standing) = futures_util::try_join!(calendar(tx), intake::measures(tx), all_partner_ids(tx), store::standing_flags(tx))?;
     let mut before: BTreeMap<(Uuid, String), QualityFlag> = standing.into_iter().map(|flag| ((flag.partner_id, flag.kind.clone()), flag)).collect();
     let size = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
     let milli = |share: f64| round(share * 1000.0) as i32;
     let mut found = Vec::new();
-    for flag in flags(&conducts(tx, vendor, partners, day, measures).await?) {
+    for flag in flags(&conducts(tx, &vendor, &partners, day, &measures).await?) {
         let now = QualityFlag {
             partner_id: Uuid::from_u128(flag.reporter),
             kind: flag.kind.to_string(),
@@ -46,6 +46,12 @@ pub async fn quality_flags(tx: &Tx<AnalystScope>, vendor: &Vendor, partners: &[U
     let ended = before.into_values().filter(|then| then.n > 0);
     found.extend(ended.map(|then| QualityFlag { found_on: day, n: 0, counted: 0, share: 0, peers: None, customers: None, ..then }));
     Ok(found)
+}
+
+/// Keeps what was found.
+pub async fn keep_flags(tx: &Tx<AnalystScope>, found: Vec<QualityFlag>) -> Result<(), Fault> {
+    let found: Vec<QualityFlag> = found.into_iter().map(|flag| QualityFlag { known_from: tx.now(), ..flag }).collect();
+    store::keep_flags(tx, &found).await
 }
 
 /// How every partner of the vendor reported. Some partners at a time, so that no statement reaches its time limit however much all of them report.

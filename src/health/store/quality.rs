@@ -1,4 +1,4 @@
-//! How partners report: what is counted of all of them at once, and the flags that came of it. Texts are compared where they lie; none is read.
+//! How partners report: what is counted of some of them at once, and the flags that came of it. Texts are compared where they lie; none is read.
 
 use crate::auth::{AnalystScope, Tenant};
 use crate::db::{Tx, sql};
@@ -143,14 +143,13 @@ pub struct QualityFlag {
 }
 
 impl QualityFlag {
-    /// Whether another flag says as much as the same: shares within a twentieth, numbers within a tenth. The window moves on each day, and its
-    /// figures waver with it.
+    /// Whether another flag says as much of the partner: shares within a twentieth, numbers within a tenth. The window moves on each day, and its
+    /// figures waver with it. What others do is left out: the partner sees the day of the last change.
     pub fn says_as(&self, other: &Self) -> bool {
         let near = |a: i32, b: i32| (a - b).abs() * 10 <= a.min(b);
         let alike = |a: i32, b: i32| (a - b).abs() < 50;
-        let peers = self.peers.zip(other.peers).map_or(self.peers == other.peers, |(a, b)| alike(a, b));
         let customers = self.customers.zip(other.customers).map_or(self.customers == other.customers, |(a, b)| near(a, b));
-        near(self.n, other.n) && alike(self.share, other.share) && peers && customers
+        near(self.n, other.n) && alike(self.share, other.share) && customers
     }
 }
 

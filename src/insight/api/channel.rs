@@ -166,7 +166,7 @@ fn view(c: Channel, closed: bool, seen: &HashSet<PartnerId>, total: &Cell) -> Ch
         parent_id: c.partner.parent_id.filter(|parent| seen.contains(parent)),
         own: Figures::from(&c.own),
         rolled_up: Figures::from(&c.rolled_up),
-        against_others: c.own.against(&total.without(&c.own)),
+        against_others: c.own.against_rest_of(total),
         change,
         scored_for: c.scored_for,
         rolled_up_for: c.rolled_up_for,
@@ -185,7 +185,7 @@ struct PortfolioQuery {
     #[deserr(default)]
     #[param(value_type = Option<String>, format = Date)]
     from: Option<Param<Day>>,
-    /// The last day; yesterday, the last that is closed, when left out.
+    /// The last day; when left out yesterday, or that of `known_at`.
     #[deserr(default)]
     #[param(value_type = Option<String>, format = Date)]
     as_of: Option<Param<Day>>,

@@ -30,7 +30,7 @@ pub(super) struct Share {
     value: Option<f64>,
 }
 
-/// A 95 % interval, in points.
+/// The two ends of a mean, in points.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MeanInterval {
     low: f64,
@@ -75,7 +75,7 @@ pub(super) struct Figures {
     value_weighted_health: Option<f64>,
     /// In whole points, over the known: a tenth, a quarter, a half ... of them are not above.
     health_quantiles: Option<Quantiles>,
-    /// Where the mean of all may lie; from two known customers on.
+    /// Where the mean of all lies, with 95 %; from two known customers on.
     mean_health_interval: Option<MeanInterval>,
     /// Between which the mean of all lies whatever the unknown turn out to be: all at 0, all at 100.
     mean_health_bounds: Option<MeanInterval>,
@@ -120,5 +120,41 @@ impl From<&Cell> for Figures {
                 heard: c.heard,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::insight::cell::Points;
+    use crate::insight::export::table;
+    use serde_json::{Value, json};
+
+    fn leaves(value: &Value) -> usize {
+        value.as_object().map_or(1, |members| members.values().map(leaves).sum())
+    }
+
+    #[test]
+    fn every_figure_has_its_column_in_the_table() {
+        let points = Points::of_number(&format!("2{}", "0".repeat(8 * 40))).unwrap();
+        let cell = Cell {
+            watch: 2,
+            unknown: 1,
+            value_watch: 5,
+            value_unknown: 1,
+            score_sum: 80_500,
+            score_squares: 3_240_125_000,
+            heard: 1,
+            report_age_sum: 3,
+            value_scores: 200_000,
+            points,
+            ..Cell::default()
+        };
+        let figures = serde_json::to_value(Figures::from(&cell)).unwrap();
+        let told = String::from_utf8(table(&json!({ "number": 1, "total": figures })).unwrap()).unwrap();
+        let cells: Vec<&str> = told.lines().nth(1).unwrap().split(',').collect();
+        // Behind the kind, four columns of the report and five of the line.
+        assert_eq!(cells.len() - 10, leaves(&figures));
+        assert!(cells[10..].iter().all(|cell| !cell.contains('"')), "{told}");
     }
 }

@@ -54,9 +54,9 @@ struct PlaceView {
 /// The places in a group.
 #[derive(Serialize, ToSchema)]
 struct PeersGroup {
-    /// By what is grouped; absent for all customers.
-    dimension: Option<Dimension>,
-    /// Which group; absent for all customers, for `others`, and where nobody said.
+    /// What is grouped by; null for all customers.
+    by: Option<Dimension>,
+    /// Which group; null for all customers, for `others`, and where nobody said.
     group: Option<String>,
     /// Whether these are all groups too small by themselves, together.
     others: bool,
@@ -118,7 +118,7 @@ async fn get_peers(call: Call<op::GetPartnerPeers, PartnerId, PeersQuery>) -> Re
 impl From<Stood> for PeersGroup {
     fn from(stood: Stood) -> Self {
         Self {
-            dimension: stood.dimension,
+            by: stood.dimension,
             others: stood.group.is_none(),
             group: stood.group.filter(|group| !group.is_empty()),
             places: stood.places.into_iter().map(PlaceView::from).collect(),

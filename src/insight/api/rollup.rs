@@ -1,7 +1,7 @@
 //! The roll-up: figures by any dimension, and by any two of them crossed.
 
 use super::figures::Figures;
-use crate::auth::{Call, Query, op};
+use crate::auth::{Call, Query, Tenant, op};
 use crate::directory;
 use crate::health::Times;
 use crate::http::body::{Day, Faults, Instant};
@@ -12,6 +12,7 @@ use crate::insight::dimension::{Dimension, Facet};
 use crate::insight::flow::see;
 use crate::insight::rollup::roll_up;
 use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::id::TypeId;
 use crate::kernel::money::Currency;
 use crate::kernel::paging::Page;
 use crate::kernel::text::Broken;
@@ -104,7 +105,11 @@ async fn read_roll_up(call: Call<op::GetRollUp, (), RollUpQuery>) -> Result<Http
     let (vendor, seen) = call
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
-            let seen = see(tx, &vendor, &times, facet, of.iter().any(|dimension| dimension.is_of_partners())).await?;
+            let mut seen = see(tx, &vendor, &times, facet, of.iter().any(|dimension| dimension.is_of_partners())).await?;
+            // The days of partners whose groups are not seen say nothing of these.
+            if let (true, Some(visible)) = (facet != Facet::ALL, tx.scope().visible()) {
+                seen.days.retain(|partner, _| visible.contains(&partner.uuid()));
+            }
             Ok((vendor, seen))
         })
         .await?;
@@ -120,7 +125,7 @@ async fn read_roll_up(call: Call<op::GetRollUp, (), RollUpQuery>) -> Result<Http
         .map(|(key, cell)| GroupView {
             group: of.iter().zip(key).map(|(dimension, word)| (dimension.to_string(), Some(word).filter(|word| !word.is_empty()))).collect(),
             figures: Figures::from(&cell),
-            against_others: cell.against(&rolled.total.without(&cell)),
+            against_others: cell.against_rest_of(&rolled.total),
         })
         .collect();
     Ok(asked.answer(&RollUpAnswer { currency: vendor.currency, scored_for, total: Figures::from(&rolled.total), data, next_cursor }, next.as_deref()))

@@ -5,12 +5,13 @@ mod peers;
 pub use peers::{compare_peers, keep_comparison};
 
 use super::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
-use super::calibration::{Calibration, Case, Invalid, Settings, calibrate};
+use super::calibration::{Case, Invalid, Lesson, Settings, calibrate};
 use super::cell::Cell;
+use super::cell::Group;
 use super::channel::{Channel, Tree, channels};
 use super::dimension::{Dimension, Facet};
 use super::rollup::{RollUp, roll_up};
-use super::store::{self, Group, Kept, Snapshot};
+use super::store::{self, Kept, Snapshot};
 use crate::auth::{StaffScope, Tenant};
 use crate::db::Tx;
 use crate::directory::{self, Partner, Vendor};
@@ -18,12 +19,10 @@ use crate::health::{self, AsKnown, Band, Card, Past, Times};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, ScorecardId, TypeId};
-use crate::kernel::text::Key;
 use crate::kernel::time::Moment;
 use crate::ledger::{Event, record_events};
 use crate::revenue::{self, Settled};
 use chrono::{Duration, NaiveDate};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -63,17 +62,8 @@ fn one_a_quarter(outcomes: Vec<Settled>) -> Vec<Settled> {
 /// An outcome as a case is made of it: its day, what was seen before, whether it was a loss.
 type Told = (NaiveDate, Vec<Option<f64>>, bool);
 
-/// What was learned of each measure, by name.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Learned {
-    /// The keys of the measures, in the order of the weights.
-    pub measures: Vec<Key>,
-    /// The answer.
-    pub calibration: Calibration,
-}
-
 /// Keeps what was learned of a scorecard.
-pub async fn keep(tx: &Tx<StaffScope>, caller: Uuid, scorecard: ScorecardId, lead_days: i32, learned: Learned) -> Result<Kept, Fault> {
+pub async fn keep(tx: &Tx<StaffScope>, caller: Uuid, scorecard: ScorecardId, lead_days: i32, learned: Lesson) -> Result<Kept, Fault> {
     let kept = Kept { id: tx.new_id(), scorecard, lead_days, learned, created_at: tx.now() };
     store::keep_calibration(tx, &kept).await?;
     let event = Event { kind: "calibration.made", subject: kept.id.uuid(), partner: None, data: json!({ "scorecard_id": scorecard }) };
@@ -141,7 +131,7 @@ pub struct Survey {
 pub async fn survey(tx: &Tx<StaffScope>, vendor: &Vendor, point: AsKnown) -> Result<Option<Survey>, Fault> {
     let audience = tx.scope().audience();
     let by_dimension = GROUPED_BY.iter().map(async |by| {
-        let facet = Facet::of(*by, None).ok_or_else(|| Fault::internal("a dimension without a facet"))?;
+        let facet = Facet::by(*by);
         let groups = store::groups_at(tx, audience, facet, false, point).await?;
         Ok::<_, Fault>((*by, roll_up(&[*by], groups, &Tree::default())))
     });
@@ -179,7 +169,7 @@ impl History {
     }
 
     /// Calibrates the weights by what was seen so many days before each outcome. Takes seconds of thinking: not for an async thread.
-    pub fn calibrate(&self) -> Result<Learned, Invalid> {
+    pub fn calibrate(&self) -> Result<Lesson, Invalid> {
         let mut told: Vec<Vec<Told>> = Vec::new();
         for of_one in self.outcomes.chunk_by(|a, b| a.customer_id == b.customer_id) {
             told.push(of_one.iter().map(|outcome| (outcome.occurred_on, self.seen(outcome).values, outcome.lost)).collect());
@@ -189,7 +179,7 @@ impl History {
         let case = |group: usize, (_, values, churned): Told| Case { group: group as u64, values, silence: None, churned };
         let cases: Vec<Case> = told.into_iter().enumerate().flat_map(|(group, of_one)| of_one.into_iter().map(move |told| case(group, told))).collect();
         let calibration = calibrate(&cases, &self.past.weights(), &Settings::default())?;
-        Ok(Learned { measures: self.past.measures(), calibration })
+        Ok(Lesson { measures: self.past.measures(), calibration })
     }
 
     /// How well the scorecard foretold what happened: over all, and by partner.

@@ -5,11 +5,11 @@ use crate::auth::AnalystScope;
 use crate::db::Tx;
 use crate::directory;
 use crate::health::AsKnown;
-use crate::insight::cell::Cell;
+use crate::insight::cell::{Cell, Group};
 use crate::insight::channel::Tree;
 use crate::insight::dimension::{Dimension, Facet};
 use crate::insight::peers::{Member, Published, groups, standing};
-use crate::insight::store::{self, Group, Stood};
+use crate::insight::store::{self, Stood};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
 use chrono::{Datelike, Duration, NaiveDate};
@@ -34,12 +34,13 @@ pub async fn compare_peers(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Opti
     }
     let point = AsKnown { on: closed_on, known_at: tx.now() };
     let vendor = directory::calendar(tx).await?;
+    // Today's tree: whoever stands above a partner today reads what it may see of it.
     let parents = directory::all_visible_partners(tx).await?.into_iter().map(|partner| (partner.id, partner.parent_id));
     let tree = Tree::of(parents);
     let mut found = Vec::new();
     if closed_on >= vendor.zone.day_of(vendor.founded_at) {
         for dimension in COMPARED_BY {
-            let facet = dimension.map_or(Some(Facet::ALL), |dimension| Facet::of(dimension, None)).unwrap_or(Facet::ALL);
+            let facet = dimension.map_or(Facet::ALL, Facet::by);
             let cells = store::groups_at(tx, "shared", facet, true, point).await?;
             found.extend(compare(&tree, closed_on, dimension, &cells));
         }

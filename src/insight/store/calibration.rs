@@ -2,8 +2,7 @@
 
 use crate::auth::{StaffScope, Tenant};
 use crate::db::{Tx, sql};
-use crate::insight::calibration::VerdictWord;
-use crate::insight::flow::Learned;
+use crate::insight::calibration::{Lesson, VerdictWord};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
 use crate::kernel::time::Moment;
@@ -18,7 +17,7 @@ pub struct Kept {
     pub id: CalibrationId,
     pub scorecard: ScorecardId,
     pub lead_days: i32,
-    pub learned: Learned,
+    pub learned: Lesson,
     pub created_at: Moment,
 }
 

@@ -3,7 +3,7 @@
 use crate::auth::{Tenant, WorkerScope};
 use crate::db::{Tx, sql};
 use crate::health::AsKnown;
-use crate::insight::cell::{Cell, Points};
+use crate::insight::cell::{Cell, Group, Points};
 use crate::insight::dimension::Facet;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
@@ -114,17 +114,6 @@ impl CellRow {
     }
 }
 
-/// The cell of a group.
-#[derive(Debug, Clone)]
-pub struct Group {
-    /// Whose customers; absent where those of all visible partners are together.
-    pub partner: Option<PartnerId>,
-    /// The groups of the facet's dimensions; empty where nobody said, and where the facet has fewer.
-    pub keys: [String; 2],
-    /// The figures.
-    pub cell: Cell,
-}
-
 #[derive(QueryableByName)]
 struct GroupRow {
     #[diesel(sql_type = Nullable<SqlUuid>)]
@@ -164,7 +153,7 @@ pub async fn groups<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet,
                 figures!(),
                 " FROM todoku.cell_delta d JOIN LATERAL ",
                 facets!(),
-                ") x WHERE vendor_id = {} AND audience = {} AND facet = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY 1, key_a, key_b) s"
+                ") x WHERE vendor_id = {} AND audience = {} AND facet = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY 1, key_a, key_b) s WHERE healthy + watch + at_risk + unknown > 0"
             ))
             .bind::<Bool, _>(by_partner)
             .bind::<SqlUuid, _>(tx.scope().vendor())
@@ -335,15 +324,22 @@ pub async fn fold(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
     .map(drop)
 }
 
-/// Publishes a partner's cells, which are folded, as the close of a day; a close is written once. Groups nobody is in any more are left out.
+/// Publishes a partner's cells, which are folded, as the close of a day; a close is written once. Groups nobody is in any more are taken away
+/// first, or words that came and went would stay for ever.
 pub async fn close_cells(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
+    tx.run(
+        sql("DELETE FROM todoku.cell WHERE vendor_id = {} AND partner_id = {} AND facet <> 'all' AND healthy + watch + at_risk + unknown = 0")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(tx.scope().partner()),
+    )
+    .await?;
     tx.run(
         sql(concat!(
             "INSERT INTO todoku.cell_close (closed_on, closed_at, vendor_id, partner_id, audience, facet, key_a, key_b, ",
             figures!(),
             ") SELECT {}, {}, vendor_id, partner_id, audience, facet, key_a, key_b, ",
             figures!(),
-            " FROM todoku.cell WHERE vendor_id = {} AND partner_id = {} AND (facet = 'all' OR healthy + watch + at_risk + unknown > 0) ON CONFLICT DO NOTHING"
+            " FROM todoku.cell WHERE vendor_id = {} AND partner_id = {} ON CONFLICT DO NOTHING"
         ))
         .bind::<Date, _>(day)
         .bind::<Timestamptz, _>(tx.now())
