@@ -229,6 +229,7 @@ SET session_replication_role = replica;
 INSERT INTO todoku.customer (vendor_id, partner_id, id, external_id, name, state, touch_model, region, segment, version, created_at, updated_at)
 SELECT '{vendor}', (ARRAY['{"','".join(partners)}']::uuid[])[1 + n % {len(partners)}], ('{CUSTOMER}' || lpad(to_hex(n), 12, '0'))::uuid, 'B' || n, 'お客様 ' || n, 'active', 'low', 'R' || n % 47, 'S' || n / 1000 % 3, 1, '2026-01-01Z', '2026-01-01Z'
 FROM generate_series({start}, {start + count - 1}) n;
+ANALYZE todoku.customer;
 INSERT INTO todoku.health_score (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage, parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on, purpose, region, segment, touch_model, product, stage)
 SELECT c.vendor_id, c.partner_id, c.id, a.audience, s.id, current_date, now(), x.score::int, greatest(x.score - 9000, 0)::int, least(x.score + 9000, 100000)::int,
   CASE WHEN x.score < 40000 THEN 'at_risk' WHEN x.score < 65000 THEN 'watch' ELSE 'healthy' END, 700, '[]', true, 100000 + x.score * 7, false, current_date - 5, current_date + 80, true, current_date + (x.score / 200)::int,

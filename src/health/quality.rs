@@ -3,6 +3,8 @@
 //! All thresholds are here; a flag says that a rule holds, never why. Shares are compared with the median of the *other*
 //! reporters who have enough to be judged by the same rule.
 
+/// How many days of reports are looked at.
+pub const WINDOW: i64 = 90;
 /// A top value lies at or above this many points.
 pub const TOP_FROM: f64 = 95.0;
 /// `too_many_tops`: at least this many points given.

@@ -3,12 +3,12 @@
 
 use crate::auth::{Call, Tenant, op};
 use crate::directory;
-use crate::health::quality::FlagKind;
+use crate::health::quality::{FlagKind, MIN_CHARACTERS, MIN_CUSTOMERS, MIN_DUE, MIN_PEERS, MIN_POINTS, SAME_TEXT_SHARE, TOP_FROM, TOP_SHARE, UNCHANGED_SHARE, WINDOW};
 use crate::health::store::{self, QualityFlag};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::PartnerId;
-use crate::kernel::number::thousandths;
+use crate::kernel::number::{round, thousandths};
 use actix_web::{HttpResponse, get};
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -53,21 +53,30 @@ struct QualityAnswer {
     /// By kind; empty when nothing stands out.
     data: Vec<FlagView>,
     /// What is counted, and who sees it.
-    rule: &'static str,
+    rule: String,
     /// The same in Japanese.
-    rule_ja: &'static str,
+    rule_ja: String,
 }
 
-/// What is counted, and who sees it.
-const RULE: &str = "Counted each day over 90 days; what stands out is a fact and no accusation, and changes no score. `too_many_tops`: 80 % of at least 20 figures \
-                    at 95 points or more, where the median of at least 5 other partners is below half. `no_change`: 80 % of at least 10 reports that follow another \
-                    bear the same figures, where the median of others, if there are 5, is below half. `identical_texts`: one comment of at least 10 characters for 5 customers \
-                    and 30 % of the comments. A partner sees its own, without the figures of others.";
-
-/// The same in Japanese.
-const RULE_JA: &str = "直近 90 日間を毎日集計します。目立つ点を事実として示すもので、非難ではなく、スコアには影響しません。`too_many_tops`: 20 件以上の値の 80 % 以上が 95 点以上で、\
-                       他のパートナー 5 社以上の中央値が半分未満の場合。`no_change`: 前回に続く報告 10 件以上の 80 % 以上が前回と同じ値で、他社（5 社以上ある場合）の中央値が半分未満の場合。\
-                       `identical_texts`: 10 文字以上の同じコメントが顧客 5 社以上かつ全コメントの 30 % 以上を占める場合。パートナーには自社分のみを、他社の数値を除いて表示します。";
+/// What is counted, and who sees it, in English and Japanese.
+fn rule() -> (String, String) {
+    let percent = |share: f64| round(share * 100.0);
+    let (tops, unchanged, same) = (percent(TOP_SHARE), percent(UNCHANGED_SHARE), percent(SAME_TEXT_SHARE));
+    (
+        format!(
+            "Counted each day over {WINDOW} days; what stands out is a fact and no accusation, and changes no score. `too_many_tops`: {tops} % of at least {MIN_POINTS} figures \
+             at {TOP_FROM} points or more, where the median of at least {MIN_PEERS} other partners is below half. `no_change`: {unchanged} % of at least {MIN_DUE} reports that \
+             follow another bear the same figures, where the median of others, if there are {MIN_PEERS}, is below half. `identical_texts`: one comment of at least \
+             {MIN_CHARACTERS} characters for {MIN_CUSTOMERS} customers and {same} % of the comments. A partner sees its own, without the figures of others."
+        ),
+        format!(
+            "直近 {WINDOW} 日間を毎日集計します。目立つ点を事実として示すもので、非難ではなく、スコアには影響しません。`too_many_tops`: {MIN_POINTS} 件以上の値の {tops} % 以上が \
+             {TOP_FROM} 点以上で、他のパートナー {MIN_PEERS} 社以上の中央値が半分未満の場合。`no_change`: 前回に続く報告 {MIN_DUE} 件以上の {unchanged} % 以上が前回と同じ値で、\
+             他社（{MIN_PEERS} 社以上ある場合）の中央値が半分未満の場合。`identical_texts`: {MIN_CHARACTERS} 文字以上の同じコメントが顧客 {MIN_CUSTOMERS} 社以上かつ全コメントの {same} % \
+             以上を占める場合。パートナーには自社分のみを、他社の数値を除いて表示します。"
+        ),
+    )
+}
 
 /// What would improve it, in English and Japanese.
 fn advice(kind: FlagKind) -> (&'static str, &'static str) {
@@ -115,5 +124,6 @@ async fn get_quality(call: Call<op::GetPartnerQuality, PartnerId>) -> Result<Htt
         Some(FlagView { kind, found_on: f.found_on, n: f.n, count: f.counted, share: thousandths(f.share.into()), peers, customers: f.customers, advice, advice_ja })
     };
     let data = found.into_iter().filter(|f| f.n > 0).filter_map(view).collect();
-    Ok(HttpResponse::Ok().json(QualityAnswer { partner_id: call.path, data, rule: RULE, rule_ja: RULE_JA }))
+    let (rule, rule_ja) = rule();
+    Ok(HttpResponse::Ok().json(QualityAnswer { partner_id: call.path, data, rule, rule_ja }))
 }

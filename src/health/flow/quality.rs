@@ -3,7 +3,7 @@
 use crate::auth::AnalystScope;
 use crate::db::Tx;
 use crate::directory::{Vendor, all_partner_ids, calendar};
-use crate::health::quality::{Conduct, TOP_FROM, flags};
+use crate::health::quality::{Conduct, TOP_FROM, WINDOW, flags};
 use crate::health::store::{self, QualityFlag};
 use crate::intake::{self, Curve, Measure, PARTNER_BAND};
 use crate::kernel::error::Fault;
@@ -13,8 +13,6 @@ use chrono::{Duration, NaiveDate};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
-/// How many days of reports are looked at.
-const WINDOW: i64 = 90;
 /// How many days before them the report that the first one follows may lie: the longest cadence.
 const EARLIER: i64 = 180;
 /// How many partners are read at once.

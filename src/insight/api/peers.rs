@@ -34,7 +34,7 @@ struct PeersQuery {
     #[deserr(default)]
     #[param(value_type = Option<String>, format = Date)]
     as_of: Option<Param<Day>>,
-    /// Of what was known by this moment, at least 60 s ago.
+    /// Of what was known by this moment, at least 60 seconds ago.
     #[deserr(default)]
     #[param(value_type = Option<String>, format = DateTime)]
     known_at: Option<Param<Instant>>,

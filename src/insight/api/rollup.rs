@@ -42,11 +42,11 @@ struct RollUpQuery {
     #[deserr(default)]
     #[param(inline, value_type = Option<Dimension>)]
     cross: Option<Param<Dimension>>,
-    /// As the newest day up to this one closed.
+    /// As the newest day up to this one closed; as it stands now when both times are left out.
     #[deserr(default)]
     #[param(value_type = Option<String>, format = Date)]
     as_of: Option<Param<Day>>,
-    /// Of what had closed by this moment, at least 60 s ago.
+    /// Of what had closed by this moment, at least 60 seconds ago.
     #[deserr(default)]
     #[param(value_type = Option<String>, format = DateTime)]
     known_at: Option<Param<Instant>>,

@@ -154,7 +154,7 @@ struct NewSnapshot {
     #[deserr(default)]
     #[schema(value_type = Option<String>, format = Date)]
     as_of: Option<Day>,
-    /// Of what had closed by this moment, at least 60 s ago; 60 s ago when left out.
+    /// Of what had closed by this moment, at least 60 seconds ago; that when left out.
     #[deserr(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     known_at: Option<Instant>,

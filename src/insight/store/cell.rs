@@ -297,11 +297,14 @@ pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, days: 
     rows.into_iter().map(|row| Ok((row.closed_on, row.cell.read()?))).collect()
 }
 
-/// Folds the partner's deltas into its cells.
+/// Folds the partner's deltas into its cells. Those of one combination of groups are added up before they are spread over the facets.
 pub async fn fold(tx: &Tx<WorkerScope>) -> Result<(), Fault> {
     tx.run(
         sql(concat!(
-            "WITH d AS (DELETE FROM todoku.cell_delta WHERE vendor_id = {} AND partner_id = {} RETURNING *)
+            "WITH gone AS (DELETE FROM todoku.cell_delta WHERE vendor_id = {} AND partner_id = {} RETURNING *),
+             d AS (SELECT vendor_id, partner_id, audience, facet, region, segment, touch_model, product, stage, ",
+            sums!(),
+            " FROM gone GROUP BY vendor_id, partner_id, audience, facet, region, segment, touch_model, product, stage)
              INSERT INTO todoku.cell AS c (vendor_id, partner_id, audience, facet, key_a, key_b, ",
             figures!(),
             ") SELECT d.vendor_id, d.partner_id, d.audience, f.facet, f.key_a, f.key_b, ",
