@@ -7,7 +7,6 @@ the limit is overload.py's, and rows of the same table.
 
 import argparse
 import base64
-import itertools
 import json
 import os
 import re
@@ -21,7 +20,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
 import overload  # noqa: E402
-from house import House  # noqa: E402
+from house import FACETS, House  # noqa: E402
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 CONNECTIONS = 6
@@ -218,10 +217,6 @@ def main():
     print(f"\nfalls short of its goal: {', '.join(short) if short else 'nothing'}")
 
 
-DIMENSIONS = ("region", "segment", "touch_model", "product", "stage")
-GROUPED = ", ".join([f"('{one}', d.{one}, '')" for one in DIMENSIONS] + [f"('{one} {other}', d.{one}, d.{other})" for one, other in itertools.combinations(DIMENSIONS, 2)])
-
-
 def populate(bench, vendor, start, count, partners):
     """Customers with scores in both views, spread over the partners, and their cells: straight into the tables."""
     bench.psql(f"""
@@ -243,7 +238,7 @@ INSERT INTO todoku.cell (vendor_id, partner_id, audience, facet, key_a, key_b, h
 SELECT vendor_id, partner_id, audience, facet, key_a, key_b, count(*) FILTER (WHERE band = 'healthy'), count(*) FILTER (WHERE band = 'watch'), count(*) FILTER (WHERE band = 'at_risk'), count(*) FILTER (WHERE band = 'unknown'),
   coalesce(sum(value_minor) FILTER (WHERE band = 'healthy'), 0), coalesce(sum(value_minor) FILTER (WHERE band = 'watch'), 0), coalesce(sum(value_minor) FILTER (WHERE band = 'at_risk'), 0), 0, 0,
   coalesce(sum(score), 0), coalesce(sum(score::bigint * score), 0), sum(coverage), count(*), sum(value_minor), count(*), 5 * count(*), sum(value_minor::numeric * score), sum(('1e' || score / 1000 * 8)::numeric)
-FROM todoku.health_score d JOIN LATERAL (VALUES ('all', '', ''), {GROUPED}) f(facet, key_a, key_b) ON true WHERE vendor_id = '{vendor}' AND counted GROUP BY 1, 2, 3, 4, 5, 6;
+FROM todoku.health_score d JOIN LATERAL {FACETS} ON true WHERE vendor_id = '{vendor}' AND counted GROUP BY 1, 2, 3, 4, 5, 6;
 SET session_replication_role = origin;
 VACUUM ANALYZE;""")
 

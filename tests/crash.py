@@ -12,9 +12,8 @@ the PATH. --control damages what was written, at the end, and fails unless the c
 import argparse, base64, hashlib, http.client, json, os, random, shutil, signal, subprocess, sys, threading, time, uuid
 from collections import Counter, defaultdict
 from datetime import date, timedelta
-from itertools import combinations
 
-from house import House
+from house import FACETS, House
 
 GUARD = 60  # seconds until what does not end is called a hang
 SETTLE = 300  # the same for the queue: a killed worker's leases run for 60 s, and its successor may have been killed as well
@@ -25,9 +24,7 @@ CELL = {**{band: ("1", f"band = '{band}'") for band in BANDS}, **{f"value_{band}
         "score_sum": ("score", "true"), "score_squares": ("score::bigint * score", "true"), "coverage_sum": ("coverage", "true"), "in_cadence": ("1", "in_cadence"),
         "value_in_cadence": ("value_minor", "in_cadence"), "heard": ("1", "reported_on IS NOT NULL"), "report_age_sum": ("scored_for - reported_on", "true"), "value_scores": ("value_minor::numeric * score", "true"),
         "points": ("('1e' || score / 1000 * 8)::numeric", "true")}
-DIMENSIONS = ("region", "segment", "touch_model", "product", "stage")
-GROUPED = ", ".join([f"('{one}', d.{one}, '')" for one in DIMENSIONS] + [f"('{one} {other}', d.{one}, d.{other})" for one, other in combinations(DIMENSIONS, 2)])
-SPREAD = f"JOIN LATERAL (VALUES ('all', '', ''), {GROUPED}) f(facet, key_a, key_b) ON"
+SPREAD = f"JOIN LATERAL {FACETS} ON"
 KEPT = f"""SELECT partner_id, audience, facet, key_a, key_b, {', '.join(CELL)} FROM todoku.cell
     UNION ALL SELECT partner_id, audience, f.facet, f.key_a, f.key_b, {', '.join(CELL)} FROM todoku.cell_delta d {SPREAD} (f.facet = 'all') = (d.facet = 'all')"""
 TRUTH = ", ".join(f"-coalesce(sum({what}) FILTER (WHERE {where}), 0)" for what, where in CELL.values())

@@ -2,6 +2,7 @@
 library only."""
 
 import http.client
+import itertools
 import os
 import random
 import re
@@ -14,6 +15,10 @@ import time
 
 START = 120  # seconds until a server that is not ready has failed
 LIMITS = [f"LIMITS__{kind}_{part}" for kind in ("READ", "WRITE", "TOKEN", "ADDRESS") for part in ("PER_SECOND", "BURST")]
+
+DIMENSIONS = ("region", "segment", "touch_model", "product", "stage")
+# Every facet of a row `d` that has the dimensions, as what stands behind JOIN LATERAL.
+FACETS = "(VALUES ('all', '', ''), " + ", ".join([f"('{one}', d.{one}, '')" for one in DIMENSIONS] + [f"('{one} {other}', d.{one}, d.{other})" for one, other in itertools.combinations(DIMENSIONS, 2)]) + ") f(facet, key_a, key_b)"
 
 
 class House:

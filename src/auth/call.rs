@@ -253,6 +253,11 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         Ok((seen, desk))
     }
 
+    /// Refuses what is told to the vendor and to that partner alone, as if it were not there: the distributor above it must not know.
+    pub fn is_told_of(&self, partner: PartnerId) -> Result<(), Fault> {
+        if self.caller.partner().is_none_or(|own| own == partner) { Ok(()) } else { Err(Fault::of(Code::NotFound)) }
+    }
+
     /// What page of a list is asked for. Its cursors are bound to the caller, the path and every other parameter.
     pub fn page<'a>(&'a self, limit: Option<&Param<Limit>>, cursor: Option<&'a str>) -> Asked<'a> {
         let mut filters: Vec<(String, String)> =

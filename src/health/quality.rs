@@ -72,7 +72,7 @@ pub struct Flag {
     pub count: usize,
     /// `count / n`, 0-1.
     pub share: f64,
-    /// The median of the same share over the other reporters with enough to be judged; `None` without any.
+    /// The median of the same share over the other reporters with enough to be judged; `None` of fewer than [`MIN_PEERS`].
     pub peers: Option<f64>,
     /// The customers that share the text; only for identical texts.
     pub customers: Option<usize>,
@@ -103,7 +103,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some((lower + upper) / 2.0)
 }
 
-/// Every flag by one rule. `holds` gets the reporter's count, the peers' median and the number of peers.
+/// Every flag by one rule. `holds` gets the reporter's count and the peers' median.
 fn judge(all: &[Conduct], kind: FlagKind, count: impl Fn(&Conduct) -> Option<Count>, holds: impl Fn(Count, Option<f64>) -> bool) -> Vec<Flag> {
     let counts: Vec<Option<Count>> = all.iter().map(count).collect();
     let flag = |i: usize| {

@@ -5,6 +5,7 @@ pub mod body;
 pub mod cursor;
 pub mod etag;
 pub mod idempotency;
+pub mod interval;
 pub mod limit;
 pub mod page;
 pub mod problem;

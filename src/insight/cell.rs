@@ -71,6 +71,20 @@ impl std::ops::AddAssign for Cell {
     }
 }
 
+impl std::ops::Add for Cell {
+    type Output = Self;
+    fn add(mut self, o: Self) -> Self {
+        self += o;
+        self
+    }
+}
+
+impl std::iter::Sum for Cell {
+    fn sum<I: Iterator<Item = Self>>(cells: I) -> Self {
+        cells.fold(Self::default(), |sum, cell| sum + cell)
+    }
+}
+
 impl Cell {
     /// How this mean, of a part, stands against that of the rest of the whole.
     pub fn against_rest_of(&self, whole: &Self) -> Option<Standing> {

@@ -15,12 +15,12 @@ pub struct Channel {
     pub own: Cell,
     /// Its own and those of everybody below it that the caller sees.
     pub rolled_up: Cell,
-    /// The same at the close compared with.
-    pub before: Cell,
-    /// The day its own figures are scored for.
-    pub scored_for: NaiveDate,
+    /// The same at the close compared with; `None` where nothing of it had closed.
+    pub before: Option<Cell>,
+    /// The day its own figures are of; `None` where no day of it was turned or closed.
+    pub scored_for: Option<NaiveDate>,
     /// The oldest such day among those rolled up.
-    pub rolled_up_for: NaiveDate,
+    pub rolled_up_for: Option<NaiveDate>,
 }
 
 /// Who stands above whom, of the partners the caller sees; one whose parent is not seen is a root.
@@ -45,30 +45,22 @@ impl Tree {
     }
 }
 
-/// Rolls cells up over the partners the caller sees. A partner without a day of its own is scored for `today`.
-pub fn channels(
-    partners: Vec<Partner>,
-    cells: &HashMap<PartnerId, Cell>,
-    closes: &HashMap<PartnerId, Cell>,
-    days: &HashMap<PartnerId, NaiveDate>,
-    today: NaiveDate,
-) -> Vec<Channel> {
-    let own = |cells: &HashMap<PartnerId, Cell>, id| cells.get(&id).copied().unwrap_or_default();
+/// Rolls cells up over the partners the caller sees.
+pub fn channels(partners: Vec<Partner>, cells: &HashMap<PartnerId, Cell>, closes: &HashMap<PartnerId, Cell>, days: &HashMap<PartnerId, NaiveDate>) -> Vec<Channel> {
     let tree = Tree::of(partners.iter().map(|partner| (partner.id, partner.parent_id)));
-    let mut channels: Vec<Channel> = partners
-        .into_iter()
-        .map(|partner| {
-            let day = days.get(&partner.id).copied().unwrap_or(today);
-            Channel { own: own(cells, partner.id), rolled_up: Cell::default(), before: Cell::default(), scored_for: day, rolled_up_for: day, partner }
-        })
-        .collect();
+    let of_one = |partner: Partner| {
+        let (own, scored_for) = (cells.get(&partner.id).copied().unwrap_or_default(), days.get(&partner.id).copied());
+        Channel { own, rolled_up: Cell::default(), before: None, scored_for, rolled_up_for: None, partner }
+    };
+    let mut channels: Vec<Channel> = partners.into_iter().map(of_one).collect();
     let place: HashMap<PartnerId, usize> = channels.iter().enumerate().map(|(i, channel)| (channel.partner.id, i)).collect();
     for i in 0..channels.len() {
-        let (now, then, day) = (channels[i].own, own(closes, channels[i].partner.id), channels[i].scored_for);
+        let (now, then, day) = (channels[i].own, closes.get(&channels[i].partner.id), channels[i].scored_for);
         for at in tree.upwards(channels[i].partner.id).into_iter().filter_map(|above| place.get(&above).copied()) {
-            channels[at].rolled_up += now;
-            channels[at].before += then;
-            channels[at].rolled_up_for = channels[at].rolled_up_for.min(day);
+            let above = &mut channels[at];
+            above.rolled_up += now;
+            above.before = [above.before, then.copied()].into_iter().flatten().reduce(|a, b| a + b);
+            above.rolled_up_for = above.rolled_up_for.into_iter().chain(day).min();
         }
     }
     channels

@@ -7,7 +7,6 @@ pub mod calibration;
 mod cell;
 mod channel;
 mod dimension;
-mod export;
 mod flow;
 mod folds;
 mod logistic;

@@ -3,6 +3,7 @@
 use crate::auth::{Call, Tenant, op};
 use crate::directory;
 use crate::health::store::{self, Bias};
+use crate::http::interval::Interval;
 use crate::intake;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
@@ -24,13 +25,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(get_bias);
 }
 
-/// A 95 % interval, in points.
-#[derive(Serialize, ToSchema)]
-struct BiasInterval {
-    low: f64,
-    high: f64,
-}
-
 /// How rosy a partner is on one measure.
 #[derive(Serialize, ToSchema)]
 struct BiasView {
@@ -46,8 +40,8 @@ struct BiasView {
     shrink: Option<f64>,
     /// The customers it is made from; for a partner the largest of 5, 10, 20, 50, 100 and so on that it reaches.
     n: i32,
-    /// Absent while no difference between partners shows.
-    interval: Option<BiasInterval>,
+    /// Where the bias lies, with 95 %; absent while no difference between partners shows.
+    interval: Option<Interval>,
 }
 
 /// How rosy a partner usually is.
@@ -83,25 +77,25 @@ const RULE_JA: &str = "パートナーとベンダーのシステムの双方が
 #[get("/v1/partners/{partner_id}/bias")]
 async fn get_bias(call: Call<op::GetPartnerBias, PartnerId>) -> Result<HttpResponse, Fault> {
     let whole = call.scope().visible().is_none();
-    // The distributor above it must not know.
-    let own = call.caller.partner().is_none_or(|partner| partner == call.path);
+    call.is_told_of(call.path)?;
     let (found, catalogue) = call
         .read(async |tx| {
-            let partner = directory::partner_of(tx, call.path).await?.filter(|_| own).ok_or(Fault::of(Code::NotFound))?;
+            let partner = directory::partner_of(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
             futures_util::try_join!(store::newest_biases(tx, partner.id), intake::measures(tx))
         })
         .await?;
-    let points = |milli: i32| if whole { thousandths(milli.into()) } else { round(f64::from(milli) / 1000.0) as f64 };
+    // In thousandths; for a partner of whole points.
+    let told = |milli: i32| if whole { milli.into() } else { round(f64::from(milli) / 1000.0) * 1000 };
     let view = |b: Bias| {
         let measure = catalogue.iter().find(|m| m.id == MeasureId::of(b.measure_id))?.key.clone();
         Some(BiasView {
             measure,
             estimated_on: b.estimated_on,
-            bias: points(b.bias),
-            raw: points(b.raw),
+            bias: thousandths(told(b.bias)),
+            raw: thousandths(told(b.raw)),
             shrink: whole.then(|| thousandths(b.shrink.into())),
             n: if whole { b.pairs } else { step(b.pairs) },
-            interval: b.low.zip(b.high).map(|(low, high)| BiasInterval { low: points(low), high: points(high) }),
+            interval: b.low.zip(b.high).map(|(low, high)| Interval::of((told(low), told(high)))),
         })
     };
     let data = found.into_iter().filter(|b| b.pairs > 0 && (whole || b.pairs >= LEAST_PAIRS && b.reporters >= LEAST_REPORTERS)).filter_map(view).collect();

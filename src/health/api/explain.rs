@@ -1,11 +1,11 @@
 //! Why a score is what it is, and why it moved.
 
 use super::health::{BiasMode, HealthQuery, HealthView, View, asked, dossier_of, health_at};
-use super::point::Times;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::calendar;
 use crate::health::change::{self, Cause};
 use crate::health::flow::Rulebook;
+use crate::health::point::Times;
 use crate::health::score::{AdjustedBy, Part};
 use crate::health::scorecard::{Missing, Purpose};
 use crate::health::store::Health;

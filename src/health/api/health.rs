@@ -1,14 +1,15 @@
 //! `/v1/customers/{customer_id}/health`. A partner gets the shared view; the vendor gets its own and may ask for the shared one.
 
-use super::point::Times;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::{calendar, locate_customer};
 use crate::health::flow::{Asked, Dossier, Rulebook, SHARED, VENDOR, dossier, rulebook};
+use crate::health::point::Times;
 use crate::health::score::{AdjustedBy, Part};
 use crate::health::scorecard::{Band, Purpose};
 use crate::health::store::{self, Health};
 use crate::http::body::{Day, Faults, Instant};
+use crate::http::interval::Interval;
 use crate::http::query::Param;
 use crate::intake::EvidenceClass;
 use crate::kernel::code::Code;
@@ -45,20 +46,6 @@ crate::wire_words!(View, BiasMode, EvidenceClass);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(get_health);
-}
-
-/// An 80 % interval, in points.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Interval {
-    low: f64,
-    high: f64,
-}
-
-impl Interval {
-    /// From thousandths.
-    pub(super) fn of((low, high): (i32, i32)) -> Self {
-        Self { low: thousandths(low.into()), high: thousandths(high.into()) }
-    }
 }
 
 /// What one measure adds to the score.
@@ -118,7 +105,7 @@ pub(super) struct HealthView {
     band: Band,
     /// How much of what the scorecard asks is known, 0-1.
     coverage: f64,
-    /// Absent while too little is known, and of a score set by hand.
+    /// Where the score lies, with 80 %. Absent while too little is known, and of a score set by hand.
     interval: Option<Interval>,
     contributions: Vec<Contribution>,
     /// Caps, floors and the override in force, in the order they were applied; the first `from` is what the measures say.

@@ -1,14 +1,15 @@
 //! `/v1/customers/{customer_id}/health/history`: day by day, as it was known when each day ended, and where it is going.
 
-use super::health::{BiasMode, Interval, View, asked, dossier_of};
-use super::point::Times;
+use super::health::{BiasMode, View, asked, dossier_of};
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::calendar;
 use crate::health::chronicle::AsKnown;
+use crate::health::point::Times;
 use crate::health::scorecard::{Band, Purpose};
 use crate::health::store::Health;
 use crate::health::trend::slope;
 use crate::http::body::{Day, Faults, Instant};
+use crate::http::interval::Interval;
 use crate::http::query::Param;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, ScorecardId};

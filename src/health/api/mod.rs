@@ -7,12 +7,9 @@ mod health;
 mod history;
 mod manual;
 mod observation;
-mod point;
 mod quality;
 mod report;
 mod scorecard;
-
-pub use point::Times;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

@@ -62,7 +62,7 @@ pub async fn estimate_biases(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Op
                 low: e.interval.map(|(low, _)| milli(low)),
                 high: e.interval.map(|(_, high)| milli(high)),
             };
-            if before.remove(&(now.partner_id, now.measure_id)).is_none_or(|then| !then.says_as(&now)) {
+            if before.remove(&(now.partner_id, now.measure_id)).is_none_or(|then| !says_as(&then, &now)) {
                 found.push(now);
             }
         }
@@ -70,6 +70,14 @@ pub async fn estimate_biases(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Op
     let ended = before.into_values().filter(|then| then.pairs > 0);
     found.extend(ended.map(|then| Bias { estimated_on: day, bias: 0, raw: 0, pairs: 0, shrink: 0, low: None, high: None, ..then }));
     Ok(Some(Analysis { found }))
+}
+
+/// Whether an estimate says as much as another: within a tenth of a point, and a tenth of the customers behind it. Estimates waver from day to
+/// day, and each that is kept has every customer of the partner scored again.
+fn says_as(then: &Bias, now: &Bias) -> bool {
+    let near = |a: i32, b: i32| (a - b).abs() < 100;
+    let alike = (then.pairs - now.pairs).abs() * 10 <= then.pairs.min(now.pairs) && then.reporters == now.reporters;
+    near(then.bias, now.bias) && near(then.raw, now.raw) && alike
 }
 
 /// Keeps an analysis, once a day, and has the customers of everybody whose bias changed scored again in the vendor's view.

@@ -37,13 +37,21 @@ pub async fn quality_flags(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Vec<
             peers: flag.peers.map(milli),
             customers: flag.customers.map(size),
         };
-        if before.remove(&(now.partner_id, now.kind.clone())).is_none_or(|then| !then.says_as(&now)) {
+        if before.remove(&(now.partner_id, now.kind.clone())).is_none_or(|then| !says_as(&then, &now)) {
             found.push(now);
         }
     }
     let ended = before.into_values().filter(|then| then.n > 0);
     found.extend(ended.map(|then| QualityFlag { found_on: day, n: 0, counted: 0, share: 0, peers: None, customers: None, ..then }));
     Ok(found)
+}
+
+/// Whether a flag says as much of the partner as another: shares within a twentieth, numbers within a tenth. The window moves on each day, and its
+/// figures waver with it. What others do is left out: the partner sees the day of the last change.
+fn says_as(then: &QualityFlag, now: &QualityFlag) -> bool {
+    let near = |a: i32, b: i32| (a - b).abs() * 10 <= a.min(b);
+    let customers = then.customers.zip(now.customers).map_or(then.customers == now.customers, |(a, b)| near(a, b));
+    near(then.n, now.n) && (then.share - now.share).abs() < 50 && customers
 }
 
 /// Keeps what was found.
@@ -79,4 +87,29 @@ async fn conducts(tx: &Tx<AnalystScope>, vendor: &Vendor, partners: &[Uuid], day
         }
     }
     Ok(found.into_iter().map(|(partner, one)| Conduct { reporter: partner.as_u128(), ..one }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_says_the_same_until_its_own_figures_move() {
+        let flag = |n, share, customers, peers| QualityFlag {
+            partner_id: Uuid::nil(),
+            kind: "identical_texts".into(),
+            found_on: NaiveDate::default(),
+            known_from: chrono::DateTime::UNIX_EPOCH,
+            n,
+            counted: 0,
+            share,
+            peers,
+            customers,
+        };
+        let then = flag(100, 800, Some(10), Some(100));
+        assert!(says_as(&then, &flag(110, 849, Some(11), Some(900))));
+        for moved in [flag(111, 800, Some(10), None), flag(100, 850, Some(10), None), flag(100, 800, Some(12), None), flag(100, 800, None, None), flag(0, 0, None, None)] {
+            assert!(!says_as(&then, &moved), "{moved:?}");
+        }
+    }
 }

@@ -10,16 +10,6 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, Date, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-impl Bias {
-    /// Whether another estimate says as much as the same: within a tenth of a point, and a tenth of the customers behind it. Estimates waver
-    /// from day to day, and each that is kept has every customer of the partner scored again.
-    pub fn says_as(&self, other: &Self) -> bool {
-        let near = |a: i32, b: i32| (a - b).abs() < 100;
-        let alike = (self.pairs - other.pairs).abs() * 10 <= self.pairs.min(other.pairs) && self.reporters == other.reporters;
-        near(self.bias, other.bias) && near(self.raw, other.raw) && alike
-    }
-}
-
 /// A partner's customers of whom the vendor observed something since a moment.
 pub async fn observed_customers(tx: &Tx<AnalystScope>, partner: Uuid, since: Moment) -> Result<Vec<Uuid>, Fault> {
     #[derive(QueryableByName)]

@@ -142,17 +142,6 @@ pub struct QualityFlag {
     pub customers: Option<i32>,
 }
 
-impl QualityFlag {
-    /// Whether another flag says as much of the partner: shares within a twentieth, numbers within a tenth. The window moves on each day, and its
-    /// figures waver with it. What others do is left out: the partner sees the day of the last change.
-    pub fn says_as(&self, other: &Self) -> bool {
-        let near = |a: i32, b: i32| (a - b).abs() * 10 <= a.min(b);
-        let alike = |a: i32, b: i32| (a - b).abs() < 50;
-        let customers = self.customers.zip(other.customers).map_or(self.customers == other.customers, |(a, b)| near(a, b));
-        near(self.n, other.n) && alike(self.share, other.share) && customers
-    }
-}
-
 /// Keeps flags of a day.
 pub async fn keep_flags(tx: &Tx<AnalystScope>, list: &[QualityFlag]) -> Result<(), Fault> {
     if list.is_empty() {

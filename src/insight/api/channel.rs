@@ -7,7 +7,7 @@ use crate::health::Times;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::query::{Limit, Param};
 use crate::insight::cell::{Cell, Standing};
-use crate::insight::channel::{Channel, channels as channels_of};
+use crate::insight::channel::Channel;
 use crate::insight::dimension::Facet;
 use crate::insight::flow::see;
 use crate::insight::store;
@@ -52,12 +52,12 @@ struct ChannelView {
     kind: PartnerKind,
     /// The partner above it, where you see that one.
     parent_id: Option<PartnerId>,
-    /// The day its own figures are scored for, in the vendor's calendar.
-    #[schema(value_type = String, format = Date)]
-    scored_for: NaiveDate,
+    /// The day its own figures are of, in the vendor's calendar; null while no day of it was turned.
+    #[schema(value_type = Option<String>, format = Date)]
+    scored_for: Option<NaiveDate>,
     /// The oldest such day among those rolled up.
-    #[schema(value_type = String, format = Date)]
-    rolled_up_for: NaiveDate,
+    #[schema(value_type = Option<String>, format = Date)]
+    rolled_up_for: Option<NaiveDate>,
     /// Its own customers.
     own: Figures,
     /// Its own and those of everybody below it that you see.
@@ -126,37 +126,29 @@ async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<Htt
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
             let seen = see(tx, &vendor, &times, Facet::ALL, true).await?;
-            let compared_with = seen.point.on - Duration::days(COMPARED_DAYS);
-            let closes = store::closes(tx, tx.scope().audience(), compared_with, seen.point.known_at).await?;
-            let cells = seen.groups.into_iter().filter_map(|group| Some((group.partner?, group.cell))).collect();
-            let rows: Vec<(Channel, bool)> = channels_of(seen.partners, &cells, &closes, &seen.days, seen.point.on)
-                .into_iter()
-                .map(|c| {
-                    let closed = closes.contains_key(&c.partner.id);
-                    (c, closed)
-                })
-                .collect();
-            Ok((vendor, seen.point.on, compared_with, rows))
+            let (on, known_at) = (seen.point.on, seen.point.known_at);
+            let compared_with = on - Duration::days(COMPARED_DAYS);
+            let closes = store::closes(tx, tx.scope().audience(), compared_with, known_at).await?;
+            Ok((vendor, on, compared_with, seen.channels(&closes)))
         })
         .await?;
-    let mut total = Cell::default();
-    rows.iter().for_each(|(channel, _)| total += channel.own);
-    let seen: HashSet<PartnerId> = rows.iter().map(|(channel, _)| channel.partner.id).collect();
-    let following: Vec<(Channel, bool)> = rows.into_iter().filter(|(c, _)| window.after.is_none_or(|after| c.partner.id.uuid() > after)).take(window.limit as usize + 1).collect();
-    let page = Page::cut(following, &window, |(channel, _)| channel.partner.id.uuid());
+    let total: Cell = rows.iter().map(|channel| channel.own).sum();
+    let seen: HashSet<PartnerId> = rows.iter().map(|channel| channel.partner.id).collect();
+    let following = rows.into_iter().filter(|channel| window.after.is_none_or(|after| channel.partner.id.uuid() > after)).take(window.limit as usize + 1).collect();
+    let page = Page::cut(following, &window, |channel: &Channel| channel.partner.id.uuid());
     let next_cursor = asked.next(keys, &page)?;
     let next = next_cursor.clone();
-    let data = page.rows.into_iter().map(|(channel, closed)| view(channel, closed, &seen, &total)).collect();
+    let data = page.rows.into_iter().map(|channel| view(channel, &seen, &total)).collect();
     let answer = ChannelsAnswer { currency: vendor.currency, on, compared_with, total: Figures::from(&total), data, next_cursor };
     Ok(asked.answer(&answer, next.as_deref()))
 }
 
-fn view(c: Channel, closed: bool, seen: &HashSet<PartnerId>, total: &Cell) -> ChannelView {
-    let change = (closed || c.before != Cell::default()).then(|| Change {
-        customers: c.rolled_up.customers() - c.before.customers(),
-        at_risk: c.rolled_up.at_risk - c.before.at_risk,
-        unknown: c.rolled_up.unknown - c.before.unknown,
-        mean_health: c.rolled_up.mean().zip(c.before.mean()).map(|(now, then)| thousandths(now - then)),
+fn view(c: Channel, seen: &HashSet<PartnerId>, total: &Cell) -> ChannelView {
+    let change = c.before.map(|before| Change {
+        customers: c.rolled_up.customers() - before.customers(),
+        at_risk: c.rolled_up.at_risk - before.at_risk,
+        unknown: c.rolled_up.unknown - before.unknown,
+        mean_health: c.rolled_up.mean().zip(before.mean()).map(|(now, then)| thousandths(now - then)),
     });
     ChannelView {
         partner_id: c.partner.id,
@@ -222,24 +214,21 @@ struct PortfolioAnswer {
 #[utoipa::path(operation_id = "get_portfolio", tag = "Insights", params(PortfolioQuery), responses((status = 200, description = "The portfolio", body = PortfolioAnswer)))]
 #[get("/v1/insights/portfolio")]
 async fn portfolio(call: Call<op::GetPortfolio, (), PortfolioQuery>) -> Result<HttpResponse, Fault> {
-    let audience = call.scope().audience();
     let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
     let (vendor, groups, days) = call
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
-            let point = times.resolve(&vendor, tx.now())?;
-            let to = if times.are_now() { point.on - Duration::days(1) } else { point.on };
+            let seen = see(tx, &vendor, &times, Facet::ALL, false).await?;
+            let to = if times.are_now() { seen.point.on - Duration::days(1) } else { seen.point.on };
             let from = call.query.from.as_ref().map_or(to - Duration::days(PORTFOLIO_DAYS.0), |day| day.0.0);
             if !(0..=PORTFOLIO_DAYS.1).contains(&(to - from).num_days()) {
                 return Err(Fault::invalid(vec![FieldFault { pointer: "from".to_owned(), code: Broken::OutOfRange }]));
             }
-            let groups =
-                async { if times.are_now() { store::groups(tx, audience, Facet::ALL, false).await } else { store::groups_at(tx, audience, Facet::ALL, false, point).await } };
-            let (groups, days) = futures_util::try_join!(groups, store::closes_by_day(tx, audience, (from, to), point.known_at))?;
-            Ok((vendor, groups, days))
+            let days = store::closes_by_day(tx, tx.scope().audience(), (from, to), seen.point.known_at).await?;
+            Ok((vendor, seen.groups, days))
         })
         .await?;
-    let total = groups.into_iter().next().map(|group| group.cell).unwrap_or_default();
+    let total: Cell = groups.into_iter().map(|group| group.cell).sum();
     let data = days.iter().map(|(on, cell)| PortfolioDay { on: *on, figures: Figures::from(cell) }).collect();
     Ok(HttpResponse::Ok().json(PortfolioAnswer { currency: vendor.currency, total: Figures::from(&total), data }))
 }

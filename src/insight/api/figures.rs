@@ -1,5 +1,6 @@
 //! Figures over many customers, as they are shown everywhere.
 
+use crate::http::interval::Interval;
 use crate::insight::cell::{Cell, Standing};
 use crate::kernel::number::thousandths;
 use serde::Serialize;
@@ -28,13 +29,6 @@ pub(super) struct ByBand {
 pub(super) struct Share {
     count: Option<f64>,
     value: Option<f64>,
-}
-
-/// The two ends of a mean, in points.
-#[derive(Serialize, ToSchema)]
-pub(super) struct MeanInterval {
-    low: f64,
-    high: f64,
 }
 
 /// How fresh what is known is.
@@ -76,9 +70,9 @@ pub(super) struct Figures {
     /// In whole points, over the known: a tenth, a quarter, a half ... of them are not above.
     health_quantiles: Option<Quantiles>,
     /// Where the mean of all lies, with 95 %; from two known customers on.
-    mean_health_interval: Option<MeanInterval>,
+    mean_health_interval: Option<Interval>,
     /// Between which the mean of all lies whatever the unknown turn out to be: all at 0, all at 100.
-    mean_health_bounds: Option<MeanInterval>,
+    mean_health_bounds: Option<Interval>,
     /// Of those known, the share at risk, 0-1.
     share_at_risk: Option<f64>,
     /// How much of what the scorecard asks is known, on average, 0-1.
@@ -110,8 +104,8 @@ impl From<&Cell> for Figures {
             mean_health: c.mean().map(thousandths),
             value_weighted_health: c.value_weighted_mean().map(thousandths),
             health_quantiles: Quantiles::of(c),
-            mean_health_interval: c.mean_interval().map(|(low, high)| MeanInterval { low: thousandths(low), high: thousandths(high) }),
-            mean_health_bounds: c.mean_bounds().map(|(low, high)| MeanInterval { low: thousandths(low), high: thousandths(high) }),
+            mean_health_interval: c.mean_interval().map(Interval::of),
+            mean_health_bounds: c.mean_bounds().map(Interval::of),
             share_at_risk: share(c.at_risk, c.known()),
             mean_coverage: c.mean_coverage().map(thousandths),
             freshness: Freshness {
@@ -126,8 +120,8 @@ impl From<&Cell> for Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::insight::api::table::table;
     use crate::insight::cell::Points;
-    use crate::insight::export::table;
     use serde_json::{Value, json};
 
     fn leaves(value: &Value) -> usize {

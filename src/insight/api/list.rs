@@ -3,6 +3,7 @@
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory;
 use crate::http::body::Faults;
+use crate::http::interval::Interval;
 use crate::http::query::{Limit, Param};
 use crate::insight::store::{self, Divergent, Gap, Listed, Position};
 use crate::kernel::error::Fault;
@@ -25,13 +26,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 const UNKNOWN_BESIDE: i64 = 20;
 /// Of the unknown, those are shown whose renewal is this near, in days (SCIENCE 2.6).
 const UNKNOWN_RENEWS_WITHIN: i64 = 180;
-
-/// An 80 % interval, in points.
-#[derive(Serialize, ToSchema)]
-struct ScoreInterval {
-    low: f64,
-    high: f64,
-}
 
 crate::word_list! {
     /// Which list.
@@ -72,7 +66,8 @@ struct ListedView {
     name: String,
     /// 0-100; absent while too little is known.
     score: Option<f64>,
-    interval: Option<ScoreInterval>,
+    /// Where the score lies, with 80 %.
+    interval: Option<Interval>,
     coverage: f64,
     /// Per year, in minor units of the reporting currency.
     value_minor: i64,
@@ -92,7 +87,7 @@ impl From<Listed> for ListedView {
             external_id: row.external_id,
             name: row.name,
             score: row.score.map(|s| thousandths(s.into())),
-            interval: row.low.zip(row.high).map(|(low, high)| ScoreInterval { low: thousandths(low.into()), high: thousandths(high.into()) }),
+            interval: row.low.zip(row.high).map(Interval::of),
             coverage: thousandths(row.coverage.into()),
             value_minor: row.value_minor,
             renews_on: row.renews_on,

@@ -7,6 +7,7 @@ mod list;
 mod peers;
 mod rollup;
 mod snapshot;
+mod table;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

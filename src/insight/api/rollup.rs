@@ -1,18 +1,16 @@
 //! The roll-up: figures by any dimension, and by any two of them crossed.
 
 use super::figures::Figures;
-use crate::auth::{Call, Query, Tenant, op};
+use crate::auth::{Call, Query, op};
 use crate::directory;
 use crate::health::Times;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::query::{Limit, Param};
 use crate::insight::cell::Standing;
-use crate::insight::channel::Tree;
 use crate::insight::dimension::{Dimension, Facet};
 use crate::insight::flow::see;
 use crate::insight::rollup::roll_up;
 use crate::kernel::error::{Fault, FieldFault};
-use crate::kernel::id::TypeId;
 use crate::kernel::money::Currency;
 use crate::kernel::paging::Page;
 use crate::kernel::text::Broken;
@@ -76,9 +74,9 @@ struct GroupView {
 struct RollUpAnswer {
     /// The currency of all values.
     currency: Currency,
-    /// The oldest day among the partners' figures, in the vendor's calendar.
-    #[schema(value_type = String, format = Date)]
-    scored_for: NaiveDate,
+    /// The oldest day among the partners' figures, in the vendor's calendar; null while no day was turned.
+    #[schema(value_type = Option<String>, format = Date)]
+    scored_for: Option<NaiveDate>,
     /// Over all customers whose groups you see, each once.
     total: Figures,
     /// The groups anybody is in, in the order of their words, those nobody spoke of first.
@@ -105,16 +103,12 @@ async fn read_roll_up(call: Call<op::GetRollUp, (), RollUpQuery>) -> Result<Http
     let (vendor, seen) = call
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
-            let mut seen = see(tx, &vendor, &times, facet, of.iter().any(|dimension| dimension.is_of_partners())).await?;
-            // The days of partners whose groups are not seen say nothing of these.
-            if let (true, Some(visible)) = (facet != Facet::ALL, tx.scope().visible()) {
-                seen.days.retain(|partner, _| visible.contains(&partner.uuid()));
-            }
+            let seen = see(tx, &vendor, &times, facet, of.iter().any(|dimension| dimension.is_of_partners())).await?;
             Ok((vendor, seen))
         })
         .await?;
-    let scored_for = seen.days.values().min().copied().unwrap_or(seen.point.on);
-    let rolled = roll_up(&of, seen.groups, &Tree::of(seen.partners.iter().map(|partner| (partner.id, partner.parent_id))));
+    let (scored_for, tree) = (seen.days.values().min().copied(), seen.tree());
+    let rolled = roll_up(&of, seen.groups, &tree);
     let following = rolled.groups.into_iter().filter(|(key, _)| window.after.as_ref().is_none_or(|after| key > after)).take(window.limit as usize + 1).collect();
     let page = Page::cut(following, &window, |(key, _)| key.clone());
     let next_cursor = asked.next(keys, &page)?;

@@ -1,6 +1,7 @@
 //! `/v1/snapshots`: reports that are published once and never change. The vendor's alone.
 
 use super::figures::Figures;
+use super::table::table;
 use crate::auth::{Call, Json, Query, WriteQuery, op};
 use crate::directory::{self, Vendor};
 use crate::health::{AsKnown, Card, Purpose, Times};
@@ -9,7 +10,6 @@ use crate::http::page::PageView;
 use crate::http::query::{Limit, Param};
 use crate::insight::channel::Channel;
 use crate::insight::dimension::Dimension;
-use crate::insight::export::table;
 use crate::insight::flow::{Survey, publish, survey};
 use crate::insight::rollup::RollUp;
 use crate::insight::store::{self, Snapshot};
@@ -88,9 +88,9 @@ struct SnapshotChannel {
     rolled_up: Figures,
 }
 
-impl From<(Channel, Option<NaiveDate>)> for SnapshotChannel {
-    fn from((c, day): (Channel, Option<NaiveDate>)) -> Self {
-        Self { partner_id: c.partner.id, parent_id: c.partner.parent_id, scored_for: day, own: Figures::from(&c.own), rolled_up: Figures::from(&c.rolled_up) }
+impl From<Channel> for SnapshotChannel {
+    fn from(c: Channel) -> Self {
+        Self { partner_id: c.partner.id, parent_id: c.partner.parent_id, scored_for: c.scored_for, own: Figures::from(&c.own), rolled_up: Figures::from(&c.rolled_up) }
     }
 }
 

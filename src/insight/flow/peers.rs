@@ -4,7 +4,7 @@
 use crate::auth::AnalystScope;
 use crate::db::Tx;
 use crate::directory;
-use crate::health::AsKnown;
+use crate::health::{AsKnown, SHARED};
 use crate::insight::cell::{Cell, Group};
 use crate::insight::channel::Tree;
 use crate::insight::dimension::{Dimension, Facet};
@@ -33,17 +33,13 @@ pub async fn compare_peers(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Opti
         return Ok(None);
     }
     let point = AsKnown { on: closed_on, known_at: tx.now() };
-    let vendor = directory::calendar(tx).await?;
+    let (partners, days) = futures_util::try_join!(directory::all_visible_partners(tx), store::days_at(tx, SHARED, Facet::ALL, point))?;
     // Today's tree: whoever stands above a partner today reads what it may see of it.
-    let parents = directory::all_visible_partners(tx).await?.into_iter().map(|partner| (partner.id, partner.parent_id));
-    let tree = Tree::of(parents);
+    let tree = Tree::of(partners.into_iter().map(|partner| (partner.id, partner.parent_id)));
     let mut found = Vec::new();
-    if closed_on >= vendor.zone.day_of(vendor.founded_at) {
-        for dimension in COMPARED_BY {
-            let facet = dimension.map_or(Facet::ALL, Facet::by);
-            let cells = store::groups_at(tx, "shared", facet, true, point).await?;
-            found.extend(compare(&tree, closed_on, dimension, &cells));
-        }
+    for dimension in COMPARED_BY {
+        let cells = store::groups_of_days(tx, SHARED, dimension.map_or(Facet::ALL, Facet::by), true, &days).await?;
+        found.extend(compare(&tree, closed_on, dimension, &cells));
     }
     Ok(Some(Comparison { closed_on, found }))
 }

@@ -177,8 +177,10 @@ struct DayRow {
 /// How far back the newest close of a day may lie, in days: a partner whose day was not turned shows the last that was.
 const REACHES_BACK: i64 = 31;
 
-/// The day each visible partner's figures are of at a point in time; one without a close is absent.
-pub async fn days_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, point: AsKnown) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
+/// The day the figures of each visible partner are of at a point in time: the newest up to `point.on` that was closed by `point.known_at`. One
+/// without such a close is absent.
+pub async fn days_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, point: AsKnown) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
+    let partners = seen(tx, facet);
     let rows: Vec<DayRow> = tx
         .rows(
             sql("SELECT partner_id, max(closed_on) AS day FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all' AND closed_on BETWEEN {} AND {}
@@ -188,35 +190,29 @@ pub async fn days_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, point: AsKno
             .bind::<Date, _>(point.on - chrono::Duration::days(REACHES_BACK))
             .bind::<Date, _>(point.on)
             .bind::<Timestamptz, _>(point.known_at)
-            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
-            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
+            .bind::<Nullable<Array<SqlUuid>>, _>(partners.clone())
+            .bind::<Nullable<Array<SqlUuid>>, _>(partners),
         )
         .await?;
     Ok(rows.into_iter().map(|row| (PartnerId::of(row.partner_id), row.day)).collect())
 }
 
-/// The groups as the newest day up to `point.on` closed, of what was closed by `point.known_at`.
-pub async fn groups_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, by_partner: bool, point: AsKnown) -> Result<Vec<Group>, Fault> {
-    let partners = seen(tx, facet);
+/// The groups as each partner's day closed, of the partners [`days_at`] tells for the facet.
+pub async fn groups_of_days<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, by_partner: bool, days: &HashMap<PartnerId, NaiveDate>) -> Result<Vec<Group>, Fault> {
+    let (partners, days): (Vec<Uuid>, Vec<NaiveDate>) = days.iter().map(|(partner, day)| (partner.uuid(), *day)).unzip();
     let rows: Vec<GroupRow> = tx
         .rows(
             sql(concat!(
-                "WITH last AS (SELECT partner_id, max(closed_on) AS closed_on FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all'
-                   AND closed_on BETWEEN {} AND {} AND closed_at <= {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY partner_id)
-                 SELECT partner_id, key_a, key_b, ",
+                "SELECT partner_id, key_a, key_b, ",
                 shown!(),
                 " FROM (SELECT CASE WHEN {} THEN partner_id END AS partner_id, key_a, key_b, ",
                 sums!(),
-                " FROM todoku.cell_close JOIN last USING (partner_id, closed_on) WHERE vendor_id = {} AND audience = {} AND facet = {} GROUP BY 1, key_a, key_b) s"
+                " FROM todoku.cell_close JOIN unnest({}, {}) AS d(partner_id, closed_on) USING (partner_id, closed_on)
+                   WHERE vendor_id = {} AND audience = {} AND facet = {} GROUP BY 1, key_a, key_b) s"
             ))
-            .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<Text, _>(audience)
-            .bind::<Date, _>(point.on - chrono::Duration::days(REACHES_BACK))
-            .bind::<Date, _>(point.on)
-            .bind::<Timestamptz, _>(point.known_at)
-            .bind::<Nullable<Array<SqlUuid>>, _>(partners.clone())
-            .bind::<Nullable<Array<SqlUuid>>, _>(partners)
             .bind::<Bool, _>(by_partner)
+            .bind::<Array<SqlUuid>, _>(partners)
+            .bind::<Array<Date>, _>(days)
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Text, _>(audience)
             .bind::<Text, _>(facet.as_str()),
@@ -226,13 +222,14 @@ pub async fn groups_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Fac
 }
 
 /// The day each visible partner is scored for; one whose day was never turned is absent.
-pub async fn scoring_days<S: Tenant>(tx: &Tx<S>) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
+pub async fn scoring_days<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
+    let partners = seen(tx, facet);
     let rows: Vec<DayRow> = tx
         .rows(
             sql("SELECT partner_id, day FROM todoku.scoring_day WHERE vendor_id = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({}))")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
-                .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
+                .bind::<Nullable<Array<SqlUuid>>, _>(partners.clone())
+                .bind::<Nullable<Array<SqlUuid>>, _>(partners),
         )
         .await?;
     Ok(rows.into_iter().map(|row| (PartnerId::of(row.partner_id), row.day)).collect())

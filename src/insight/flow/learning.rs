@@ -1,0 +1,151 @@
+//! Learning from outcomes: what a scorecard saw before each, and what that foretold.
+
+use crate::auth::StaffScope;
+use crate::db::Tx;
+use crate::health::{self, Band, Past};
+use crate::insight::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
+use crate::insight::calibration::{Case, Invalid, Lesson, Settings, calibrate};
+use crate::insight::store::{self, Kept};
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::kernel::id::{ScorecardId, TypeId};
+use crate::ledger::{Event, record_events};
+use crate::revenue::{self, Settled};
+use chrono::{Duration, NaiveDate};
+use serde_json::json;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// How far before an outcome a scorecard is looked for its first alarm, in days, and in which steps.
+const ALARM_YEAR: i64 = 364;
+const ALARM_STEP: usize = 7;
+/// The days in which a customer has one outcome.
+const QUARTER: i64 = 90;
+
+/// Outcomes with the past before them.
+pub struct History {
+    outcomes: Vec<Settled>,
+    past: Past,
+    lead: Duration,
+}
+
+/// Reads every outcome and the past of its customer.
+pub async fn history(tx: &Tx<StaffScope>, scorecard: ScorecardId, lead_days: i64) -> Result<History, Fault> {
+    let card = health::card(tx, scorecard).await?.ok_or(Fault::of(Code::NotFound))?;
+    let outcomes = one_a_quarter(revenue::settled(tx).await?);
+    let mut customers: Vec<(Uuid, Uuid)> = outcomes.iter().map(|o| (o.partner_id, o.customer_id)).collect();
+    customers.dedup();
+    let earliest = outcomes.iter().map(|o| o.occurred_on).min().unwrap_or(NaiveDate::MAX);
+    let reach = Duration::days(lead_days.max(ALARM_YEAR));
+    let past = health::past(tx, &card, &customers, earliest.checked_sub_signed(reach).unwrap_or(earliest)).await?;
+    Ok(History { outcomes, past, lead: Duration::days(lead_days) })
+}
+
+/// Of each customer at most one outcome in a quarter, the last: who tells more about one customer teaches no more.
+fn one_a_quarter(outcomes: Vec<Settled>) -> Vec<Settled> {
+    let quarter = |o: &Settled| (o.partner_id, o.customer_id, (o.occurred_on - NaiveDate::default()).num_days().div_euclid(QUARTER));
+    outcomes.chunk_by(|a, b| quarter(a) == quarter(b)).filter_map(|same| same.last().cloned()).collect()
+}
+
+/// An outcome as a case is made of it: its day, what was seen before, whether it was a loss.
+type Told = (NaiveDate, Vec<Option<f64>>, bool);
+
+/// Keeps what was learned of a scorecard.
+pub async fn keep(tx: &Tx<StaffScope>, caller: Uuid, scorecard: ScorecardId, lead_days: i32, learned: Lesson) -> Result<Kept, Fault> {
+    let kept = Kept { id: tx.new_id(), scorecard, lead_days, learned, created_at: tx.now() };
+    store::keep_calibration(tx, &kept).await?;
+    let event = Event { kind: "calibration.made", subject: kept.id.uuid(), partner: None, data: json!({ "scorecard_id": scorecard }) };
+    record_events(tx, caller, &[event]).await?;
+    Ok(kept)
+}
+
+impl History {
+    /// Whether there is no outcome at all.
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+
+    fn seen(&self, outcome: &Settled) -> health::Seen {
+        self.past.seen(outcome.partner_id, outcome.customer_id, outcome.occurred_on - self.lead)
+    }
+
+    /// Calibrates the weights by what was seen so many days before each outcome. Takes seconds of thinking: not for an async thread.
+    pub fn calibrate(&self) -> Result<Lesson, Invalid> {
+        let mut told: Vec<Vec<Told>> = Vec::new();
+        for of_one in self.outcomes.chunk_by(|a, b| a.customer_id == b.customer_id) {
+            told.push(of_one.iter().map(|outcome| (outcome.occurred_on, self.seen(outcome).values, outcome.lost)).collect());
+        }
+        // Customers are numbered by what is told of them, not by their ids: the same history in another house teaches the same.
+        told.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+        let case = |group: usize, (_, values, churned): Told| Case { group: group as u64, values, silence: None, churned };
+        let cases: Vec<Case> = told.into_iter().enumerate().flat_map(|(group, of_one)| of_one.into_iter().map(move |told| case(group, told))).collect();
+        let calibration = calibrate(&cases, &self.past.weights(), &Settings::default())?;
+        Ok(Lesson { measures: self.past.measures(), calibration })
+    }
+
+    /// How well the scorecard foretold what happened: over all, and by partner.
+    pub fn backtest(&self) -> Backtest {
+        let seen: Vec<(&Settled, health::Seen)> = self.outcomes.iter().map(|outcome| (outcome, self.seen(outcome))).collect();
+        let flagged: Vec<Option<NaiveDate>> = self.outcomes.iter().map(|outcome| self.first_flagged(outcome)).collect();
+        let mut by_partner: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
+        for (i, outcome) in self.outcomes.iter().enumerate() {
+            by_partner.entry(outcome.partner_id).or_default().push(i);
+        }
+        let all: Vec<usize> = (0..seen.len()).collect();
+        let channels = by_partner.into_iter().map(|(partner, which)| (partner, Foretold::of(&seen, &flagged, &which))).collect();
+        Backtest { total: Foretold::of(&seen, &flagged, &all), channels }
+    }
+
+    /// The first day within a year before an outcome on which the scorecard said `at_risk`, in steps of a week.
+    fn first_flagged(&self, outcome: &Settled) -> Option<NaiveDate> {
+        let mut days = (1..=ALARM_YEAR).rev().step_by(ALARM_STEP).map(|before| outcome.occurred_on - Duration::days(before));
+        days.find(|on| self.past.seen(outcome.partner_id, outcome.customer_id, *on).band == Band::AtRisk)
+    }
+}
+
+/// How well a scorecard foretold what happened.
+pub struct Backtest {
+    /// Over everything.
+    pub total: Foretold,
+    /// By partner.
+    pub channels: Vec<(Uuid, Foretold)>,
+}
+
+/// The same over some outcomes.
+pub struct Foretold {
+    /// Outcomes.
+    pub outcomes: usize,
+    /// Losses among them.
+    pub lost: usize,
+    /// Those whose health was unknown at the time; they are in no figure below but the alarms.
+    pub unknown: usize,
+    /// How well low health went before loss; `None` when all ended alike.
+    pub auc: Option<Auc>,
+    /// How many times more losses the lowest tenth held than all.
+    pub lift: Option<f64>,
+    /// Loss by tenths of the scale of risk, from health 100 to 0.
+    pub table: Vec<Bin>,
+    /// Alarms raised in the year before.
+    pub alarms: Option<Alarms>,
+}
+
+impl Foretold {
+    fn of(seen: &[(&Settled, health::Seen)], flagged: &[Option<NaiveDate>], which: &[usize]) -> Self {
+        let known: Vec<(f64, bool)> = which.iter().filter_map(|i| Some((1.0 - f64::from(seen[*i].1.score?) / 100_000.0, seen[*i].0.lost))).collect();
+        let (risk, lost): (Vec<f64>, Vec<bool>) = known.into_iter().unzip();
+        let number = |day: NaiveDate| (day - NaiveDate::default()).num_days();
+        let first: Vec<Option<i64>> = which.iter().map(|i| flagged[*i].map(number)).collect();
+        let days: Vec<i64> = which.iter().map(|i| number(seen[*i].0.occurred_on)).collect();
+        let left: Vec<bool> = which.iter().map(|i| seen[*i].0.lost).collect();
+        Self {
+            outcomes: which.len(),
+            lost: left.iter().filter(|lost| **lost).count(),
+            unknown: which.len() - risk.len(),
+            auc: auc(&risk, &lost).ok(),
+            lift: top_decile_lift(&risk, &lost).ok(),
+            table: calibration_table(&risk, &lost).unwrap_or_default(),
+            alarms: alarms(&first, &days, &left).ok(),
+        }
+    }
+}
