@@ -18,8 +18,9 @@ const Z80: f64 = 1.2816;
 /// The middle of the scale, from which contributions count.
 const MIDDLE: f64 = 50.0;
 
-/// What one measure adds to a score; figures in thousandths.
+/// What one measure adds to a score; figures in thousandths. Kept without the names of its members: every score has many, and is written daily.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Packed", into = "Packed")]
 pub struct Part {
     /// The measure.
     pub measure: MeasureId,
@@ -36,11 +37,24 @@ pub struct Part {
     /// The newest day of its evidence.
     pub newest: Option<NaiveDate>,
     /// What stands for it, when too little is known of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumed: Option<Missing>,
     /// What was taken from the partner's points for its usual rosiness.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias: Option<i64>,
+}
+
+/// A part's members in their order.
+type Packed = (MeasureId, f64, i64, Option<i64>, Option<i64>, Vec<(EvidenceClass, i64)>, Option<NaiveDate>, Option<Missing>, Option<i64>);
+
+impl From<Part> for Packed {
+    fn from(part: Part) -> Self {
+        (part.measure, part.weight, part.evidence, part.points, part.contribution, part.sources, part.newest, part.assumed, part.bias)
+    }
+}
+
+impl From<Packed> for Part {
+    fn from((measure, weight, evidence, points, contribution, sources, newest, assumed, bias): Packed) -> Self {
+        Self { measure, weight, evidence, points, contribution, sources, newest, assumed, bias }
+    }
 }
 
 /// What moved a score after the measures had spoken; scores in thousandths.

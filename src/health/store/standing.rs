@@ -11,7 +11,7 @@ use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, ScorecardId, TypeId};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -68,8 +68,9 @@ impl Standing {
     }
 }
 
-fn json<T: serde::Serialize>(value: T) -> Result<serde_json::Value, Fault> {
-    serde_json::to_value(value).map_err(Fault::internal)
+/// As text, which the database reads as JSON: a tree of values in between would cost more than the score itself.
+fn json<T: serde::Serialize>(value: T) -> Result<String, Fault> {
+    serde_json::to_string(&value).map_err(Fault::internal)
 }
 
 /// Keeps conclusions about customers of the acting partner, whose rows are locked, and adds what changed to the cells.
@@ -77,9 +78,9 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
     if list.is_empty() {
         return Ok(());
     }
-    let parts: Vec<serde_json::Value> = list.iter().map(|s| json(&s.score.parts)).collect::<Result<_, _>>()?;
-    let adjustments: Vec<serde_json::Value> = list.iter().map(|s| json(&s.score.adjustments)).collect::<Result<_, _>>()?;
-    let sources: Vec<Option<serde_json::Value>> = list.iter().map(|s| s.sources.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
+    let parts: Vec<String> = list.iter().map(|s| json(&s.score.parts)).collect::<Result<_, _>>()?;
+    let adjustments: Vec<String> = list.iter().map(|s| json(&s.score.adjustments)).collect::<Result<_, _>>()?;
+    let sources: Vec<Option<String>> = list.iter().map(|s| s.sources.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
     // In float: the product of the two may pass what an integer holds, and it only orders a list.
     let weight = |s: &Standing| s.diverges_since.and(s.divergence()).map(|gap| f64::from(gap) * s.value_minor as f64);
     tx.run(
@@ -93,7 +94,7 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
                        parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on, purpose, adjustments, sources, divergence, diverges_since,
                        divergence_weight, region, segment, touch_model, product, stage)
                      SELECT w.vendor_id, w.partner_id, n.customer_id, n.audience, n.scorecard_id, w.scored_for, w.scored_at, n.score, n.low, n.high, n.band, n.coverage,
-                       n.parts, n.counted, n.value_minor, n.unconverted, n.reported_on, n.due_on, n.in_cadence, n.renews_on, n.purpose, n.adjustments, n.sources, n.divergence,
+                       n.parts::json, n.counted, n.value_minor, n.unconverted, n.reported_on, n.due_on, n.in_cadence, n.renews_on, n.purpose, n.adjustments::jsonb, n.sources::jsonb, n.divergence,
                        n.diverges_since, n.divergence_weight, n.region, n.segment, n.touch_model, n.product, n.stage FROM n, w
                      ON CONFLICT (vendor_id, partner_id, customer_id, audience, purpose) DO UPDATE SET scorecard_id = excluded.scorecard_id, scored_for = excluded.scored_for,
                        scored_at = excluded.scored_at, score = excluded.score, low = excluded.low, high = excluded.high, band = excluded.band, coverage = excluded.coverage,
@@ -131,7 +132,7 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.interval.map(|i| i.1)).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(list.iter().map(|s| s.score.band.as_str()).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(list.iter().map(|s| s.score.coverage).collect::<Vec<_>>())
-        .bind::<Array<Jsonb>, _>(parts)
+        .bind::<Array<Text>, _>(parts)
         .bind::<Array<Bool>, _>(list.iter().map(|s| s.counted).collect::<Vec<_>>())
         .bind::<Array<BigInt>, _>(list.iter().map(|s| s.value_minor).collect::<Vec<_>>())
         .bind::<Array<Bool>, _>(list.iter().map(|s| s.unconverted).collect::<Vec<_>>())
@@ -141,8 +142,8 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
         .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.renews_on).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(list.iter().map(|s| s.purpose.as_str()).collect::<Vec<_>>())
         .bind::<Array<SqlUuid>, _>(list.iter().map(|s| s.card.uuid()).collect::<Vec<_>>())
-        .bind::<Array<Jsonb>, _>(adjustments)
-        .bind::<Array<Nullable<Jsonb>>, _>(sources)
+        .bind::<Array<Text>, _>(adjustments)
+        .bind::<Array<Nullable<Text>>, _>(sources)
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(Standing::divergence).collect::<Vec<_>>())
         .bind::<Array<Nullable<Date>>, _>(list.iter().map(|s| s.diverges_since).collect::<Vec<_>>())
         .bind::<Array<Nullable<Double>>, _>(list.iter().map(weight).collect::<Vec<_>>())
@@ -191,12 +192,12 @@ struct HealthRow {
     band: String,
     #[diesel(sql_type = Integer)]
     coverage: i32,
-    #[diesel(sql_type = Jsonb)]
-    parts: serde_json::Value,
-    #[diesel(sql_type = Jsonb)]
-    adjustments: serde_json::Value,
-    #[diesel(sql_type = Nullable<Jsonb>)]
-    sources: Option<serde_json::Value>,
+    #[diesel(sql_type = Text)]
+    parts: String,
+    #[diesel(sql_type = Text)]
+    adjustments: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    sources: Option<String>,
     #[diesel(sql_type = Nullable<Date>)]
     reported_on: Option<NaiveDate>,
     #[diesel(sql_type = Nullable<Date>)]
@@ -205,20 +206,19 @@ struct HealthRow {
 
 impl HealthRow {
     fn read(self) -> Result<(Uuid, Health), Fault> {
-        let read = |value| serde_json::from_value(value).map_err(Fault::internal);
         let score = Score {
             score: self.score,
             interval: self.low.zip(self.high),
             band: self.band.parse().map_err(broken)?,
             coverage: self.coverage,
-            parts: read(self.parts)?,
-            adjustments: serde_json::from_value(self.adjustments).map_err(Fault::internal)?,
+            parts: serde_json::from_str(&self.parts).map_err(Fault::internal)?,
+            adjustments: serde_json::from_str(&self.adjustments).map_err(Fault::internal)?,
         };
         let health = Health {
             card: ScorecardId::of(self.scorecard_id),
             scored_for: self.scored_for,
             score,
-            sources: self.sources.map(serde_json::from_value).transpose().map_err(Fault::internal)?,
+            sources: self.sources.map(|said| serde_json::from_str(&said)).transpose().map_err(Fault::internal)?,
             reported_on: self.reported_on,
             due_on: self.due_on,
         };
@@ -230,8 +230,8 @@ impl HealthRow {
 pub async fn healths<S: Tenant>(tx: &Tx<S>, partners: Vec<Uuid>, customers: Vec<Uuid>, audience: &'static str, purpose: Purpose) -> Result<HashMap<Uuid, Health>, Fault> {
     let rows: Vec<HealthRow> = tx
         .rows(
-            sql("SELECT customer_id, scorecard_id, scored_for, score, low, high, band, coverage, parts, adjustments, sources, reported_on, due_on
-                 FROM todoku.health_score WHERE vendor_id = {} AND partner_id = ANY ({}) AND customer_id = ANY ({}) AND audience = {} AND purpose = {}")
+            sql("SELECT customer_id, scorecard_id, scored_for, score, low, high, band, coverage, parts::text AS parts, adjustments::text AS adjustments,
+                   sources::text AS sources, reported_on, due_on FROM todoku.health_score WHERE vendor_id = {} AND partner_id = ANY ({}) AND customer_id = ANY ({}) AND audience = {} AND purpose = {}")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Array<SqlUuid>, _>(partners)
             .bind::<Array<SqlUuid>, _>(customers)
