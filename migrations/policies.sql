@@ -65,6 +65,7 @@ BEGIN
     ('todoku', 'cell',                 'partner-owned', 'r',     'r',                      'r i u d',  '', ''),
     ('todoku', 'cell_delta',           'partner-owned', 'r i',   'r i',                    'r i d',    '', ''),
     ('todoku', 'cell_close',           'partner-owned', 'r',     'r',                      'r i',      '', 'r'),
+    ('todoku', 'list_close',           'partner-owned', 'r',     'r',                      'r i',      '', ''),
     ('todoku', 'audit_entry',          'ledger',        'i',     'r i',                    'i',        '', ''),
     ('todoku', 'event',                'ledger',        'i',     'r i',                    'i r:vendor_id,caller_id,id,at,seq u:seq', '', ''),
     ('todoku', 'event_counter',        'vendor-side',   '',      'r',                      'r i u',    '', ''),

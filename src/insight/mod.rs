@@ -17,4 +17,4 @@ mod store;
 pub use api::routes;
 pub use cell::Cell;
 pub use flow::{compare_peers, keep_comparison};
-pub use store::{close_cells, fold};
+pub use store::{close_cells, close_lists, fold};

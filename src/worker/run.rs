@@ -148,7 +148,9 @@ async fn perform(tx: &Tx<WorkerScope>, jobs: &[Claimed]) -> Result<bool, Fault> 
                 health::hold_customers(tx).await?;
                 if health::is_ahead(tx, day).await? {
                     insight::fold(tx).await?;
-                    insight::close_cells(tx, health::closing_day(tx, day).await?).await?;
+                    let closing = health::closing_day(tx, day).await?;
+                    insight::close_cells(tx, closing).await?;
+                    insight::close_lists(tx, closing).await?;
                     health::turn_day(tx, day).await?;
                 }
             }

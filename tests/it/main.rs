@@ -11,6 +11,7 @@ mod idempotency;
 mod input;
 mod insight;
 mod learning;
+mod list;
 mod matrix;
 mod migrations;
 mod outage;

@@ -11,7 +11,7 @@ use todoku::command::Founded;
 use todoku::kernel::hash::{hex, sha256};
 
 /// On the next day, when what closed is settled; signs the administrator in anew.
-async fn next_day(app: &App, founded: &Founded) -> String {
+pub async fn next_day(app: &App, founded: &Founded) -> String {
     app.clock.turn_to(app.clock.now() + Duration::days(1));
     app.settle().await;
     app.clock.turn_to(app.clock.now() + Duration::seconds(90));

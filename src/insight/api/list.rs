@@ -2,9 +2,11 @@
 
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory;
-use crate::http::body::Faults;
+use crate::health::Times;
+use crate::http::body::{Day, Faults, Instant};
 use crate::http::interval::Interval;
 use crate::http::query::{Limit, Param};
+use crate::insight::flow::days_listed;
 use crate::insight::store::{self, Divergent, Gap, Listed, Position};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, TypeId};
@@ -38,7 +40,7 @@ crate::word_list! {
 }
 crate::wire_words!(Listing);
 
-/// Which list, which page.
+/// Which list, of when, which page.
 #[derive(Deserr, IntoParams)]
 #[deserr(error = Faults, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -47,6 +49,14 @@ struct AtRiskQuery {
     #[deserr(default)]
     #[param(inline, value_type = Option<Listing>)]
     band: Option<Param<Listing>>,
+    /// As the newest day up to this one closed; as it stands now when both times are left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    as_of: Option<Param<Day>>,
+    /// Of what had closed by this moment, at least 60 seconds ago.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    known_at: Option<Param<Instant>>,
     /// How many, 1-1,000; 50 when left out.
     #[deserr(default)]
     #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
@@ -100,7 +110,7 @@ impl From<Listed> for ListedView {
 /// Customers too little is known of, beside those at risk: silence is no good news.
 #[derive(Serialize, ToSchema)]
 struct UnknownBeside {
-    /// Those with a renewal within 180 days, highest value first.
+    /// Those with a renewal within 180 days from `on`, highest value first.
     data: Vec<ListedView>,
     /// Whether there are more; page through them with `?band=unknown`.
     more: bool,
@@ -111,6 +121,9 @@ struct UnknownBeside {
 struct AtRiskAnswer {
     /// The currency of all values.
     currency: Currency,
+    /// The vendor's day of the answer.
+    #[schema(value_type = String, format = Date)]
+    on: NaiveDate,
     /// Highest value first, then nearest renewal, then id.
     data: Vec<ListedView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +135,8 @@ struct AtRiskAnswer {
 
 /// List customers at risk, with the unknown beside them
 ///
-/// Highest value first. The first page also brings those too little is known of whose renewal is near.
+/// Highest value first. The first page also brings those too little is known of whose renewal is near. With `as_of` or `known_at` as days closed: of each
+/// partner at most the first 1,000 of a list, and none of days that closed before lists were kept; names and external ids are today's.
 #[utoipa::path(operation_id = "list_at_risk", tag = "Insights", params(AtRiskQuery), responses((status = 200, description = "A page", body = AtRiskAnswer)))]
 #[get("/v1/insights/at-risk")]
 async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResponse, Fault> {
@@ -132,14 +146,17 @@ async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResp
     let listing = call.query.band.as_ref().map_or(Listing::AtRisk, |band| band.0);
     let beside = listing == Listing::AtRisk && window.after.is_none();
     let audience = call.scope().audience();
-    let (vendor, rows, unknown) = call
+    let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
+    let (vendor, on, rows, unknown) = call
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
-            let soon = vendor.zone.day_of(tx.now()) + Duration::days(UNKNOWN_RENEWS_WITHIN);
-            let wanted = store::by_value(tx, audience, listing.as_str(), None, window.after.as_ref(), window.limit + 1);
-            let silent = async { if beside { store::by_value(tx, audience, Listing::Unknown.as_str(), Some(soon), None, UNKNOWN_BESIDE + 1).await } else { Ok(Vec::new()) } };
+            let (point, days) = days_listed(tx, &vendor, &times).await?;
+            let (days, soon) = (days.as_ref(), point.on + Duration::days(UNKNOWN_RENEWS_WITHIN));
+            let wanted = store::by_value(tx, audience, (listing.as_str(), None), days, window.after.as_ref(), window.limit + 1);
+            let near = (Listing::Unknown.as_str(), Some(soon));
+            let silent = async { if beside { store::by_value(tx, audience, near, days, None, UNKNOWN_BESIDE + 1).await } else { Ok(Vec::new()) } };
             let (rows, unknown) = futures_util::try_join!(wanted, silent)?;
-            Ok((vendor, rows, unknown))
+            Ok((vendor, point.on, rows, unknown))
         })
         .await?;
     let page = Page::cut(rows, &window, Listed::position);
@@ -147,15 +164,23 @@ async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResp
     let next = next_cursor.clone();
     let more = unknown.len() as i64 > UNKNOWN_BESIDE;
     let unknown = beside.then(|| UnknownBeside { data: unknown.into_iter().take(UNKNOWN_BESIDE as usize).map(ListedView::from).collect(), more });
-    let answer = AtRiskAnswer { currency: vendor.currency, data: page.rows.into_iter().map(ListedView::from).collect(), next_cursor, unknown };
+    let answer = AtRiskAnswer { currency: vendor.currency, on, data: page.rows.into_iter().map(ListedView::from).collect(), next_cursor, unknown };
     Ok(asked.answer(&answer, next.as_deref()))
 }
 
-/// Which page.
+/// Which page, and of when.
 #[derive(Deserr, IntoParams)]
 #[deserr(error = Faults, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DivergencesQuery {
+    /// As the newest day up to this one closed; as it stands now when both times are left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    as_of: Option<Param<Day>>,
+    /// Of what had closed by this moment, at least 60 seconds ago.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    known_at: Option<Param<Instant>>,
     /// How many, 1-1,000; 50 when left out.
     #[deserr(default)]
     #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
@@ -191,7 +216,7 @@ struct DivergentView {
     since: NaiveDate,
     /// Days since then, on the day scored for.
     age_days: i64,
-    /// Who looks after it; absent until somebody does.
+    /// Who looks after it; absent until somebody does, and of days closed.
     owner: Option<String>,
     /// Per year, in minor units of the reporting currency.
     value_minor: i64,
@@ -224,6 +249,9 @@ impl From<Divergent> for DivergentView {
 struct DivergencesAnswer {
     /// The currency of all values.
     currency: Currency,
+    /// The vendor's day of the answer.
+    #[schema(value_type = String, format = Date)]
+    on: NaiveDate,
     /// Largest divergence x value first, then id.
     data: Vec<DivergentView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,17 +261,33 @@ struct DivergencesAnswer {
 /// List customers whose sources disagree
 ///
 /// What the partner declared, what your systems observed and what the customer voiced, each scored by itself, lie 25 points or more apart.
-/// Largest divergence x value first.
+/// Largest divergence x value first. With `as_of` or `known_at` as days closed: of each partner at most the first 1,000, and none of days that closed before
+/// lists were kept; names and external ids are today's, and who looks after one is not kept.
 #[utoipa::path(operation_id = "list_divergences", tag = "Insights", params(DivergencesQuery), responses((status = 200, description = "A page", body = DivergencesAnswer)))]
 #[get("/v1/insights/divergences")]
 async fn divergences(call: Call<op::ListDivergences, (), DivergencesQuery>) -> Result<HttpResponse, Fault> {
     let asked = call.page(call.query.limit.as_ref(), call.query.cursor.as_deref());
     let keys = &call.gate.state.keys;
     let window = asked.window::<Gap>(keys)?;
-    let (vendor, rows) = call.read(async |tx| futures_util::try_join!(directory::calendar(tx), store::divergences(tx, window.after.as_ref(), window.limit + 1))).await?;
+    let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
+    let (vendor, on, rows) = call
+        .read(async |tx| {
+            let (after, limit) = (window.after.as_ref(), window.limit + 1);
+            if times.are_now() {
+                // Nothing has to be known before the list: both in one round trip.
+                let (vendor, rows) = futures_util::try_join!(directory::calendar(tx), store::divergences(tx, None, after, limit))?;
+                let on = times.resolve(&vendor, tx.now())?.on;
+                return Ok((vendor, on, rows));
+            }
+            let vendor = directory::calendar(tx).await?;
+            let (point, days) = days_listed(tx, &vendor, &times).await?;
+            let rows = store::divergences(tx, days.as_ref(), after, limit).await?;
+            Ok((vendor, point.on, rows))
+        })
+        .await?;
     let page = Page::cut(rows, &window, Divergent::gap);
     let next_cursor = asked.next(keys, &page)?;
     let next = next_cursor.clone();
-    let answer = DivergencesAnswer { currency: vendor.currency, data: page.rows.into_iter().map(DivergentView::from).collect(), next_cursor };
+    let answer = DivergencesAnswer { currency: vendor.currency, on, data: page.rows.into_iter().map(DivergentView::from).collect(), next_cursor };
     Ok(asked.answer(&answer, next.as_deref()))
 }

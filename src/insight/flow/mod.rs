@@ -2,10 +2,12 @@
 
 mod figures;
 mod learning;
+mod list;
 mod peers;
 mod snapshot;
 
 pub use figures::see;
 pub use learning::{Backtest, Foretold, history, keep};
+pub use list::days_listed;
 pub use peers::{compare_peers, keep_comparison};
 pub use snapshot::{Survey, publish, survey};

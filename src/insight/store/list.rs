@@ -1,13 +1,83 @@
-//! Lists that say where to look first.
+//! Lists that say where to look first: as they stand, and as days closed.
 
-use crate::auth::{StaffScope, Tenant};
-use crate::db::{Tx, sql};
+use crate::auth::{StaffScope, Tenant, WorkerScope};
+use crate::db::{Sql, Tx, sql};
 use crate::kernel::error::Fault;
+use crate::kernel::id::{PartnerId, TypeId};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use uuid::Uuid;
+
+/// How many customers of a partner a close keeps of each list, the first in its order: of lists that say where to look first nobody reads more
+/// afterwards, and a partner with many whom nobody hears of would fill the table day by day.
+const KEPT: i64 = 1_000;
+
+// What is shown of a row `h`, the same whether it stands or was closed; its customer `c` has today's names. Who looks after a gap is told apart.
+macro_rules! divergent {
+    () => {
+        "h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.sources, h.divergence, h.diverges_since, h.divergence_weight, h.value_minor, h.scored_for"
+    };
+}
+macro_rules! listed {
+    () => {
+        "h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.low, h.high, h.coverage, h.value_minor, h.renews_on, h.reported_on, h.scored_for"
+    };
+}
+macro_rules! customer {
+    () => {
+        " JOIN todoku.customer c ON c.vendor_id = h.vendor_id AND c.partner_id = h.partner_id AND c.id = h.customer_id"
+    };
+}
+// The order of each list, and what ends a look at a page of it.
+macro_rules! gap_order {
+    () => {
+        " ORDER BY h.divergence_weight DESC, h.customer_id"
+    };
+}
+macro_rules! gap_page {
+    () => {
+        concat!(
+            " AND h.diverges_since IS NOT NULL AND ({}::float8 IS NULL OR h.divergence_weight <= {} AND (h.divergence_weight < {} OR h.customer_id > {}))",
+            gap_order!(),
+            " LIMIT {}"
+        )
+    };
+}
+macro_rules! value_order {
+    () => {
+        " ORDER BY h.value_minor DESC, h.renews_on, h.customer_id"
+    };
+}
+macro_rules! value_page {
+    () => {
+        concat!(
+            " AND ({}::date IS NULL OR h.renews_on <= {})
+               AND ({}::bigint IS NULL OR h.value_minor <= {} AND (h.value_minor < {}
+                 OR coalesce(h.renews_on, 'infinity') > coalesce({}, 'infinity'::date)
+                 OR coalesce(h.renews_on, 'infinity') = coalesce({}, 'infinity'::date) AND h.customer_id > {}))",
+            value_order!(),
+            " LIMIT {}"
+        )
+    };
+}
+// The closes of each partner's day: of each only as many as the page may take, so that a look costs by partners and not by rows.
+macro_rules! closed {
+    () => {
+        "(SELECT h.* FROM unnest({}, {}) AS d(partner_id, closed_on) CROSS JOIN LATERAL
+           (SELECT h.* FROM todoku.list_close h WHERE h.vendor_id = {} AND h.partner_id = d.partner_id AND h.closed_on = d.closed_on"
+    };
+}
+
+/// Which day's close of each partner is looked at.
+pub type Days = HashMap<PartnerId, NaiveDate>;
+
+/// The same as two columns.
+fn columns(days: &Days) -> (Vec<Uuid>, Vec<NaiveDate>) {
+    days.iter().map(|(partner, day)| (partner.uuid(), *day)).unzip()
+}
 
 /// Where a list by value goes on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,7 +101,7 @@ pub struct Gap {
 
 /// A customer whose sources disagree.
 #[derive(QueryableByName, Debug, Clone)]
-#[allow(missing_docs, reason = "the columns of health_score, customer and divergence_owner")]
+#[allow(missing_docs, reason = "the columns of health_score or list_close, customer and divergence_owner")]
 pub struct Divergent {
     #[diesel(sql_type = SqlUuid)]
     pub partner_id: Uuid,
@@ -66,28 +136,39 @@ impl Divergent {
     }
 }
 
-/// The vendor's customers whose sources lie far apart, largest divergence x value first.
-pub async fn divergences(tx: &Tx<StaffScope>, after: Option<&Gap>, limit: i64) -> Result<Vec<Divergent>, Fault> {
-    tx.rows(
-        sql("SELECT h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.sources, h.divergence, h.diverges_since, h.divergence_weight, w.owner, h.value_minor, h.scored_for
-             FROM todoku.health_score h JOIN todoku.customer c ON c.vendor_id = h.vendor_id AND c.partner_id = h.partner_id AND c.id = h.customer_id
-               LEFT JOIN todoku.divergence_owner w ON w.vendor_id = h.vendor_id AND w.customer_id = h.customer_id
-             WHERE h.vendor_id = {} AND h.diverges_since IS NOT NULL AND h.counted
-               AND ({}::float8 IS NULL OR h.divergence_weight <= {} AND (h.divergence_weight < {} OR h.customer_id > {}))
-             ORDER BY h.divergence_weight DESC, h.customer_id LIMIT {}")
-        .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<Nullable<Double>, _>(after.map(|gap| gap.weight))
-        .bind::<Nullable<Double>, _>(after.map(|gap| gap.weight))
-        .bind::<Nullable<Double>, _>(after.map(|gap| gap.weight))
-        .bind::<Nullable<SqlUuid>, _>(after.map(|gap| gap.customer))
-        .bind::<BigInt, _>(limit),
-    )
-    .await
+/// The vendor's customers whose sources lie far apart, largest divergence x value first: as they stand or, given the days, as each partner's closed.
+/// Who looks after one is not kept, so closed ones have no owner.
+pub async fn divergences(tx: &Tx<StaffScope>, days: Option<&Days>, after: Option<&Gap>, limit: i64) -> Result<Vec<Divergent>, Fault> {
+    let page = |statement: Sql| {
+        statement
+            .bind::<Nullable<Double>, _>(after.map(|gap| gap.weight))
+            .bind::<Nullable<Double>, _>(after.map(|gap| gap.weight))
+            .bind::<Nullable<Double>, _>(after.map(|gap| gap.weight))
+            .bind::<Nullable<SqlUuid>, _>(after.map(|gap| gap.customer))
+            .bind::<BigInt, _>(limit)
+    };
+    let Some(days) = days else {
+        let standing = sql(concat!(
+            "SELECT ",
+            divergent!(),
+            ", w.owner FROM todoku.health_score h",
+            customer!(),
+            " LEFT JOIN todoku.divergence_owner w ON w.vendor_id = h.vendor_id AND w.customer_id = h.customer_id WHERE h.vendor_id = {} AND h.counted",
+            gap_page!()
+        ));
+        return tx.rows(page(standing.bind::<SqlUuid, _>(tx.scope().vendor()))).await;
+    };
+    let (partners, days) = columns(days);
+    let closed = sql(concat!("SELECT ", divergent!(), ", NULL::text AS owner FROM ", closed!(), gap_page!(), ") h", gap_order!(), " LIMIT {}) h", customer!(), gap_order!()))
+        .bind::<Array<SqlUuid>, _>(partners)
+        .bind::<Array<Date>, _>(days)
+        .bind::<SqlUuid, _>(tx.scope().vendor());
+    tx.rows(page(closed).bind::<BigInt, _>(limit)).await
 }
 
 /// A customer in a list by value.
 #[derive(QueryableByName, Debug, Clone)]
-#[allow(missing_docs, reason = "the columns of health_score and customer")]
+#[allow(missing_docs, reason = "the columns of health_score or list_close, and customer")]
 pub struct Listed {
     #[diesel(sql_type = SqlUuid)]
     pub partner_id: Uuid,
@@ -122,39 +203,87 @@ impl Listed {
     }
 }
 
-/// Visible customers of a band, of a renewal not later than a day if one is given: highest value first, then nearest renewal, then id.
+/// Visible customers of a band, of a renewal not later than a day if one is given: highest value first, then nearest renewal, then id. As they stand
+/// or, given the days, as each partner's closed.
 pub async fn by_value<S: Tenant>(
     tx: &Tx<S>,
     audience: &'static str,
-    band: &'static str,
-    renews_by: Option<NaiveDate>,
+    (band, renews_by): (&'static str, Option<NaiveDate>),
+    days: Option<&Days>,
     after: Option<&Position>,
     limit: i64,
 ) -> Result<Vec<Listed>, Fault> {
     let (value, renews, customer) = (after.map(|a| a.value), after.and_then(|a| a.renews_on), after.map(|a| a.customer));
-    tx.rows(
-        sql("SELECT h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.low, h.high, h.coverage, h.value_minor, h.renews_on, h.reported_on, h.scored_for
-             FROM todoku.health_score h JOIN todoku.customer c ON c.vendor_id = h.vendor_id AND c.partner_id = h.partner_id AND c.id = h.customer_id
-             WHERE h.vendor_id = {} AND h.audience = {} AND h.band = {} AND h.counted AND ({}::uuid[] IS NULL OR h.partner_id = ANY ({}))
-               AND ({}::date IS NULL OR h.renews_on <= {})
-               AND ({}::bigint IS NULL OR h.value_minor <= {} AND (h.value_minor < {}
-                 OR coalesce(h.renews_on, 'infinity') > coalesce({}, 'infinity'::date)
-                 OR coalesce(h.renews_on, 'infinity') = coalesce({}, 'infinity'::date) AND h.customer_id > {}))
-             ORDER BY h.value_minor DESC, h.renews_on, h.customer_id LIMIT {}")
+    let page = |statement: Sql| {
+        statement
+            .bind::<Nullable<Date>, _>(renews_by)
+            .bind::<Nullable<Date>, _>(renews_by)
+            .bind::<Nullable<BigInt>, _>(value)
+            .bind::<Nullable<BigInt>, _>(value)
+            .bind::<Nullable<BigInt>, _>(value)
+            .bind::<Nullable<Date>, _>(renews)
+            .bind::<Nullable<Date>, _>(renews)
+            .bind::<Nullable<SqlUuid>, _>(customer)
+            .bind::<BigInt, _>(limit)
+    };
+    let Some(days) = days else {
+        let standing = sql(concat!(
+            "SELECT ",
+            listed!(),
+            " FROM todoku.health_score h",
+            customer!(),
+            " WHERE h.vendor_id = {} AND h.audience = {} AND h.band = {} AND h.counted AND ({}::uuid[] IS NULL OR h.partner_id = ANY ({}))",
+            value_page!()
+        ))
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<Text, _>(audience)
         .bind::<Text, _>(band)
         .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
-        .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
-        .bind::<Nullable<Date>, _>(renews_by)
-        .bind::<Nullable<Date>, _>(renews_by)
-        .bind::<Nullable<BigInt>, _>(value)
-        .bind::<Nullable<BigInt>, _>(value)
-        .bind::<Nullable<BigInt>, _>(value)
-        .bind::<Nullable<Date>, _>(renews)
-        .bind::<Nullable<Date>, _>(renews)
-        .bind::<Nullable<SqlUuid>, _>(customer)
-        .bind::<BigInt, _>(limit),
+        .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible());
+        return tx.rows(page(standing)).await;
+    };
+    let (partners, days) = columns(days);
+    let closed = sql(concat!(
+        "SELECT ",
+        listed!(),
+        " FROM ",
+        closed!(),
+        " AND h.audience = {} AND h.band = {}",
+        value_page!(),
+        ") h",
+        value_order!(),
+        " LIMIT {}) h",
+        customer!(),
+        value_order!()
+    ))
+    .bind::<Array<SqlUuid>, _>(partners)
+    .bind::<Array<Date>, _>(days)
+    .bind::<SqlUuid, _>(tx.scope().vendor())
+    .bind::<Text, _>(audience)
+    .bind::<Text, _>(band);
+    tx.rows(page(closed).bind::<BigInt, _>(limit)).await
+}
+
+/// Keeps who of a partner's customers stands on a list, as the close of a day; a close is written once. Each list is cut by itself: one that is kept
+/// for its divergence alone stands on no list by value, and the other way round.
+pub async fn close_lists(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
+    tx.run(
+        sql("WITH placed AS (SELECT *, row_number() OVER (PARTITION BY audience, band ORDER BY value_minor DESC, renews_on, customer_id) AS by_value,
+               row_number() OVER (PARTITION BY audience, diverges_since IS NULL ORDER BY divergence_weight DESC, customer_id) AS by_gap
+               FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND counted AND (band IN ('at_risk', 'unknown') OR diverges_since IS NOT NULL)),
+             kept AS (SELECT *, band IN ('at_risk', 'unknown') AND by_value <= {} AS is_listed, diverges_since IS NOT NULL AND by_gap <= {} AS is_divergent FROM placed)
+             INSERT INTO todoku.list_close (closed_on, closed_at, vendor_id, partner_id, customer_id, audience, band, score, low, high, coverage, value_minor, renews_on,
+               reported_on, scored_for, sources, divergence, diverges_since, divergence_weight)
+             SELECT {}, {}, vendor_id, partner_id, customer_id, audience, CASE WHEN is_listed THEN band END, score, low, high, coverage, value_minor, renews_on,
+               reported_on, scored_for, CASE WHEN is_divergent THEN sources END, CASE WHEN is_divergent THEN divergence END, CASE WHEN is_divergent THEN diverges_since END,
+               CASE WHEN is_divergent THEN divergence_weight END FROM kept WHERE is_listed OR is_divergent ON CONFLICT DO NOTHING")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<SqlUuid, _>(tx.scope().partner())
+        .bind::<BigInt, _>(KEPT)
+        .bind::<BigInt, _>(KEPT)
+        .bind::<Date, _>(day)
+        .bind::<Timestamptz, _>(tx.now()),
     )
     .await
+    .map(drop)
 }
