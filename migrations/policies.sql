@@ -54,7 +54,7 @@ BEGIN
     ('todoku', 'reporter_bias',        'partner-owned', 'r',     'r',                      'r',        '', 'r i'),
     ('todoku', 'quality_flag',         'partner-owned', 'r',     'r',                      '',         '', 'r i'),
     ('todoku', 'peer_standing',        'partner-owned', 'r',     'r',                      '',         '', 'r i'),
-    ('todoku', 'outcome',              'partner-owned', 'r i',   'r i',                    '',         '', ''),
+    ('todoku', 'outcome',              'partner-owned', 'r i u:withdrawn_at,withdrawn_by', 'r i u:withdrawn_at,withdrawn_by', '', '', ''),
     ('todoku', 'calibration',          'vendor-side',   '',      'r i',                    '',         '', ''),
     ('todoku', 'snapshot',             'vendor-side',   '',      'r i',                    '',         '', ''),
     ('todoku', 'band_change',          'partner-owned', 'r',     'r',                      'r i',      '', ''),

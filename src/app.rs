@@ -139,7 +139,12 @@ async fn no_route(request: ServiceRequest) -> Result<ServiceResponse, actix_web:
     let segments: Vec<&str> = request.path().split('/').collect();
     let fits = |template: &[String]| template.len() == segments.len() && template.iter().zip(&segments).all(|(t, s)| t == s || t.starts_with('{') && !s.is_empty());
     let document = request.app_data::<web::Data<Document>>().cloned();
-    let methods: Vec<&'static str> = document.iter().flat_map(|d| d.routes.iter()).filter(|(template, _)| fits(template)).flat_map(|(_, methods)| methods.clone()).collect();
+    let fitting: Vec<_> = document.iter().flat_map(|d| d.routes.iter()).filter(|(template, _)| fits(template)).collect();
+    // A path that is written out goes before one with an id in that place: no id is spelled `batch`.
+    let methods: Vec<&'static str> = match fitting.iter().find(|(template, _)| template.iter().zip(&segments).all(|(t, s)| t == s)) {
+        Some((_, methods)) => methods.clone(),
+        None => fitting.iter().flat_map(|(_, methods)| methods.clone()).collect(),
+    };
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN) && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let fault = Fault::of(match methods.is_empty() {

@@ -23,7 +23,7 @@ macro_rules! permissions {
 }
 
 permissions! {
-    CustomersRead = "customers:read", "Read partners, customers, subscriptions and their reports.";
+    CustomersRead = "customers:read", "Read partners, customers, subscriptions, their reports and outcomes.";
     CustomersWrite = "customers:write", "Create and change customers and subscriptions.";
     ReportsWrite = "reports:write", "Submit status reports.";
     ObservationsWrite = "observations:write", "Submit observations.";
@@ -178,6 +178,9 @@ actions! {
     WithdrawOverride         "withdraw_override"           ScorecardsManage   Vendor Write;
     RecordOutcome            "record_outcome"              ReportsWrite       Any    Write;
     RecordOutcomeBatch       "record_outcome_batch"        ReportsWrite       Any    Write;
+    ListOutcomes             "list_outcomes"               CustomersRead      Any    Read;
+    GetOutcome               "get_outcome"                 CustomersRead      Any    Read;
+    WithdrawOutcome          "withdraw_outcome"            ReportsWrite       Any    Write;
     ListChannels             "list_channels"               InsightsRead       Any    Read;
     ListAtRisk               "list_at_risk"                InsightsRead       Any    Read;
     GetPortfolio             "get_portfolio"               InsightsRead       Any    Read;

@@ -19,7 +19,7 @@ use crate::http::{idempotency, query};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::hash::sha256_of;
-use crate::kernel::id::{CredentialId, CustomerId, OverrideId, PartnerId, PrincipalId, RequestId, ScorecardId, SnapshotId, TypeId};
+use crate::kernel::id::{CredentialId, CustomerId, OutcomeId, OverrideId, PartnerId, PrincipalId, RequestId, ScorecardId, SnapshotId, TypeId};
 use crate::kernel::text::Broken;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev, web};
@@ -69,7 +69,7 @@ macro_rules! path_ids {
         }
     )*};
 }
-path_ids!(PartnerId, CustomerId, ScorecardId, SnapshotId);
+path_ids!(PartnerId, CustomerId, OutcomeId, ScorecardId, SnapshotId);
 
 impl Ids for (CustomerId, OverrideId) {
     fn read(request: &HttpRequest) -> Option<Self> {

@@ -41,6 +41,7 @@ impl Event {
         "health_override.withdrawn",
         "divergence.owned",
         "outcome.recorded",
+        "outcome.withdrawn",
         "calibration.made",
         "snapshot.published",
         "status_report.accepted",

@@ -1,7 +1,10 @@
-//! An outcome: what became of a customer, or of one of its subscriptions, on a day. Append-only; the same twice is one.
+//! An outcome: what became of a customer, or of one of its subscriptions, on a day. Append-only; the same twice is one. Told by mistake, it is
+//! taken back by who told it, never deleted.
 
 use crate::directory::CustomerRef;
+use crate::kernel::id::{CustomerId, OutcomeId, PartnerId, SubscriptionId};
 use crate::kernel::text::{ExternalId, Label};
+use crate::kernel::time::Moment;
 use chrono::NaiveDate;
 
 crate::word_list! {
@@ -16,6 +19,13 @@ crate::word_list! {
         /// It goes on for more.
         Expanded = "expanded",
     }
+    /// Who told of it.
+    Teller {
+        /// Its partner; shared with the vendor.
+        Partner = "partner",
+        /// The vendor; nobody else sees it.
+        Vendor = "vendor",
+    }
 }
 
 impl OutcomeKind {
@@ -23,6 +33,38 @@ impl OutcomeKind {
     pub fn is_lost(self) -> bool {
         self == Self::Churned
     }
+}
+
+impl Teller {
+    /// Of the caller who tells: a partner when it speaks of its `own` customers.
+    pub fn of(own: bool) -> Self {
+        if own { Self::Partner } else { Self::Vendor }
+    }
+
+    /// For whose eyes: `shared` or `vendor` (DECISIONS 2).
+    pub fn audience(self) -> &'static str {
+        match self {
+            Self::Partner => "shared",
+            Self::Vendor => "vendor",
+        }
+    }
+}
+
+/// An outcome as it is kept.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the columns of outcome")]
+pub struct Told {
+    pub id: OutcomeId,
+    pub partner: PartnerId,
+    pub customer: CustomerId,
+    pub subscription: Option<SubscriptionId>,
+    pub kind: OutcomeKind,
+    pub occurred_on: NaiveDate,
+    pub reason: Option<Label>,
+    pub by: Teller,
+    pub recorded_at: Moment,
+    /// When it was taken back; `None` while it stands.
+    pub withdrawn_at: Option<Moment>,
 }
 
 /// An outcome as it came in.

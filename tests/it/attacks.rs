@@ -261,7 +261,9 @@ async fn paths_queries_and_methods_have_one_spelling() {
     // 53, before anybody is asked who they are.
     let one = format!("/v1/customers/{own}");
     let only_get = ["/v1/insights/channels", "/v1/insights/at-risk", &format!("{one}/health"), "/openapi.json", "/.well-known/jwks.json", "/problems/not-found"];
-    let all = [("/v1/customers", "GET, HEAD, POST"), (one.as_str(), "GET, HEAD, PATCH"), ("/oauth/token", "POST")].into_iter().chain(only_get.map(|path| (path, "GET, HEAD")));
+    let all = [("/v1/customers", "GET, HEAD, POST"), (one.as_str(), "GET, HEAD, PATCH"), ("/oauth/token", "POST"), ("/v1/outcomes/batch", "POST")]
+        .into_iter()
+        .chain(only_get.map(|path| (path, "GET, HEAD")));
     for (path, allow) in all {
         for method in ["DELETE", "PUT", "TRACE", "FOO"] {
             let reply = app.send(method, path, &[], None).await;

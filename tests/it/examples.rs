@@ -174,13 +174,17 @@ async fn the_examples_of_the_document_are_true() {
     }
     let card = text(&tour.call("create_scorecard", true, "POST", "/v1/scorecards", Some(card)).await["id"]);
     let outcome = json!({ "customer_external_id": "K-0042", "subscription_external_id": "S-7", "kind": "renewed", "occurred_on": "2026-11-20", "reason": "条件据え置き" });
-    tour.call("record_outcome", false, "POST", "/v1/outcomes", Some(outcome)).await;
+    let outcome = text(&tour.call("record_outcome", false, "POST", "/v1/outcomes", Some(outcome)).await["id"]);
     let outcomes = json!({ "outcomes": [{ "customer_id": customer, "kind": "expanded", "occurred_on": "2026-11-21" }] });
     tour.call("record_outcome_batch", true, "POST", "/v1/outcomes/batch", Some(outcomes)).await;
+    tour.call("list_outcomes", true, "GET", "/v1/outcomes?limit=2", None).await;
+    tour.call("get_outcome", false, "GET", &format!("/v1/outcomes/{outcome}"), None).await;
     tour.call("get_churn_probability", true, "GET", &format!("/v1/customers/{customer}/churn-probability"), None).await;
     tour.call("calibrate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/calibrate"), Some(json!({ "lead_days": 30 }))).await;
     tour.call("list_calibrations", true, "GET", &format!("/v1/scorecards/{card}/calibrations"), None).await;
     tour.call("backtest_scorecard", true, "GET", &format!("/v1/scorecards/{card}/backtest?lead_days=30"), None).await;
+    // Behind what is learned from it.
+    tour.call("withdraw_outcome", false, "POST", &format!("/v1/outcomes/{outcome}/withdraw"), None).await;
     tour.call("simulate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/simulate"), None).await;
     tour.call("activate_scorecard", true, "POST", &format!("/v1/scorecards/{card}/activate"), None).await;
     let onboarding = json!({ "name": "Onboarding", "purpose": "onboarding", "rank": 10, "criteria": { "stages": ["onboarding"] }, "measures": [

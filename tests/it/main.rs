@@ -15,6 +15,7 @@ mod list;
 mod matrix;
 mod migrations;
 mod outage;
+mod outcome;
 mod quality;
 mod races;
 mod readme;

@@ -18,6 +18,7 @@ fn random_id(kind: &str) -> String {
         "status_report" => "rep",
         "scorecard" => "sco",
         "override" => "ovr",
+        "outcome" => "out",
         "snapshot" => "snp",
         other => panic!("no prefix for {other}"),
     };
@@ -130,6 +131,9 @@ fn recipe(id: &str, n: usize) -> Option<Recipe> {
         | "backtest_scorecard"
         | "approve_override"
         | "withdraw_override"
+        | "list_outcomes"
+        | "get_outcome"
+        | "withdraw_outcome"
         | "simulate_scorecard"
         | "list_divergences"
         | "get_portfolio"
@@ -179,6 +183,7 @@ fn things(someone: &Someone, scorecard: &str) -> BTreeMap<&'static str, String> 
         ("credential", someone.credential.clone()),
         ("status_report", someone.report.clone()),
         ("override", someone.override_id.clone()),
+        ("outcome", someone.outcome.clone()),
         ("snapshot", someone.snapshot.clone()),
         ("scorecard", scorecard.to_owned()),
     ])
@@ -348,6 +353,7 @@ async fn foreign_and_random_ids_are_answered_alike() {
                 | "retire_scorecard"
                 | "record_outcome"
                 | "record_outcome_batch"
+                | "withdraw_outcome"
                 | "calibrate_scorecard"
                 | "create_snapshot"
                 | "approve_override"
@@ -422,6 +428,9 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
         "/v1/measures".into(),
         "/v1/scorecards".into(),
         "/v1/status-reports".into(),
+        "/v1/outcomes".into(),
+        format!("/v1/outcomes?customer={customer}&to=2026-11-22"),
+        format!("/v1/outcomes/{}", someone.outcome),
         format!("/v1/customers/{customer}/health"),
         format!("/v1/customers/{customer}/health/explanation"),
         format!("/v1/customers/{customer}/health/history"),
@@ -459,6 +468,8 @@ async fn what_only_the_vendor_knows_changes_no_byte_a_partner_sees() {
         }
         let set = json!({ "score": 3, "reason": "secret", "expires_on": "2027-01-31" });
         world.app.post(&world.staff, &format!("/v1/customers/{}/overrides", someone.customer), &set).await.expect(201);
+        let lost = json!({ "customer_id": someone.customer, "kind": "churned", "occurred_on": "2026-11-10", "reason": "secret" });
+        world.app.post(&world.staff, "/v1/outcomes", &lost).await.expect(201);
     }
     world.app.settle().await;
     assert!(world.app.count("SELECT count(*) FROM todoku.observation WHERE audience = 'vendor'").await >= 24);
@@ -497,6 +508,8 @@ async fn each_sees_exactly_its_tree() {
         let mut seen: Vec<&str> = listed["data"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap().trim_end_matches("のお客様")).collect();
         seen.sort_unstable();
         assert_eq!(seen, customers, "{name}");
+        let outcomes = app.get(&someone.token, "/v1/outcomes").await.expect(200);
+        assert_eq!(outcomes["data"].as_array().unwrap().len(), customers.len(), "{name}: one of each customer it sees");
         let channels = app.get(&someone.token, "/v1/insights/channels").await.expect(200);
         assert_eq!(channels["data"].as_array().unwrap().len(), totals, "{name}");
         assert_eq!(channels["total"]["customers"], totals, "{name}");

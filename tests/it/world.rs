@@ -18,6 +18,8 @@ pub struct Someone {
     pub customer: String,
     pub subscription: String,
     pub report: String,
+    /// Told by the partner itself.
+    pub outcome: String,
     /// Set by the vendor, and nothing a partner may know of.
     pub override_id: String,
     /// Published by its vendor, and no business of any partner.
@@ -114,9 +116,11 @@ async fn someone(app: &App, staff: &str, name: &str, kind: &str, parent: Option<
     let subscription = text(&app.post(&token, "/v1/subscriptions", &subscription).await.expect(201)["id"]);
     let report = json!({ "customer_external_id": "K-1", "period_end": "2026-11-20", "declared_band": "healthy", "observations": [{ "measure": "adoption", "value": 80 }] });
     let report = text(&app.post(&token, "/v1/status-reports", &report).await.expect(201)["id"]);
+    let outcome = json!({ "customer_external_id": "K-1", "kind": "expanded", "occurred_on": "2026-10-01" });
+    let outcome = text(&app.post(&token, "/v1/outcomes", &outcome).await.expect(201)["id"]);
     let credentials = app.get(staff, &format!("/v1/partners/{partner}/clients/{client_id}/credentials")).await.expect(200);
     let credential = text(&credentials["data"][0]["id"]);
     let set = json!({ "score": 12.5, "reason": "電話で解約の話があった", "expires_on": "2027-03-31" });
     let override_id = text(&app.post(staff, &format!("/v1/customers/{customer}/overrides"), &set).await.expect(201)["id"]);
-    Someone { partner, client: client_id, credential, token, read_only, customer, subscription, report, override_id, snapshot: String::new() }
+    Someone { partner, client: client_id, credential, token, read_only, customer, subscription, report, outcome, override_id, snapshot: String::new() }
 }
