@@ -14,6 +14,7 @@ mod point;
 mod quality;
 mod score;
 mod scorecard;
+mod silence;
 mod soundness;
 mod source;
 mod store;
@@ -24,7 +25,7 @@ pub use bias::{Estimate, Model as BiasModel, Pair, estimate as estimate_bias};
 pub use chronicle::AsKnown;
 pub use evidence::Evidence;
 pub use flow::{
-    Accepted, ObservationDraft, Past, SHARED, Seen, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore,
+    Accepted, ObservationDraft, Past, SHARED, Seen, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore, silence_on,
     starter_scorecard, submit_reports,
 };
 pub use job::{Rescoring, closing_day, hold_customers, is_ahead, turn_day};

@@ -7,7 +7,7 @@
 use super::backtest::{Auc, Fault, auc, calibration_error, top_decile_lift};
 use super::folds::{Folds, SMALL_RIDGE};
 use super::logistic::{Column, interpolate, isotonic, minimise, quantile};
-use crate::kernel::text::Key;
+pub use super::model::Model;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -108,57 +108,6 @@ pub enum Verdict {
     Refused(Refusal),
 }
 
-/// What was learned of each measure, by name.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Lesson {
-    /// The keys of the measures, in the order of the weights.
-    pub measures: Vec<Key>,
-    /// The answer.
-    pub calibration: Calibration,
-}
-
-crate::word_list! {
-    /// What the gate said of a calibration.
-    VerdictWord {
-        /// Order and probabilities may be used.
-        Accepted = "accepted",
-        /// The order alone may be used.
-        RankingOnly = "ranking_only",
-        /// The hand weights stay.
-        Refused = "refused",
-    }
-}
-
-impl VerdictWord {
-    /// In a word.
-    pub fn of(verdict: &Verdict) -> Self {
-        match verdict {
-            Verdict::Accepted => Self::Accepted,
-            Verdict::RankingOnly { .. } => Self::RankingOnly,
-            Verdict::Refused(_) => Self::Refused,
-        }
-    }
-}
-
-/// The fitted model. Risk is `b0 - sum w V/100 - w_s (1 - silence) - sum g reported`, a logit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Model {
-    /// `b0`.
-    pub intercept: f64,
-    /// `w_m`, not negative.
-    pub coefficients: Vec<f64>,
-    /// `w_s`, not negative; 0 when silence was never known.
-    pub silence: f64,
-    /// `g_m`; 0 without flags or where all cases are alike.
-    pub flags: Vec<f64>,
-    /// The portfolio mean of each measure, 0-100, which stands in for a missing value.
-    pub means: Vec<f64>,
-    /// The portfolio mean of silence.
-    pub mean_silence: f64,
-    /// Risk to probability, by isotonic regression: straight lines between these points. Empty when not accepted.
-    pub knots: Vec<(f64, f64)>,
-}
-
 /// What was learned of one measure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Learned {
@@ -174,6 +123,19 @@ pub struct Learned {
     /// its 5 % quantile above 0. A weight cannot use such a measure; its curve can.
     pub not_monotone: bool,
     /// Reported for too few customers by the limits of (i): its weight is mostly the hand weight.
+    pub too_few: bool,
+}
+
+/// What was learned of silence. It is no measure and has no part in the weights: the risk alone uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LearnedSilence {
+    /// `w_s` of the logit, >= 0: by how much the risk rises from no silence to whole silence.
+    pub coefficient: f64,
+    /// Cases of which it was known; the others got its mean.
+    pub known: usize,
+    /// The data ask for a negative coefficient; 0 is the least allowed.
+    pub blocked: bool,
+    /// Known of too few customers by the limits of (i): its coefficient is mostly the pull towards 0.
     pub too_few: bool,
 }
 
@@ -203,6 +165,9 @@ pub struct Fit {
     pub model: Model,
     /// Per measure, in the order of the hand weights.
     pub measures: Vec<Learned>,
+    /// `None` where silence was never known, and of fits kept before it was an input.
+    #[serde(default)]
+    pub silence: Option<LearnedSilence>,
     /// The slope of the hand score, >= 0: how steeply risk falls from 0 to 100 points.
     pub slope: f64,
     /// How good it is.
@@ -222,22 +187,6 @@ pub struct Calibration {
     pub verdict: Verdict,
     /// Also of a refused fit, for the eye; `None` with too few outcomes or without convergence.
     pub fit: Option<Fit>,
-}
-
-impl Model {
-    /// The logit of churn. What is missing, or no number, counts as not reported.
-    pub fn risk(&self, values: &[Option<f64>], silence: Option<f64>) -> f64 {
-        let known = |m: usize| values.get(m).copied().flatten().filter(|v| v.is_finite());
-        let measures = self.coefficients.iter().zip(&self.means).zip(&self.flags).enumerate();
-        let good: f64 = measures.map(|(m, ((w, mean), g))| w * known(m).unwrap_or(*mean) / 100.0 + if known(m).is_some() { *g } else { 0.0 }).sum();
-        let silence = silence.filter(|s| s.is_finite()).unwrap_or(self.mean_silence);
-        self.intercept - good - self.silence * (1.0 - silence)
-    }
-
-    /// The probability of churn within the outcome window the model was trained on; `None` when only its ranking holds.
-    pub fn probability(&self, values: &[Option<f64>], silence: Option<f64>) -> Option<f64> {
-        interpolate(&self.knots, self.risk(values, silence))
-    }
 }
 
 /// What the training cases say about what is not known.
@@ -376,6 +325,12 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
         Learned { hand: *hand, weight, coefficient: *coefficient, blocked: whole.blocked[m], not_monotone, too_few }
     };
     let measures = hand.iter().zip(&whole.model.coefficients).enumerate().map(learned).collect();
+    let known = cases.iter().filter(|c| c.silence.is_some()).count();
+    let silence = (known > 0).then(|| {
+        let too_few = sparse(folds.customers(|i| cases[i].silence.is_some()));
+        // Its column stands behind those of the measures.
+        LearnedSilence { coefficient: whole.model.silence, known, blocked: whole.blocked[hand.len()], too_few }
+    });
     let knots = if verdict == Verdict::Accepted { isotonic(&risk, churned) } else { Vec::new() };
-    Some((verdict, Fit { model: Model { knots, ..whole.model }, measures, slope: whole.slope, figures }))
+    Some((verdict, Fit { model: Model { knots, ..whole.model }, measures, silence, slope: whole.slope, figures }))
 }

@@ -4,6 +4,7 @@ use crate::harness::App;
 use crate::world::{client, reseller, text};
 use chrono::Duration;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const CUSTOMERS: usize = 320;
 
@@ -32,6 +33,11 @@ fn adoption(n: usize) -> usize {
 
 impl Lesson {
     async fn begin() -> Self {
+        Self::reported_on(|_| &["2026-11-22"]).await
+    }
+
+    /// Every report of a customer says the same, of these days.
+    async fn reported_on(days: impl Fn(usize) -> &'static [&'static str]) -> Self {
         let app = App::start().await;
         let (founded, staff) = app.found("株式会社カンリ").await;
         let (partner, portal) = reseller(&app, &staff, "ひかり販売").await;
@@ -41,12 +47,12 @@ impl Lesson {
         let card = json!({ "name": "Hand", "measures": [{ "measure": "adoption", "weight": 3 }, { "measure": "csat", "weight": 1 }] });
         let card = text(&app.post(&staff, "/v1/scorecards", &card).await.expect(201)["id"]);
         app.post_with(&staff, &format!("/v1/scorecards/{card}/activate"), &Value::Null, &[("if-match", "*")]).await.expect(200);
-        let report = |n: usize| {
-            json!({ "customer_external_id": format!("C-{n}"), "period_end": "2026-11-22",
+        let report = |n: usize, day: &str| {
+            json!({ "customer_external_id": format!("C-{n}"), "period_end": day,
             "observations": [{ "measure": "csat", "value": csat(n) }, { "measure": "adoption", "value": adoption(n) }] })
         };
-        let reports: Vec<Value> = (0..CUSTOMERS).map(report).collect();
-        assert_eq!(app.post(&portal, "/v1/status-reports/batch", &json!({ "reports": reports })).await.expect(200)["counts"]["created"], CUSTOMERS);
+        let reports: Vec<Value> = (0..CUSTOMERS).flat_map(|n| days(n).iter().map(move |day| report(n, day))).collect();
+        assert_eq!(app.post(&portal, "/v1/status-reports/batch", &json!({ "reports": reports })).await.expect(200)["counts"]["created"], reports.len());
         app.settle().await;
         Self { app, founded, staff, partner, portal, card }
     }
@@ -86,6 +92,7 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     let weight = |key: &str| learned["measures"].as_array().unwrap().iter().find(|m| m["measure"] == key).unwrap()["weight"].as_f64().unwrap();
     assert!(weight("csat") > 3.0 && weight("adoption") < 1.0, "{learned}");
     assert!((weight("csat") + weight("adoption") - 4.0).abs() < 0.002);
+    assert_eq!(learned["silence"], Value::Null, "reported once, nobody knows what is usual");
     let auc = |which: &str| learned["figures"][which]["auc"].as_f64().unwrap();
     assert!(auc("calibrated") > auc("hand") + 0.1, "{learned}");
     assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}/calibrations")).await.expect(200)["data"], json!([learned]));
@@ -98,7 +105,7 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     assert!(back["total"]["lead_time_days"].as_f64().unwrap() > 30.0, "{back}");
 
     let customers = lesson.app.get(&lesson.staff, "/v1/customers?limit=1000").await.expect(200);
-    let mut probability = std::collections::BTreeMap::new();
+    let mut probability = BTreeMap::new();
     for n in [0, 27] {
         let customer = customers["data"].as_array().unwrap().iter().find(|c| c["external_id"] == format!("C-{n}")).unwrap();
         let told = lesson.app.get(&lesson.staff, &format!("/v1/customers/{}/churn-probability", customer["id"].as_str().unwrap())).await.expect(200);
@@ -107,6 +114,38 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     }
     // C-0 said 0, C-27 said 90.
     assert!(probability[&0] > 0.6 && probability[&27] < 0.4, "{probability:?}");
+}
+
+/// All are reported on each 30 days, but of every second one nothing came any more in the last two months, and those are lost: of them 80 in 100,
+/// of the others 14. When they are asked, on 2026-12-01, these were heard of 9 days ago, those 69: z = 2.3, silence 0.433.
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_foretells_losses_beside_the_weights() {
+    let silent = |n: usize| n % 2 == 1;
+    let mut lesson = Lesson::reported_on(|n| if silent(n) { &["2026-07-25", "2026-08-24", "2026-09-23"] } else { &["2026-09-23", "2026-10-23", "2026-11-22"] }).await;
+    lesson.later(60).await;
+    let lost = |n: usize| (n * 7919 + 13) % 100 < if silent(n) { 80 } else { 15 };
+    lesson.tell(|n| if lost(n) { "churned" } else { "renewed" }).await;
+    let learned = lesson.calibrate().await;
+    assert_ne!(learned["verdict"], "refused", "{learned}");
+    let silence = &learned["silence"];
+    assert_eq!((&silence["known"], &silence["blocked"], &silence["too_few"]), (&json!(CUSTOMERS), &json!(false), &json!(false)), "{learned}");
+    assert!(silence["coefficient"].as_f64().unwrap() > 1.0, "{learned}");
+    let measures = learned["measures"].as_array().unwrap().iter();
+    let weights: BTreeMap<&str, f64> = measures.map(|m| (m["measure"].as_str().unwrap(), m["weight"].as_f64().unwrap())).collect();
+    assert_eq!(weights.keys().copied().collect::<Vec<_>>(), ["adoption", "csat"], "it is no part of the weights");
+    assert!((weights.values().sum::<f64>() - 4.0).abs() < 0.002);
+
+    // C-1 and C-102 said the same; on 2027-01-21 of the one nothing was heard for 120 days, of the other for 60: z = 4 and 2.
+    let customers = lesson.app.get(&lesson.staff, "/v1/customers?limit=1000").await.expect(200);
+    let mut told = Vec::new();
+    for n in [1, 102] {
+        let customer = customers["data"].as_array().unwrap().iter().find(|c| c["external_id"] == format!("C-{n}")).unwrap();
+        told.push(lesson.app.get(&lesson.staff, &format!("/v1/customers/{}/churn-probability", customer["id"].as_str().unwrap())).await.expect(200));
+    }
+    assert_eq!((csat(1), adoption(1)), (csat(102), adoption(102)));
+    assert_eq!((&told[0]["on"], &told[0]["silence"], &told[1]["silence"]), (&json!("2027-01-21"), &json!(1.0), &json!(0.333)));
+    let risk = |told: &Value| told["risk"].as_f64().unwrap();
+    assert!(risk(&told[0]) > risk(&told[1]) + 0.3, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,6 +132,49 @@ fn flags_find_what_is_withheld() {
     assert!(with.figures.auc.auc > without.figures.auc.auc);
 }
 
+/// Where nothing is reported the input is not there: nothing is told of it, and whoever asks with one gets the same.
+#[test]
+fn silence_never_known_drops_out() {
+    let (train, test, hand) = saas().unwrap();
+    let fit = calibrate(&train, &hand, &Settings::default()).unwrap().fit.unwrap();
+    assert_eq!((fit.silence, fit.model.silence), (None, 0.0));
+    for case in &test {
+        let risk = |silence| fit.model.risk(&case.values, silence).to_bits();
+        assert!([Some(0.0), Some(0.7), Some(1.0)].into_iter().all(|silence| risk(silence) == risk(None)));
+    }
+}
+
+/// A world in which only silence tells who leaves: logit -3 + 5 silence, 0.5 where it is not known.
+#[test]
+fn silence_is_learned_where_it_tells() {
+    let mut rng = Rng::with_seed(11);
+    let mut cases = world("chance", 1_200, 1, 7);
+    cases.iter_mut().for_each(|c| c.churned = rng.f64() < 1.0 / (1.0 + (3.0 - 5.0 * c.silence.unwrap_or(0.5)).exp()));
+    let learned = calibrate(&cases, &EQUAL, &Settings::default()).unwrap();
+    assert!(!matches!(learned.verdict, Verdict::Refused(_)), "{:?}", learned.verdict);
+    let fit = learned.fit.unwrap();
+    let told = fit.silence.unwrap();
+    println!("{told:?} {:?}", fit.figures);
+    assert!(told.coefficient > 2.0 && told.coefficient == fit.model.silence && !told.blocked && !told.too_few);
+    assert_eq!(told.known, cases.iter().filter(|c| c.silence.is_some()).count());
+    // It is no part of the weights, which keep their sum.
+    assert!((fit.measures.iter().map(|m| m.weight).sum::<f64>() - 100.0).abs() < 1e-9);
+    let values = [Some(50.0); 5];
+    assert!(fit.model.risk(&values, Some(1.0)) > fit.model.risk(&values, None) && fit.model.risk(&values, None) > fit.model.risk(&values, Some(0.0)));
+    // Without it there is next to nothing to learn; turned round it is held at 0, and of few customers it is near 0.
+    let changed = |change: fn(usize, f64) -> Option<f64>| {
+        let mut cases = cases.clone();
+        cases.iter_mut().enumerate().for_each(|(n, c)| c.silence = c.silence.and_then(|s| change(n, s)));
+        calibrate(&cases, &EQUAL, &Settings::default()).unwrap().fit.unwrap()
+    };
+    let without = changed(|_, _| None);
+    assert!(without.silence.is_none() && fit.figures.auc.auc > without.figures.auc.auc + 0.1);
+    let turned = changed(|_, s| Some(1.0 - s)).silence.unwrap();
+    assert_eq!((turned.coefficient, turned.blocked), (0.0, true));
+    let few = changed(|n, s| (n < 50).then_some(s)).silence.unwrap();
+    assert!(few.too_few && few.coefficient < told.coefficient, "{few:?}");
+}
+
 #[test]
 fn a_hump_is_seen() {
     let fit = calibrate(&world("hump", 1_200, 1, 3), &EQUAL, &Settings::default()).unwrap().fit.unwrap();
@@ -238,5 +281,7 @@ fn a_model_reads_what_is_not_there() {
     for values in [vec![Some(80.0), None], vec![Some(80.0)], vec![Some(80.0), Some(f64::NAN)]] {
         assert!((model.risk(&values, None) + 4.5).abs() < 1e-12);
         assert!((model.probability(&values, None).unwrap() - 0.3).abs() < 1e-12);
+        // Wholly silent: 1 - 2.1 - 1 - 0 = -2.1; not at all: 1 - 2.1 - 1 - 3 = -5.1.
+        assert!((model.risk(&values, Some(1.0)) + 2.1).abs() < 1e-12 && (model.risk(&values, Some(0.0)) + 5.1).abs() < 1e-12);
     }
 }

@@ -5,14 +5,15 @@ use super::bias::in_force_at;
 use super::rulebook::ready;
 use crate::auth::StaffScope;
 use crate::db::Tx;
-use crate::directory::calendar;
-use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, in_force, open_cases};
+use crate::directory::{calendar, locate_customer};
+use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, in_force, open_cases};
 use crate::health::score::{Known, Scorer};
 use crate::health::scorecard::Band;
+use crate::health::silence::silence_at;
 use crate::health::store::{self, Bias, Card};
 use crate::intake;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{PartnerId, TypeId};
+use crate::kernel::id::{CustomerId, PartnerId, TypeId};
 use crate::kernel::text::Key;
 use crate::kernel::time::Zone;
 use chrono::{Duration, NaiveDate};
@@ -25,6 +26,7 @@ const SIDE_BY_SIDE: usize = 8;
 /// What is known of one customer over time.
 struct Chronicle {
     sightings: Vec<Sighting>,
+    reports: Vec<(NaiveDate, Stay)>,
     cases: Vec<CaseStatement>,
 }
 
@@ -45,6 +47,8 @@ pub struct Seen {
     pub score: Option<i32>,
     /// What it amounted to.
     pub band: Band,
+    /// How long nothing was reported, 0-1 (SCIENCE 2.8); `None` while nobody knew what is usual.
+    pub silence: Option<f64>,
 }
 
 /// Reads the past of customers, given with their partners, enough of it for days from `from` on.
@@ -70,8 +74,10 @@ pub async fn past(tx: &Tx<StaffScope>, card: &Card, customers: &[(Uuid, Uuid)], 
         for ((partner, ids), (mut sightings, mut statements, biases)) in some.iter().zip(futures_util::future::try_join_all(read).await?) {
             past.biases.insert(*partner, biases);
             for id in ids {
-                let cases = statements.remove(id).unwrap_or_default().into_iter().filter_map(|(_, _, cases)| cases).collect();
-                past.customers.insert(*id, Chronicle { sightings: sightings.remove(id).unwrap_or_default(), cases });
+                let statements = statements.remove(id).unwrap_or_default();
+                let reports = statements.iter().map(|(day, stay, _)| (*day, *stay)).collect();
+                let cases = statements.into_iter().filter_map(|(_, _, cases)| cases).collect();
+                past.customers.insert(*id, Chronicle { sightings: sightings.remove(id).unwrap_or_default(), reports, cases });
             }
         }
     }
@@ -94,12 +100,20 @@ impl Past {
         let known_at = self.zone.start_of(on + Duration::days(1)) - Duration::microseconds(1);
         let at = AsKnown { on, known_at };
         let Some(chronicle) = self.customers.get(&customer) else {
-            return Seen { values: vec![None; self.scorer.measures.len()], score: None, band: Band::Unknown };
+            return Seen { values: vec![None; self.scorer.measures.len()], score: None, band: Band::Unknown, silence: None };
         };
         let evidence = in_force(&chronicle.sightings, at, true);
         let bias = in_force_at(self.biases.get(&partner).map(Vec::as_slice).unwrap_or_default(), known_at);
         let known = Known { evidence: &evidence, cases: open_cases(&chronicle.cases, at), bias: Some(&bias), ..Known::default() };
         let score = self.scorer.score(&known, on);
-        Seen { values: self.scorer.values(&evidence, Some(&bias), on), score: score.score, band: score.band }
+        Seen { values: self.scorer.values(&evidence, Some(&bias), on), score: score.score, band: score.band, silence: silence_at(&chronicle.reports, at) }
     }
+}
+
+/// How silent it is about a customer on a day by what is known now, as [`Seen`] tells it of a day of the past.
+pub async fn silence_on(tx: &Tx<StaffScope>, customer: CustomerId, on: NaiveDate) -> Result<Option<f64>, Fault> {
+    let Some(partner) = locate_customer(tx, customer).await? else { return Ok(None) };
+    let statements = store::statements(tx, partner, vec![customer.uuid()]).await?.remove(&customer.uuid()).unwrap_or_default();
+    let reports: Vec<(NaiveDate, Stay)> = statements.into_iter().map(|(day, stay, _)| (day, stay)).collect();
+    Ok(silence_at(&reports, AsKnown { on, known_at: tx.now() }))
 }

@@ -1,23 +1,22 @@
-//! What outcomes teach: calibrating a scorecard, looking back on it, and the probability of losing a customer. The vendor's alone.
+//! What outcomes teach: calibrating a scorecard and looking back on it. The vendor's alone.
 
 use crate::auth::{Call, Json, Query, WriteQuery, op};
-use crate::health::{self, Purpose};
+use crate::health;
 use crate::http::body::Faults;
 use crate::http::query::Param;
 use crate::insight::backtest::{Auc, Bin};
-use crate::insight::calibration::{Refusal, Verdict, VerdictWord};
+use crate::insight::calibration::{LearnedSilence, Refusal, Verdict};
 use crate::insight::flow::{Backtest, Foretold, history, keep};
+use crate::insight::lesson::VerdictWord;
 use crate::insight::store::{self, Kept};
-use crate::intake;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
-use crate::kernel::id::{CalibrationId, CustomerId, PartnerId, ScorecardId, TypeId};
+use crate::kernel::id::{CalibrationId, PartnerId, ScorecardId, TypeId};
 use crate::kernel::number::{round, thousandths};
 use crate::kernel::text::{Broken, Key};
 use crate::kernel::time::Moment;
 use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
-use chrono::NaiveDate;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -29,7 +28,7 @@ const LEAD_DAYS: i64 = 90;
 crate::wire_words!(VerdictWord);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(calibrate).service(list_calibrations).service(backtest).service(churn_probability);
+    config.service(calibrate).service(list_calibrations).service(backtest);
 }
 
 /// Computes apart from the threads that serve.
@@ -38,7 +37,7 @@ async fn think<T: Send + 'static>(deed: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 /// A figure shown with so many digits as mean something.
-fn shown(figure: f64) -> f64 {
+pub(super) fn shown(figure: f64) -> f64 {
     thousandths(round(figure * 1000.0))
 }
 
@@ -107,6 +106,26 @@ struct LearnedMeasure {
     too_few: bool,
 }
 
+/// What was learned of silence: how long nothing was reported of a customer, 0-1, measured by its usual interval. It is no measure and has no
+/// part in the weights: the probability of a loss alone uses it.
+#[derive(Serialize, ToSchema)]
+struct SilenceView {
+    /// By how much the logit of a loss rises from no silence to whole silence; 0 or more.
+    coefficient: f64,
+    /// Outcomes before which it was known: three different days had been reported. The others got its mean.
+    known: usize,
+    /// The data ask for a negative coefficient; 0 is the least allowed.
+    blocked: bool,
+    /// Known of too few customers: its coefficient is held near 0.
+    too_few: bool,
+}
+
+impl From<&LearnedSilence> for SilenceView {
+    fn from(silence: &LearnedSilence) -> Self {
+        Self { coefficient: shown(silence.coefficient), known: silence.known, blocked: silence.blocked, too_few: silence.too_few }
+    }
+}
+
 /// How good it is, cross-validated by customer.
 #[derive(Serialize, ToSchema)]
 struct FiguresView {
@@ -139,6 +158,8 @@ struct CalibrationView {
     figures: Option<FiguresView>,
     /// The proposal; make a scorecard with these weights to use it.
     measures: Vec<LearnedMeasure>,
+    /// Beside the measures, and no part of the proposal; null where it was never known.
+    silence: Option<SilenceView>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Moment,
 }
@@ -178,6 +199,7 @@ impl From<&Kept> for CalibrationView {
             lost: c.churned,
             figures,
             measures: kept.learned.measures.iter().zip(learned).map(measure).collect(),
+            silence: c.fit.as_ref().and_then(|fit| fit.silence.as_ref()).map(SilenceView::from),
             created_at: kept.created_at,
         }
     }
@@ -201,7 +223,8 @@ fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
 /// Calibrate a scorecard's weights by outcomes
 ///
 /// Proposes weights, none negative, pulled towards the hand weights, and says whether they may be used: from 100 outcomes with 30 losses on,
-/// with a gain shown, and with probabilities that hold. Refuses noise and says why. Nothing is activated.
+/// with a gain shown, and with probabilities that hold. Refuses noise and says why. Nothing is activated. Which measures were reported, and how
+/// silent it was, are weighed as well: they have a part in the gain and in the probability, none in the weights.
 #[utoipa::path(operation_id = "calibrate_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), WriteQuery), request_body = CalibrateBody,
     responses((status = 201, description = "What it came to", body = CalibrationView)))]
 #[post("/v1/scorecards/{scorecard_id}/calibrate")]
@@ -351,54 +374,4 @@ async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>)
     drop(desk);
     let channels = channels.into_iter().map(|(partner, foretold)| ChannelForetold { partner_id: PartnerId::of(partner), foretold: foretold.into() }).collect();
     Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, total: total.into(), channels }))
-}
-
-/// How probable it is that a customer is lost.
-#[derive(Serialize, ToSchema)]
-struct ChurnProbability {
-    customer_id: CustomerId,
-    /// The scorecard it is scored by.
-    scorecard_id: Option<ScorecardId>,
-    /// The last calibration that was not refused.
-    calibration_id: Option<CalibrationId>,
-    /// The day scored for.
-    #[schema(value_type = Option<String>, format = Date)]
-    on: Option<NaiveDate>,
-    /// How many days ahead it speaks of.
-    lead_days: Option<i32>,
-    /// 0-1; absent without an accepted calibration, and when only the order may be used.
-    probability: Option<f64>,
-    /// For putting customers in order: higher is riskier, on no scale.
-    risk: Option<f64>,
-}
-
-/// Read how probable it is that a customer is lost
-///
-/// If it decides `lead_days` from now: by the last calibration that was not refused, from all evidence of today's health.
-#[utoipa::path(operation_id = "get_churn_probability", tag = "Health", params(("customer_id" = CustomerId, Path)), responses((status = 200, description = "The probability", body = ChurnProbability)))]
-#[get("/v1/customers/{customer_id}/churn-probability")]
-async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId>) -> Result<HttpResponse, Fault> {
-    let (health, kept, catalogue) = call
-        .read(async |tx| {
-            let health = health::health_of(tx, call.path, "vendor", Purpose::Churn).await?.ok_or(Fault::of(Code::NotFound))?;
-            let (kept, catalogue) = futures_util::try_join!(store::usable_calibration(tx), intake::measures(tx))?;
-            Ok((health, kept, catalogue))
-        })
-        .await?;
-    let points = |key: &Key| {
-        let id = catalogue.iter().find(|m| m.key == *key)?.id;
-        let part = health.as_ref()?.score.parts.iter().find(|part| part.measure == id)?;
-        part.points.filter(|_| part.evidence > 0).map(thousandths)
-    };
-    let fit = kept.as_ref().and_then(|kept| Some((kept, kept.learned.calibration.fit.as_ref()?)));
-    let values: Vec<Option<f64>> = kept.iter().flat_map(|kept| kept.learned.measures.iter().map(points)).collect();
-    Ok(HttpResponse::Ok().json(ChurnProbability {
-        customer_id: call.path,
-        scorecard_id: health.as_ref().map(|h| h.card),
-        calibration_id: fit.map(|(kept, _)| kept.id),
-        on: health.as_ref().map(|h| h.scored_for),
-        lead_days: fit.map(|(kept, _)| kept.lead_days),
-        probability: fit.and_then(|(_, fit)| fit.model.probability(&values, None)).map(shown),
-        risk: fit.map(|(_, fit)| shown(fit.model.risk(&values, None))),
-    }))
 }

@@ -5,6 +5,7 @@ mod figures;
 mod learning;
 mod list;
 mod peers;
+mod probability;
 mod rollup;
 mod snapshot;
 mod table;
@@ -19,4 +20,5 @@ pub fn routes(config: &mut ServiceConfig) {
     peers::routes(config);
     snapshot::routes(config);
     learning::routes(config);
+    probability::routes(config);
 }

@@ -4,7 +4,8 @@ use crate::auth::StaffScope;
 use crate::db::Tx;
 use crate::health::{self, Band, Past};
 use crate::insight::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
-use crate::insight::calibration::{Case, Invalid, Lesson, Settings, calibrate};
+use crate::insight::calibration::{Case, Invalid, Settings, calibrate};
+use crate::insight::lesson::Lesson;
 use crate::insight::store::{self, Kept};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
@@ -48,8 +49,8 @@ fn one_a_quarter(outcomes: Vec<Settled>) -> Vec<Settled> {
     outcomes.chunk_by(|a, b| quarter(a) == quarter(b)).filter_map(|same| same.last().cloned()).collect()
 }
 
-/// An outcome as a case is made of it: its day, what was seen before, whether it was a loss.
-type Told = (NaiveDate, Vec<Option<f64>>, bool);
+/// An outcome as a case is made of it: its day, what was seen before, whether it was a loss, how silent it was.
+type Told = (NaiveDate, Vec<Option<f64>>, bool, Option<f64>);
 
 /// Keeps what was learned of a scorecard.
 pub async fn keep(tx: &Tx<StaffScope>, caller: Uuid, scorecard: ScorecardId, lead_days: i32, learned: Lesson) -> Result<Kept, Fault> {
@@ -70,15 +71,16 @@ impl History {
         self.past.seen(outcome.partner_id, outcome.customer_id, outcome.occurred_on - self.lead)
     }
 
-    /// Calibrates the weights by what was seen so many days before each outcome. Takes seconds of thinking: not for an async thread.
+    /// Calibrates the weights by what was seen, and how silent it was, so many days before each outcome. Takes seconds of thinking: not for an async thread.
     pub fn calibrate(&self) -> Result<Lesson, Invalid> {
-        let mut told: Vec<Vec<Told>> = Vec::new();
-        for of_one in self.outcomes.chunk_by(|a, b| a.customer_id == b.customer_id) {
-            told.push(of_one.iter().map(|outcome| (outcome.occurred_on, self.seen(outcome).values, outcome.lost)).collect());
-        }
+        let tell = |outcome: &Settled| -> Told {
+            let seen = self.seen(outcome);
+            (outcome.occurred_on, seen.values, outcome.lost, seen.silence)
+        };
+        let mut told: Vec<Vec<Told>> = self.outcomes.chunk_by(|a, b| a.customer_id == b.customer_id).map(|of_one| of_one.iter().map(tell).collect()).collect();
         // Customers are numbered by what is told of them, not by their ids: the same history in another house teaches the same.
         told.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
-        let case = |group: usize, (_, values, churned): Told| Case { group: group as u64, values, silence: None, churned };
+        let case = |group: usize, (_, values, churned, silence): Told| Case { group: group as u64, values, silence, churned };
         let cases: Vec<Case> = told.into_iter().enumerate().flat_map(|(group, of_one)| of_one.into_iter().map(move |told| case(group, told))).collect();
         let calibration = calibrate(&cases, &self.past.weights(), &Settings::default())?;
         Ok(Lesson { measures: self.past.measures(), calibration })

@@ -2,7 +2,7 @@
 
 use crate::auth::{StaffScope, Tenant};
 use crate::db::{Tx, sql};
-use crate::insight::calibration::{Lesson, VerdictWord};
+use crate::insight::lesson::{Lesson, VerdictWord};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
 use crate::kernel::time::Moment;
