@@ -7,6 +7,7 @@ mod change;
 mod chronicle;
 mod evidence;
 mod flow;
+mod input;
 mod job;
 mod limit;
 mod manual;

@@ -1,9 +1,11 @@
 //! The score: an evidence-weighted mean, re-normalised over what is known, with coverage, interval and an explanation
 //! that adds up exactly (SCIENCE 2.2 and 2.3). Missing is never zero unless the scorecard says so; below the floor the answer is unknown.
 
+mod sums;
+
 use super::evidence::Evidence;
+use super::input::{Input, Rule};
 use super::scorecard::{Band, CardMeasure, Missing, Scorecard};
-use super::trend::slope;
 use crate::intake::{EvidenceClass, OpenCase};
 use crate::kernel::id::{MeasureId, OverrideId};
 use crate::kernel::number::{apportion, round};
@@ -12,6 +14,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use sums::Sums;
 
 /// The 90 % quantile of the normal distribution: an 80 % interval.
 const Z80: f64 = 1.2816;
@@ -54,6 +57,14 @@ impl From<Part> for Packed {
 impl From<Packed> for Part {
     fn from((measure, weight, evidence, points, contribution, sources, newest, assumed, bias): Packed) -> Self {
         Self { measure, weight, evidence, points, contribution, sources, newest, assumed, bias }
+    }
+}
+
+impl Part {
+    /// Whether both tell the same of the evidence. Weight and what follows from it are the policy's; read back from JSON a weight may differ in its last bit.
+    pub fn tells_as(&self, other: &Self) -> bool {
+        let told = |part: &Self| (part.measure, part.evidence, part.points, part.newest, part.assumed, part.bias);
+        told(self) == told(other) && self.sources == other.sources
     }
 }
 
@@ -125,24 +136,6 @@ pub struct Known<'a> {
     pub closed_in: Option<Band>,
     /// The score a person has set, in thousandths.
     pub set: Option<(OverrideId, i32)>,
-}
-
-/// The sums over one measure's evidence, and what they amount to.
-#[derive(Default, Clone)]
-struct Sums {
-    f: f64,
-    fx: f64,
-    f2: f64,
-    by_class: [f64; EvidenceClass::ALL.len()],
-    newest: Option<NaiveDate>,
-    /// `E_m`: what is known of it.
-    evidence: f64,
-    /// `V_m`: its points.
-    points: Option<f64>,
-    /// What of it counts in the score, 0-1: its evidence, or all of what stands for it.
-    counts: f64,
-    assumed: Option<Missing>,
-    bias: f64,
 }
 
 /// The figures of a score before anything adjusts them, in points and shares.
@@ -233,64 +226,43 @@ impl Scorer {
         self.gather(&sorted(evidence), bias, on).iter().map(|s| s.points.filter(|_| s.evidence > 0.0)).collect()
     }
 
+    /// What counts for each measure, newest first, in the order of the measures: the mean of its points by its weights is the measure's
+    /// (`V_m`). Where the last value stands for a measure, that alone; none of a measure too little is known of, for nothing counts there.
+    pub fn inputs(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> Vec<Vec<Input>> {
+        let evidence = sorted(evidence);
+        let mut inputs = vec![Vec::new(); self.measures.len()];
+        for (i, rule, of_one) in self.rules(&evidence, bias, on) {
+            let sums = Sums::of(&rule, of_one);
+            inputs[i] = match (sums.assumed, sums.points) {
+                (Some(_), _) => rule.last(of_one).map(|last| rule.input(last, rule.source(last))).into_iter().collect(),
+                (None, Some(_)) => rule.inputs(of_one),
+                (None, None) => Vec::new(),
+            };
+        }
+        inputs
+    }
+
+    /// The evidence of each measure there is any of, with the place of the measure and the rule it is read by. `evidence` is in order.
+    fn rules<'a>(&'a self, evidence: &'a [Evidence], bias: Option<&'a HashMap<MeasureId, f64>>, on: NaiveDate) -> impl Iterator<Item = (usize, Rule<'a>, &'a [Evidence])> {
+        evidence.chunk_by(|a, b| a.measure == b.measure).filter_map(move |of_one| {
+            let id = of_one.first()?.measure;
+            let i = self.by_id.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| self.by_id[at].1)?;
+            let measure = &self.measures[i];
+            // A bias is estimated on the catalogue's curve; on another it would be of another size.
+            let bias = bias.filter(|_| !measure.own_curve).and_then(|bias| bias.get(&id)).copied().unwrap_or(0.0);
+            Some((i, Rule { measure, sources: &self.card.source_weights, bias, on }, of_one))
+        })
+    }
+
     fn gather(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> Vec<Sums> {
         let mut sums = vec![Sums::default(); self.measures.len()];
-        for of_one in evidence.chunk_by(|a, b| a.measure == b.measure) {
-            let place = |item: &Evidence| self.by_id.binary_search_by_key(&item.measure, |(id, _)| *id).ok().map(|at| self.by_id[at].1);
-            let Some(i) = of_one.first().and_then(place) else { continue };
-            // A bias is estimated on the catalogue's curve; on another it would be of another size.
-            let bias = bias.filter(|_| !self.measures[i].own_curve).and_then(|bias| bias.get(&self.measures[i].id)).copied().unwrap_or(0.0);
-            sums[i] = self.sum(&self.measures[i], of_one, bias, on);
+        for (i, rule, of_one) in self.rules(evidence, bias, on) {
+            sums[i] = Sums::of(&rule, of_one);
         }
         for (measure, s) in self.measures.iter().zip(&mut sums) {
             if s.points.is_none() && matches!(measure.missing, Missing::Neutral | Missing::Floor) {
                 s.assume(measure.missing, if measure.missing == Missing::Neutral { MIDDLE } else { 0.0 }, 1.0);
             }
-        }
-        sums
-    }
-
-    /// The sums over the evidence of one measure.
-    fn sum(&self, measure: &CardMeasure, evidence: &[Evidence], bias: f64, on: NaiveDate) -> Sums {
-        let weight = |item: &Evidence| self.card.source_weights.of(item.class, measure.nature);
-        let points = |item: &Evidence| {
-            let points = measure.curve.points(item.value);
-            if item.class == EvidenceClass::PartnerDeclared { (points - bias).clamp(0.0, 100.0) } else { points }
-        };
-        let window = measure.curve.window_days();
-        let mut sums = Sums::default();
-        let mut series = Vec::new();
-        for item in evidence {
-            let age = (on - item.day).num_days();
-            if age < 0 || age > i64::from(window.unwrap_or(measure.valid_days).min(measure.valid_days)) {
-                continue;
-            }
-            let fading = measure.half_life_days.map_or(1.0, |half_life| (-(age as f64) / f64::from(half_life)).exp2());
-            let f = weight(item) * fading;
-            if f <= 0.0 {
-                continue;
-            }
-            sums.f += f;
-            sums.f2 += f * f;
-            sums.newest = sums.newest.max(Some(item.day));
-            sums.by_class[item.class as usize] += f;
-            if window.is_some() {
-                series.push((-age, item.value));
-            } else {
-                sums.fx += f * points(item);
-                sums.bias = if item.class == EvidenceClass::PartnerDeclared { bias } else { sums.bias };
-            }
-        }
-        let value = if window.is_some() { slope(&series).map(|slope| measure.curve.points(slope)) } else { (sums.f > 0.0).then(|| (sums.fx / sums.f).clamp(0.0, 100.0)) };
-        let known = sums.f.min(1.0);
-        if value.is_some() && known >= measure.minimum_evidence {
-            (sums.evidence, sums.counts, sums.points) = (known, known, value);
-        } else if measure.missing == Missing::LastValue
-            && window.is_none()
-            && let Some(last) = evidence.iter().rev().find(|item| item.day <= on && weight(item) > 0.0)
-        {
-            sums.assume(Missing::LastValue, points(last), weight(last).min(1.0));
-            sums.newest = Some(last.day);
         }
         sums
     }
@@ -316,36 +288,6 @@ impl Scorer {
         let noise: f64 = weighed().map(noise).sum();
         let variance = self.card.common_error.powi(2) + noise + ((1.0 - coverage) * self.card.unheard_spread).powi(2);
         Some(Mean { h, half: Z80 * variance.sqrt(), mass })
-    }
-}
-
-impl Sums {
-    fn assume(&mut self, missing: Missing, points: f64, counts: f64) {
-        (self.assumed, self.points, self.counts, self.evidence) = (Some(missing), Some(points), counts, 0.0);
-    }
-
-    fn part(&self, measure: &CardMeasure) -> Part {
-        Part {
-            measure: measure.id,
-            weight: measure.weight,
-            evidence: milli(self.evidence),
-            points: self.points.map(milli),
-            contribution: None,
-            sources: self.shares(),
-            newest: self.newest,
-            assumed: self.assumed,
-            bias: (self.bias != 0.0).then(|| milli(self.bias)),
-        }
-    }
-
-    /// How much of the evidence each class gives, in thousandths that add up to the whole.
-    fn shares(&self) -> Vec<(EvidenceClass, i64)> {
-        if self.evidence <= 0.0 {
-            return Vec::new();
-        }
-        let given = || EvidenceClass::ALL.iter().filter(|class| self.by_class[**class as usize] > 0.0);
-        let exact: Vec<f64> = given().map(|class| self.by_class[*class as usize] / self.f * 1000.0).collect();
-        given().copied().zip(apportion(1000, &exact)).collect()
     }
 }
 

@@ -481,6 +481,8 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     let explained = house.app.get(&house.staff, &format!("/v1/customers/{customer}/health/explanation")).await.expect(200);
     let sentiment = explained["measures"].as_array().unwrap().iter().find(|m| m["measure"] == "sentiment").unwrap();
     assert_eq!(sentiment["bias"], told["bias"]);
+    let said = &sentiment["inputs"][0];
+    assert!((points(&said["value"]) - points(&told["bias"]) - points(&said["points"])).abs() < 0.001, "the value as it was said, the points as they count: {said}");
     assert!(points(&explained["score"]) < points(&before["score"]) - 3.0);
     let raw = house.app.get(&house.staff, &format!("/v1/customers/{customer}/health?bias=raw")).await.expect(200);
     assert!((points(&raw["score"]) - points(&before["score"])).abs() < 1.0, "{raw} {before}");

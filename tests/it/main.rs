@@ -6,6 +6,7 @@ mod credentials;
 mod denials;
 mod depth;
 mod examples;
+mod explanation;
 mod harness;
 mod idempotency;
 mod input;

@@ -1,21 +1,23 @@
 //! Why a score is what it is, and why it moved.
 
-use super::health::{BiasMode, HealthQuery, HealthView, View, asked, dossier_of, health_at};
+use super::health::{BiasMode, HealthQuery, HealthView, View, asked, dossier_of, explained_at};
+use super::input::{InputView, shown};
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::calendar;
 use crate::health::change::{self, Cause};
 use crate::health::flow::Rulebook;
+use crate::health::input::Input;
 use crate::health::point::Times;
 use crate::health::score::{AdjustedBy, Part};
 use crate::health::scorecard::{Missing, Purpose};
 use crate::health::store::Health;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::query::Param;
-use crate::intake::EvidenceClass;
+use crate::intake::{CurveBody, EvidenceClass};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, OverrideId};
 use crate::kernel::number::thousandths;
-use crate::kernel::text::Key;
+use crate::kernel::text::{Key, Label};
 use actix_web::{HttpResponse, get};
 use chrono::NaiveDate;
 use deserr::Deserr;
@@ -67,6 +69,18 @@ struct ExplainedMeasure {
     newest_on: Option<NaiveDate>,
     /// The age of the newest evidence on the day scored for.
     age_days: Option<i64>,
+    /// The unit of its values.
+    unit: Label,
+    /// From values to points, as the scorecard reads the measure.
+    curve: CurveBody,
+    /// Days after which evidence weighs half; absent = does not fade.
+    half_life_days: Option<i32>,
+    /// Days after which evidence counts no more; of a trend, days looked back at most.
+    valid_days: i32,
+    /// What was said and counts, newest first, 50 at most. Empty where too little is known of it; where the last value stands for it, that one.
+    inputs: Vec<InputView>,
+    /// How many more count and are not shown.
+    inputs_more: usize,
 }
 
 /// A group of measures with what is in it.
@@ -102,14 +116,16 @@ struct Explanation {
     measures: Vec<ExplainedMeasure>,
 }
 
-fn measure(part: &Part, health: &Health, rules: &Rulebook) -> Option<ExplainedMeasure> {
+fn measure(part: &Part, inputs: &[Input], health: &Health, rules: &Rulebook) -> Option<ExplainedMeasure> {
     let entry = rules.measure(part.measure)?;
-    let card = rules.cards.iter().find(|ruled| ruled.card.id == health.card);
+    let ruled = rules.cards.iter().find(|ruled| ruled.card.id == health.card)?;
+    let read = ruled.scorer.measures.iter().find(|measure| measure.id == part.measure)?;
+    let (inputs, inputs_more) = shown(inputs);
     Some(ExplainedMeasure {
         measure: entry.key.clone(),
         name_en: entry.name_en.to_string(),
         name_ja: entry.name_ja.to_string(),
-        group: card.and_then(|ruled| ruled.card.policy.measures.iter().find(|item| item.measure == entry.key)).and_then(|item| item.group.clone()),
+        group: ruled.card.policy.measures.iter().find(|item| item.measure == entry.key).and_then(|item| item.group.clone()),
         weight: part.weight,
         evidence: thousandths(part.evidence),
         points: part.points.map(thousandths),
@@ -119,6 +135,12 @@ fn measure(part: &Part, health: &Health, rules: &Rulebook) -> Option<ExplainedMe
         sources: part.sources.iter().map(|(evidence, share)| Source { evidence: *evidence, share: thousandths(*share) }).collect(),
         newest_on: part.newest,
         age_days: part.newest.map(|day| (health.scored_for - day).num_days()),
+        unit: entry.unit.clone(),
+        curve: CurveBody::from(&read.curve),
+        half_life_days: read.half_life_days,
+        valid_days: read.valid_days,
+        inputs,
+        inputs_more,
     })
 }
 
@@ -148,12 +170,13 @@ fn groups(health: &Health, rules: &Rulebook) -> Vec<ExplainedGroup> {
 
 /// Read why a customer's score is what it is
 ///
-/// Every contribution to the score, with its sources and their age, by groups, and every cap, floor and override; they add up to the score exactly.
+/// Every contribution to the score, by groups, down to what was said, with its age, points and weight and the rule it is read by; and every cap, floor and
+/// override. They add up to the score exactly.
 #[utoipa::path(operation_id = "explain_customer_health", tag = "Health", params(("customer_id" = CustomerId, Path), HealthQuery), responses((status = 200, description = "The explanation", body = Explanation)))]
 #[get("/v1/customers/{customer_id}/health/explanation")]
 async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>) -> Result<HttpResponse, Fault> {
     let asked = call.query.asked(call.scope().audience())?;
-    let (health, rules) = call.read(async |tx| health_at(tx, call.path, asked, call.query.times()).await).await?;
+    let (health, inputs, rules) = call.read(async |tx| explained_at(tx, call.path, asked, call.query.times()).await).await?;
     let score = health.as_ref().map(|h| &h.score);
     let contributed = |s: &crate::health::Score| 50_000 + s.parts.iter().filter_map(|p| p.contribution).sum::<i64>();
     let adjusted = |s: &crate::health::Score| s.adjustments.iter().map(|a| i64::from(a.to) - a.from.map_or(50_000, i64::from)).sum::<i64>();
@@ -163,7 +186,7 @@ async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>)
         base: 50.0,
         sum: score.filter(|s| s.score.is_some()).map(|s| thousandths(contributed(s) + adjusted(s))),
         groups: health.as_ref().map(|h| groups(h, &rules)).unwrap_or_default(),
-        measures: health.iter().flat_map(|h| h.score.parts.iter().filter_map(|part| measure(part, h, &rules))).collect(),
+        measures: health.iter().flat_map(|h| h.score.parts.iter().zip(&inputs).filter_map(|(part, inputs)| measure(part, inputs, h, &rules))).collect(),
         health: HealthView::of(call.path, asked.audience, asked.purpose, health.as_ref(), &rules),
     }))
 }

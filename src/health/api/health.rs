@@ -3,11 +3,13 @@
 use crate::auth::{Call, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::{calendar, locate_customer};
-use crate::health::flow::{Asked, Dossier, Rulebook, SHARED, VENDOR, dossier, rulebook};
+use crate::health::chronicle::AsKnown;
+use crate::health::flow::{Asked, Dossier, Rulebook, SHARED, VENDOR, dossier, kept};
+use crate::health::input::Input;
 use crate::health::point::Times;
 use crate::health::score::{AdjustedBy, Part};
 use crate::health::scorecard::{Band, Purpose};
-use crate::health::store::{self, Health};
+use crate::health::store::Health;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::interval::Interval;
 use crate::http::query::Param;
@@ -230,23 +232,34 @@ pub(super) async fn dossier_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Ask
     dossier(tx, partner, id, asked, from).await
 }
 
-/// A customer's health as kept, or replayed for a point. What is kept is raw in the shared view and calibrated in the vendor's.
+/// A customer's health as kept, or replayed for a point.
 pub(super) async fn health_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Option<Health>, Rulebook), Fault> {
-    let as_kept = asked.calibrated == (asked.audience == VENDOR);
-    if times.are_now() && as_kept {
-        let (found, mut rules) = futures_util::try_join!(store::health_of(tx, id, asked.audience, asked.purpose), rulebook(tx))?;
-        let health = found.ok_or(Fault::of(Code::NotFound))?;
-        // Between the activation of another scorecard and the scores by it, the one that is shown explains itself.
-        if let Some(retired) = health.as_ref().map(|health| health.card).filter(|id| rules.cards.iter().all(|ruled| ruled.card.id != *id))
-            && let Some(card) = store::card(tx, retired).await?
-        {
-            rules.add(card);
-        }
-        return Ok((health, rules));
+    if times.are_now() && asked.is_kept() {
+        let kept = kept(tx, id, asked).await?;
+        return Ok((kept.health, kept.rules));
     }
-    let at = times.resolve(&calendar(tx).await?, tx.now())?;
-    let dossier = dossier_of(tx, id, asked, at.on).await?;
+    let (dossier, at) = dossier_at(tx, id, asked, times).await?;
     Ok((dossier.health(at), dossier.rulebook(at)))
+}
+
+/// A customer's health as kept, or replayed for a point, with what counts for each measure, in the order of the score's parts. Health and inputs are always
+/// of one day and one evidence: what is kept is replayed, as of today, while its inputs cannot be told.
+pub(super) async fn explained_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Option<Health>, Vec<Vec<Input>>, Rulebook), Fault> {
+    if times.are_now() && asked.is_kept() {
+        let (kept, vendor) = futures_util::try_join!(kept(tx, id, asked), calendar(tx))?;
+        if let Some(inputs) = kept.inputs(tx, vendor.zone).await? {
+            return Ok((kept.health, inputs, kept.rules));
+        }
+    }
+    let (dossier, at) = dossier_at(tx, id, asked, times).await?;
+    let inputs = dossier.standpoint(at).map(|point| point.inputs()).unwrap_or_default();
+    Ok((dossier.health(at), inputs, dossier.rulebook(at)))
+}
+
+/// A visible customer's dossier, and the point meant by the times asked for.
+async fn dossier_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Dossier, AsKnown), Fault> {
+    let at = times.resolve(&calendar(tx).await?, tx.now())?;
+    Ok((dossier_of(tx, id, asked, at.on).await?, at))
 }
 
 /// Read how a customer is doing

@@ -5,6 +5,7 @@ mod card;
 mod explain;
 mod health;
 mod history;
+mod input;
 mod manual;
 mod observation;
 mod quality;

@@ -2,6 +2,7 @@
 
 mod bias;
 mod card;
+mod kept;
 mod manual;
 mod observation;
 mod past;
@@ -14,6 +15,7 @@ mod simulation;
 
 pub use bias::{estimate_biases, keep_analysis};
 pub use card::{activate, add_scorecard, retire, starter_scorecard};
+pub use kept::kept;
 pub use manual::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};
 pub use observation::{ObservationDraft, Recorded, Subject, record_observations};
 pub use past::{Past, Seen, past, silence_on};

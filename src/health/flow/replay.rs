@@ -9,6 +9,7 @@ use crate::db::Tx;
 use crate::directory::calendar;
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, in_force, open_cases};
 use crate::health::evidence::Evidence;
+use crate::health::input::Input;
 use crate::health::score::Known;
 use crate::health::scorecard::{Band, Profile, Purpose, due_on};
 use crate::health::source::Sources;
@@ -54,6 +55,11 @@ impl Standpoint<'_> {
     pub fn known(&self) -> Known<'_> {
         Known { evidence: &self.evidence, cases: self.cases, bias: Some(&self.bias), closed_in: self.closed_in, set: self.set }
     }
+
+    /// What counts for each measure, in the order of the score's parts.
+    pub fn inputs(&self) -> Vec<Vec<Input>> {
+        self.ruled.scorer.inputs(&self.evidence, Some(&self.bias), self.at.on)
+    }
 }
 
 /// Which health is asked for.
@@ -65,6 +71,13 @@ pub struct Asked {
     pub purpose: Purpose,
     /// Whether the reporters' usual rosiness is taken off; never in the shared view.
     pub calibrated: bool,
+}
+
+impl Asked {
+    /// Whether conclusions of this kind are kept: raw in the shared view, calibrated in the vendor's.
+    pub fn is_kept(self) -> bool {
+        self.calibrated == (self.audience == VENDOR)
+    }
 }
 
 /// Reads a customer's dossier; enough of it to score days from `from` on.
@@ -136,6 +149,7 @@ impl Dossier {
         Some(Health {
             card: point.ruled.card.id,
             scored_for: at.on,
+            known_at: at.known_at,
             score: point.ruled.scorer.score(&point.known(), at.on),
             sources,
             reported_on,

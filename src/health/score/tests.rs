@@ -1,8 +1,10 @@
 //! The formula against values worked by hand, and what must hold of any score.
 
 use super::*;
+use crate::health::input::shares;
 use crate::health::limit::{Condition, Limit};
 use crate::health::scorecard::Weighted;
+use crate::health::trend::slope;
 use crate::intake::{Curve, Nature};
 use crate::kernel::id::TypeId;
 use proptest::prelude::*;
@@ -148,6 +150,39 @@ fn an_override_stands_beside_what_it_overrides() {
     assert_eq!((unheard.score, unheard.coverage, unheard.adjustments[0].from), (Some(20_000), 0, None));
 }
 
+/// What a score is made from, worked by hand: by the partner at 80 today (0.8) and at 20 thirty days ago (0.4), by the vendor at 50 thirty days
+/// ago (0.5). 12.5 is taken from the partner's word; what is too old, yet to come or of another measure does not count.
+#[test]
+fn what_counts_is_listed_newest_first_with_what_it_makes() {
+    let evidence = [
+        said(0, 20.0, 0, EvidenceClass::PartnerDeclared),
+        said(0, 50.0, 0, EvidenceClass::VendorObserved),
+        said(0, 80.0, 30, EvidenceClass::PartnerDeclared),
+        said(0, 99.0, 31, EvidenceClass::PartnerDeclared),
+        said(0, 99.0, -400, EvidenceClass::VendorObserved),
+        said(9, 99.0, 30, EvidenceClass::VendorObserved),
+    ];
+    let bias = HashMap::from([(id(0), 12.5)]);
+    let inputs = plain(&[1.0, 1.0]).inputs(&evidence, Some(&bias), day(30));
+    assert_eq!(inputs.len(), 2);
+    let told: Vec<(f64, i64, f64, Option<f64>)> = inputs[0].iter().map(|i| (i.said.value, i.age_days, i.mass, i.points)).collect();
+    assert_eq!(told, [(80.0, 0, 0.8, Some(67.5)), (20.0, 30, 0.4, Some(7.5)), (50.0, 30, 0.5, Some(50.0))]);
+    assert_eq!(shares(&inputs[0]), [471, 235, 294]);
+    assert!(inputs[1].is_empty() && shares(&inputs[1]).is_empty());
+    // Where the last value stands for the measure, it is all that counts, however old; where too little is known, nothing does.
+    let read = |missing: Missing, evidence: &[Evidence], on: i64| {
+        let scorer = scorer(&[1.0], |_, list| {
+            list[0].missing = missing;
+            list[0].minimum_evidence = 0.85;
+        });
+        scorer.inputs(evidence, None, day(on))[0].iter().map(|i| (i.age_days, i.points)).collect::<Vec<_>>()
+    };
+    assert_eq!(read(Missing::LastValue, &evidence[..2], 30), [(30, Some(20.0)), (30, Some(50.0))], "0.4 and 0.5 are enough");
+    assert_eq!(read(Missing::LastValue, &evidence[..1], 400), [(400, Some(20.0))]);
+    assert_eq!(read(Missing::Exclude, &evidence[..1], 30), []);
+    assert_eq!(read(Missing::Neutral, &evidence[..1], 30), []);
+}
+
 prop_compose! {
     pub(in crate::health) fn anything()(
         weights in prop::collection::vec(0.0f64..1000.0, 1..8),
@@ -188,6 +223,36 @@ proptest! {
             prop_assert_eq!(sum + adjusted + 50_000, i64::from(points));
             let (low, high) = s.interval.unwrap();
             prop_assert!(0 <= low && low <= points && points <= high && high <= 100_000);
+        }
+    }
+
+    /// The explanation's last step: what is listed makes what was summed, of any measure that has points by what was said.
+    #[test]
+    fn inputs_make_the_points_of_their_measure((scorer, evidence, bias, on) in anything()) {
+        let evidence = sorted(&evidence);
+        let sums = scorer.gather(&evidence, Some(&bias), day(on));
+        let inputs = scorer.inputs(&evidence, Some(&bias), day(on));
+        prop_assert_eq!(inputs.len(), sums.len());
+        for ((measure, s), inputs) in scorer.measures.iter().zip(&sums).zip(&inputs) {
+            let all: f64 = inputs.iter().map(|i| i.mass).sum();
+            prop_assert!(inputs.is_sorted_by(|a, b| a.said.day >= b.said.day));
+            prop_assert!(inputs.iter().all(|i| i.mass > 0.0 && i.age_days >= 0 && i.said.measure == measure.id && evidence.contains(&i.said)));
+            let whole = if inputs.is_empty() { 0 } else { 1000 };
+            prop_assert_eq!(shares(inputs).iter().sum::<i64>(), whole);
+            match (s.assumed, s.points) {
+                (None, None) | (Some(Missing::Neutral | Missing::Floor), _) => prop_assert!(inputs.is_empty()),
+                (None, Some(points)) if measure.curve.window_days().is_some() => {
+                    let series: Vec<(i64, f64)> = inputs.iter().map(|i| (-i.age_days, i.said.value)).collect();
+                    prop_assert_eq!(slope(&series).map(|slope| measure.curve.points(slope)), Some(points));
+                    prop_assert!(inputs.iter().all(|i| i.points.is_none()));
+                    prop_assert!((all.min(1.0) - s.evidence).abs() < 1e-9);
+                }
+                (assumed, points) => {
+                    let mean: f64 = inputs.iter().map(|i| i.mass / all * i.points.unwrap()).sum();
+                    prop_assert!((mean - points.unwrap()).abs() < 1e-9, "{} {:?}", mean, points);
+                    prop_assert!(assumed.is_some() || (all.min(1.0) - s.evidence).abs() < 1e-9);
+                }
+            }
         }
     }
 

@@ -8,7 +8,8 @@ use crate::health::score::Score;
 use crate::health::scorecard::{Band, Purpose};
 use crate::health::source::Sources;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, ScorecardId, TypeId};
+use crate::kernel::id::{CustomerId, PartnerId, ScorecardId, TypeId};
+use crate::kernel::time::Moment;
 use chrono::NaiveDate;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -168,6 +169,8 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
 pub struct Health {
     pub card: ScorecardId,
     pub scored_for: NaiveDate,
+    /// What was known then: of a kept one, the moment its transaction began.
+    pub known_at: Moment,
     pub score: Score,
     pub sources: Option<Sources>,
     pub reported_on: Option<NaiveDate>,
@@ -182,6 +185,8 @@ struct HealthRow {
     scorecard_id: Uuid,
     #[diesel(sql_type = Date)]
     scored_for: NaiveDate,
+    #[diesel(sql_type = Timestamptz)]
+    scored_at: Moment,
     #[diesel(sql_type = Nullable<Integer>)]
     score: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
@@ -217,6 +222,7 @@ impl HealthRow {
         let health = Health {
             card: ScorecardId::of(self.scorecard_id),
             scored_for: self.scored_for,
+            known_at: self.scored_at,
             score,
             sources: self.sources.map(|said| serde_json::from_str(&said)).transpose().map_err(Fault::internal)?,
             reported_on: self.reported_on,
@@ -230,7 +236,7 @@ impl HealthRow {
 pub async fn healths<S: Tenant>(tx: &Tx<S>, partners: Vec<Uuid>, customers: Vec<Uuid>, audience: &'static str, purpose: Purpose) -> Result<HashMap<Uuid, Health>, Fault> {
     let rows: Vec<HealthRow> = tx
         .rows(
-            sql("SELECT customer_id, scorecard_id, scored_for, score, low, high, band, coverage, parts::text AS parts, adjustments::text AS adjustments,
+            sql("SELECT customer_id, scorecard_id, scored_for, scored_at, score, low, high, band, coverage, parts::text AS parts, adjustments::text AS adjustments,
                    sources::text AS sources, reported_on, due_on FROM todoku.health_score WHERE vendor_id = {} AND partner_id = ANY ({}) AND customer_id = ANY ({}) AND audience = {} AND purpose = {}")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Array<SqlUuid>, _>(partners)
@@ -242,9 +248,9 @@ pub async fn healths<S: Tenant>(tx: &Tx<S>, partners: Vec<Uuid>, customers: Vec<
     rows.into_iter().map(HealthRow::read).collect()
 }
 
-/// One visible customer's conclusion in one view, if there is one; `None` when there is no such customer. A caller whose partners are
-/// known looks for both at once.
-pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str, purpose: Purpose) -> Result<Option<Option<Health>>, Fault> {
+/// One visible customer's partner, and its conclusion in one view if there is one; `None` when there is no such customer. A caller whose
+/// partners are known looks for both at once.
+pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static str, purpose: Purpose) -> Result<Option<(PartnerId, Option<Health>)>, Fault> {
     let (partner, mut found) = match tx.scope().visible() {
         Some(partners) => futures_util::try_join!(locate_customer(tx, id), healths(tx, partners, vec![id.uuid()], audience, purpose))?,
         None => match locate_customer(tx, id).await? {
@@ -252,7 +258,7 @@ pub async fn health_of<S: Tenant>(tx: &Tx<S>, id: CustomerId, audience: &'static
             None => (None, HashMap::new()),
         },
     };
-    Ok(partner.map(|_| found.remove(&id.uuid())))
+    Ok(partner.map(|partner| (partner, found.remove(&id.uuid()))))
 }
 
 /// What a new conclusion must know of the one before.

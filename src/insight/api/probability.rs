@@ -50,7 +50,7 @@ struct ChurnProbability {
 async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId>) -> Result<HttpResponse, Fault> {
     let (health, silence, kept, catalogue) = call
         .read(async |tx| {
-            let health = health::health_of(tx, call.path, "vendor", Purpose::Churn).await?.ok_or(Fault::of(Code::NotFound))?;
+            let (_, health) = health::health_of(tx, call.path, "vendor", Purpose::Churn).await?.ok_or(Fault::of(Code::NotFound))?;
             let silence = match &health {
                 Some(health) => health::silence_on(tx, call.path, health.scored_for).await?,
                 None => None,

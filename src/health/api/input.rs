@@ -1,0 +1,46 @@
+//! An input on the wire: one piece of evidence, as it counts for a measure.
+
+use crate::health::input::{Input, shares};
+use crate::intake::EvidenceClass;
+use crate::kernel::number::{round, thousandths};
+use chrono::NaiveDate;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The most inputs shown of one measure.
+const MOST: usize = 50;
+
+/// One piece of evidence, as it counts for a measure.
+#[derive(Serialize, ToSchema)]
+pub(super) struct InputView {
+    /// Who said it.
+    evidence: EvidenceClass,
+    /// The day it counts for, in the vendor's calendar: the day it was so, and at the latest the day scored for.
+    #[schema(value_type = String, format = Date)]
+    observed_on: NaiveDate,
+    /// How old it was on the day scored for.
+    #[schema(minimum = 0)]
+    age_days: i64,
+    /// As it was said, in the measure's unit.
+    value: f64,
+    /// The points the curve makes of it, 0-100, as the score takes them: of a partner's word less `bias`. Absent where the curve is a trend: that makes
+    /// points of the slope of all values together.
+    points: Option<f64>,
+    /// How much of the measure's evidence it is, 0-1: the weight of its source times its freshness, over the sum of all that counts. The mean of all `points` by these
+    /// weights is the measure's, up to rounding.
+    #[schema(minimum = 0, maximum = 1)]
+    weight: f64,
+}
+
+/// The newest inputs of a measure, and how many more there are. Weights are of all of them, shown or not.
+pub(super) fn shown(inputs: &[Input]) -> (Vec<InputView>, usize) {
+    let view = |(input, share): (&Input, i64)| InputView {
+        evidence: input.said.class,
+        observed_on: input.said.day,
+        age_days: input.age_days,
+        value: input.said.value,
+        points: input.points.map(|points| thousandths(round(points * 1000.0))),
+        weight: thousandths(share),
+    };
+    (inputs.iter().zip(shares(inputs)).take(MOST).map(view).collect(), inputs.len().saturating_sub(MOST))
+}

@@ -1,0 +1,91 @@
+//! The sums over one measure's evidence, and what they amount to (SCIENCE 2.2).
+
+use super::{Part, milli};
+use crate::health::evidence::Evidence;
+use crate::health::input::Rule;
+use crate::health::scorecard::{CardMeasure, Missing};
+use crate::health::trend::slope;
+use crate::intake::EvidenceClass;
+use crate::kernel::number::apportion;
+use chrono::NaiveDate;
+
+/// The sums over one measure's evidence, and what they amount to.
+#[derive(Default, Clone)]
+pub(super) struct Sums {
+    pub(super) f: f64,
+    pub(super) fx: f64,
+    pub(super) f2: f64,
+    pub(super) by_class: [f64; EvidenceClass::ALL.len()],
+    pub(super) newest: Option<NaiveDate>,
+    /// `E_m`: what is known of it.
+    pub(super) evidence: f64,
+    /// `V_m`: its points.
+    pub(super) points: Option<f64>,
+    /// What of it counts in the score, 0-1: its evidence, or all of what stands for it.
+    pub(super) counts: f64,
+    pub(super) assumed: Option<Missing>,
+    pub(super) bias: f64,
+}
+
+impl Sums {
+    /// The sums over the evidence of one measure, which is in order.
+    pub(super) fn of(rule: &Rule<'_>, evidence: &[Evidence]) -> Self {
+        let measure = rule.measure;
+        let is_trend = measure.curve.window_days().is_some();
+        let mut sums = Self::default();
+        let mut series = Vec::new();
+        for item in evidence {
+            let Some(f) = rule.mass(item) else { continue };
+            sums.f += f;
+            sums.f2 += f * f;
+            sums.newest = sums.newest.max(Some(item.day));
+            sums.by_class[item.class as usize] += f;
+            if is_trend {
+                series.push((-rule.age(item), item.value));
+            } else {
+                sums.fx += f * rule.points(item);
+                sums.bias = if item.class == EvidenceClass::PartnerDeclared { rule.bias } else { sums.bias };
+            }
+        }
+        let value = if is_trend { slope(&series).map(|slope| measure.curve.points(slope)) } else { (sums.f > 0.0).then(|| (sums.fx / sums.f).clamp(0.0, 100.0)) };
+        let known = sums.f.min(1.0);
+        if value.is_some() && known >= measure.minimum_evidence {
+            (sums.evidence, sums.counts, sums.points) = (known, known, value);
+        } else if measure.missing == Missing::LastValue
+            && !is_trend
+            && let Some(last) = rule.last(evidence)
+        {
+            sums.assume(Missing::LastValue, rule.points(last), rule.source(last).min(1.0));
+            sums.newest = Some(last.day);
+        }
+        sums
+    }
+
+    pub(super) fn assume(&mut self, missing: Missing, points: f64, counts: f64) {
+        (self.assumed, self.points, self.counts, self.evidence) = (Some(missing), Some(points), counts, 0.0);
+    }
+
+    pub(super) fn part(&self, measure: &CardMeasure) -> Part {
+        Part {
+            measure: measure.id,
+            weight: measure.weight,
+            evidence: milli(self.evidence),
+            points: self.points.map(milli),
+            contribution: None,
+            sources: self.shares(),
+            newest: self.newest,
+            assumed: self.assumed,
+            bias: (self.bias != 0.0).then(|| milli(self.bias)),
+        }
+    }
+
+    /// How much of the evidence each class gives, in thousandths that add up to the whole.
+    fn shares(&self) -> Vec<(EvidenceClass, i64)> {
+        if self.evidence <= 0.0 {
+            return Vec::new();
+        }
+        let given = || EvidenceClass::ALL.iter().filter(|class| self.by_class[**class as usize] > 0.0);
+        let exact: Vec<f64> = given().map(|class| self.by_class[*class as usize] / self.f * 1000.0).collect();
+        given().copied().zip(apportion(1000, &exact)).collect()
+    }
+}
