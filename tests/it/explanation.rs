@@ -22,6 +22,8 @@ impl Scene {
         let (partner, portal) = reseller(&app, &staff, "ひかり販売").await;
         let customer = text(&app.post(&portal, "/v1/customers", &json!({ "external_id": "K-1", "name": "青葉製作所", "state": "active" })).await.expect(201)["id"]);
         app.settle().await;
+        // What was founded in one moment is there a moment later.
+        app.clock.turn_to(app.clock.now() + Duration::seconds(1));
         Self { app, founded, staff, partner, portal, customer }
     }
 
