@@ -235,10 +235,15 @@ WHERE c.vendor_id = '{vendor}' AND s.vendor_id = c.vendor_id AND s.state = 'acti
 DELETE FROM todoku.cell WHERE vendor_id = '{vendor}'; DELETE FROM todoku.cell_delta WHERE vendor_id = '{vendor}';
 INSERT INTO todoku.cell (vendor_id, partner_id, audience, facet, key_a, key_b, healthy, watch, at_risk, unknown, value_healthy, value_watch, value_at_risk, value_unknown, unconverted,
   score_sum, score_squares, coverage_sum, in_cadence, value_in_cadence, heard, report_age_sum, value_scores, points)
-SELECT vendor_id, partner_id, audience, facet, key_a, key_b, count(*) FILTER (WHERE band = 'healthy'), count(*) FILTER (WHERE band = 'watch'), count(*) FILTER (WHERE band = 'at_risk'), count(*) FILTER (WHERE band = 'unknown'),
-  coalesce(sum(value_minor) FILTER (WHERE band = 'healthy'), 0), coalesce(sum(value_minor) FILTER (WHERE band = 'watch'), 0), coalesce(sum(value_minor) FILTER (WHERE band = 'at_risk'), 0), 0, 0,
-  coalesce(sum(score), 0), coalesce(sum(score::bigint * score), 0), sum(coverage), count(*), sum(value_minor), count(*), 5 * count(*), sum(value_minor::numeric * score), sum(('1e' || score / 1000 * 8)::numeric)
-FROM todoku.health_score d JOIN LATERAL {FACETS} ON true WHERE vendor_id = '{vendor}' AND counted GROUP BY 1, 2, 3, 4, 5, 6;
+SELECT vendor_id, partner_id, audience, facet, key_a, key_b, sum(healthy), sum(watch), sum(at_risk), 0, sum(value_healthy), sum(value_watch), sum(value_at_risk), 0, 0,
+  sum(score_sum), sum(score_squares), sum(coverage_sum), sum(n), sum(value), sum(n), 5 * sum(n), sum(value_scores), sum(points)
+FROM (SELECT vendor_id, partner_id, audience, region, segment, touch_model, product, stage, count(*) AS n, sum(value_minor) AS value,
+    count(*) FILTER (WHERE band = 'healthy') AS healthy, count(*) FILTER (WHERE band = 'watch') AS watch, count(*) FILTER (WHERE band = 'at_risk') AS at_risk,
+    coalesce(sum(value_minor) FILTER (WHERE band = 'healthy'), 0) AS value_healthy, coalesce(sum(value_minor) FILTER (WHERE band = 'watch'), 0) AS value_watch,
+    coalesce(sum(value_minor) FILTER (WHERE band = 'at_risk'), 0) AS value_at_risk, sum(score) AS score_sum, sum(score::bigint * score) AS score_squares, sum(coverage) AS coverage_sum,
+    sum(value_minor::numeric * score) AS value_scores, sum(('1e' || score / 1000 * 8)::numeric) AS points
+  FROM todoku.health_score WHERE vendor_id = '{vendor}' AND counted GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) d JOIN LATERAL {FACETS} ON true
+GROUP BY 1, 2, 3, 4, 5, 6;
 SET session_replication_role = origin;
 VACUUM ANALYZE;""")
 

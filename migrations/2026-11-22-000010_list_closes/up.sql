@@ -6,7 +6,6 @@ CREATE TABLE todoku.list_close (
   customer_id uuid NOT NULL,
   audience text NOT NULL CHECK (audience IN ('shared', 'vendor')),
   closed_on date NOT NULL,
-  closed_at timestamptz NOT NULL,
   -- The list by value it stood on; NULL of one that stood on that of divergences alone.
   band text CHECK (band IN ('at_risk', 'unknown')),
   score int CHECK (score BETWEEN 0 AND 100000),

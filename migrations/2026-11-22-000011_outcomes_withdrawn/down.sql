@@ -2,6 +2,7 @@
 ALTER TABLE todoku.outcome NO FORCE ROW LEVEL SECURITY;
 DELETE FROM todoku.outcome WHERE withdrawn_at IS NOT NULL;
 ALTER TABLE todoku.outcome FORCE ROW LEVEL SECURITY;
+DROP INDEX todoku.outcome_customer_list;
 DROP INDEX todoku.outcome_partner_list;
 DROP INDEX todoku.outcome_vendor_list;
 DROP INDEX todoku.outcome_once;

@@ -7,4 +7,6 @@ CREATE UNIQUE INDEX outcome_once ON todoku.outcome (vendor_id, partner_id, custo
   NULLS NOT DISTINCT WHERE withdrawn_at IS NULL;
 -- Newest day first. A partner's list has an index of its own, so that it takes no longer because others have told much.
 CREATE INDEX outcome_vendor_list ON todoku.outcome (vendor_id, occurred_on DESC, id);
+-- One customer's, for its list and for finding what a repeated one is of.
+CREATE INDEX outcome_customer_list ON todoku.outcome (vendor_id, customer_id, occurred_on DESC, id);
 CREATE INDEX outcome_partner_list ON todoku.outcome (vendor_id, partner_id, occurred_on DESC, id);

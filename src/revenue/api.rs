@@ -1,7 +1,7 @@
 //! `/v1/outcomes`.
 
 use super::flow::{Recorded, record_outcomes, withdraw};
-use super::outcome::{OutcomeDraft, OutcomeKind, Teller, Told};
+use super::outcome::{OutcomeDraft, OutcomeKind, Recorder, Told};
 use super::store;
 use crate::auth::{Batch, Call, Json, NamedBatchQuery, NamedQuery, NoBody, Query, WriteQuery, op};
 use crate::directory::CustomerRef;
@@ -24,7 +24,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-crate::wire_words!(OutcomeKind, Teller);
+crate::wire_words!(OutcomeKind, Recorder);
 
 /// Mounts revenue.
 pub fn routes(config: &mut ServiceConfig) {
@@ -72,7 +72,7 @@ struct RecordedOutcome {
 /// Record what became of a customer
 ///
 /// Renewed, churned, contracted or expanded. What a partner records is shared with it; what the vendor records is the vendor's. The same
-/// kind of the same customer and day again changes nothing, unless it was taken back.
+/// kind of the same customer, subscription and day again changes nothing, unless it was taken back.
 #[utoipa::path(operation_id = "record_outcome", tag = "Outcomes", params(NamedQuery), request_body = OutcomeBody,
     responses((status = 201, description = "Recorded", body = RecordedOutcome, headers(("Location" = String)),
             links(("read" = (operation_id = "get_outcome", parameters(("outcome_id" = "$response.body#/id")))))),
@@ -174,8 +174,8 @@ struct OutcomeView {
     occurred_on: NaiveDate,
     /// Why, in a word.
     reason: Option<Label>,
-    /// A partner sees what partners told alone.
-    told_by: Teller,
+    /// A partner sees only what partners recorded.
+    recorded_by: Recorder,
     #[schema(value_type = String, format = DateTime)]
     recorded_at: Moment,
     /// When it was taken back; null while it stands.
@@ -193,7 +193,7 @@ impl From<Told> for OutcomeView {
             kind: told.kind,
             occurred_on: told.occurred_on,
             reason: told.reason,
-            told_by: told.by,
+            recorded_by: told.by,
             recorded_at: told.recorded_at,
             withdrawn_at: told.withdrawn_at,
         }
@@ -275,7 +275,7 @@ async fn get_one(call: Call<op::GetOutcome, OutcomeId>) -> Result<HttpResponse, 
 async fn withdraw_one(call: Call<op::WithdrawOutcome, OutcomeId, WriteQuery, NoBody>) -> Result<HttpResponse, Fault> {
     ledger::write(&call, async |tx| {
         let who = (call.caller.caller_id(), call.caller.principal().uuid());
-        let told = withdraw(tx, who, call.caller.partner().is_some(), call.path).await?;
+        let told = withdraw(tx, who, call.path).await?;
         Ok(Answer::json(200, &OutcomeView::from(told))?.about([call.path.uuid()]))
     })
     .await

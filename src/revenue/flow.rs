@@ -1,6 +1,6 @@
 //! Recording outcomes, and taking them back: a partner's word about its own customers, or the vendor's about anybody's.
 
-use super::outcome::{OutcomeDraft, Teller, Told};
+use super::outcome::{OutcomeDraft, Recorder, Told};
 use super::store::{self, NewOutcome};
 use crate::auth::Tenant;
 use crate::db::Tx;
@@ -59,7 +59,7 @@ pub async fn record_outcomes<S: Tenant>(
     }
     // In one order, so that two batches of the vendor's cannot wait for each other.
     fresh.sort_by_key(NewOutcome::once);
-    let kept = store::keep(tx, Teller::of(own).audience(), principal, &fresh).await?;
+    let kept = store::keep(tx, tx.scope().audience(), principal, &fresh).await?;
     let id_of = |o: &NewOutcome| kept.get(&o.once()).copied().unwrap_or(o.id);
     let events: Vec<Event> = fresh
         .iter()
@@ -74,17 +74,19 @@ pub async fn record_outcomes<S: Tenant>(
     Ok(considered.into_iter().map(|considered| considered.map(outcome)).collect())
 }
 
-/// Takes an outcome back: what a partner told, that partner; what the vendor told, the vendor. `own` says that a partner speaks.
-pub async fn withdraw<S: Tenant>(tx: &Tx<S>, (caller, principal): (Uuid, Uuid), own: bool, id: OutcomeId) -> Result<Told, Fault> {
+/// Takes an outcome back: what a partner recorded, that partner; what the vendor recorded, the vendor.
+pub async fn withdraw<S: Tenant>(tx: &Tx<S>, (caller, principal): (Uuid, Uuid), id: OutcomeId) -> Result<Told, Fault> {
     let told = store::by_id(tx, id).await?.ok_or(Fault::of(Code::NotFound))?;
     // A distributor sees what its partners told, and the vendor what all told: neither speaks for them.
-    if told.by != Teller::of(own) || own && told.partner.uuid() != tx.scope().acts()? {
+    let by = Recorder::of(tx.scope().audience());
+    if told.by != by || by == Recorder::Partner && told.partner.uuid() != tx.scope().acts()? {
         return Err(Fault::of(Code::ReadOnlyHere));
     }
     if !store::withdraw(tx, &told, principal).await? {
         return Err(Fault::of(Code::StateConflict));
     }
-    let event = Event { kind: "outcome.withdrawn", subject: id.uuid(), partner: own.then(|| told.partner.uuid()), data: json!({ "customer_id": told.customer }) };
+    let event =
+        Event { kind: "outcome.withdrawn", subject: id.uuid(), partner: (by == Recorder::Partner).then(|| told.partner.uuid()), data: json!({ "customer_id": told.customer }) };
     record_events(tx, caller, &[event]).await?;
     Ok(Told { withdrawn_at: Some(tx.now()), ..told })
 }

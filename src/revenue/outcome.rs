@@ -1,5 +1,5 @@
-//! An outcome: what became of a customer, or of one of its subscriptions, on a day. Append-only; the same twice is one. Told by mistake, it is
-//! taken back by who told it, never deleted.
+//! An outcome: what became of a customer, or of one of its subscriptions, on a day. The same twice is one. Never deleted, and never changed
+//! but for being taken back by who recorded it by mistake.
 
 use crate::directory::CustomerRef;
 use crate::kernel::id::{CustomerId, OutcomeId, PartnerId, SubscriptionId};
@@ -19,8 +19,8 @@ crate::word_list! {
         /// It goes on for more.
         Expanded = "expanded",
     }
-    /// Who told of it.
-    Teller {
+    /// Who recorded it.
+    Recorder {
         /// Its partner; shared with the vendor.
         Partner = "partner",
         /// The vendor; nobody else sees it.
@@ -35,18 +35,10 @@ impl OutcomeKind {
     }
 }
 
-impl Teller {
-    /// Of the caller who tells: a partner when it speaks of its `own` customers.
-    pub fn of(own: bool) -> Self {
-        if own { Self::Partner } else { Self::Vendor }
-    }
-
-    /// For whose eyes: `shared` or `vendor` (DECISIONS 2).
-    pub fn audience(self) -> &'static str {
-        match self {
-            Self::Partner => "shared",
-            Self::Vendor => "vendor",
-        }
+impl Recorder {
+    /// By for whose eyes it is: what a partner records is shared, what the vendor records is the vendor's (DECISIONS 2).
+    pub fn of(audience: &str) -> Self {
+        if audience == "shared" { Self::Partner } else { Self::Vendor }
     }
 }
 
@@ -61,7 +53,7 @@ pub struct Told {
     pub kind: OutcomeKind,
     pub occurred_on: NaiveDate,
     pub reason: Option<Label>,
-    pub by: Teller,
+    pub by: Recorder,
     pub recorded_at: Moment,
     /// When it was taken back; `None` while it stands.
     pub withdrawn_at: Option<Moment>,

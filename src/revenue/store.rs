@@ -1,6 +1,6 @@
 //! Outcomes, as SQL.
 
-use super::outcome::{OutcomeKind, Teller, Told};
+use super::outcome::{OutcomeKind, Recorder, Told};
 use crate::auth::{StaffScope, Tenant};
 use crate::db::{Tx, sql};
 use crate::kernel::error::Fault;
@@ -50,8 +50,8 @@ struct KeptRow {
     occurred_on: NaiveDate,
 }
 
-/// Keeps outcomes; answers which id stands for each natural key, ours or the one that was there. Of one taken back between the two statements
-/// it is that one: it was there when ours was told.
+/// Keeps outcomes; answers which id stands for each natural key, ours or the one that was there. Where the standing one is taken back between
+/// the two statements, its id is answered all the same.
 pub async fn keep<S: Tenant>(tx: &Tx<S>, audience: &'static str, by: Uuid, list: &[NewOutcome]) -> Result<HashMap<Once, OutcomeId>, Fault> {
     tx.run(
         sql("INSERT INTO todoku.outcome (vendor_id, partner_id, id, customer_id, subscription_id, kind, occurred_on, reason, audience, recorded_at, recorded_by)
@@ -128,7 +128,7 @@ impl ToldRow {
             kind: self.kind.parse().map_err(broken)?,
             occurred_on: self.occurred_on,
             reason: self.reason.map(|reason| reason.parse().map_err(broken)).transpose()?,
-            by: Teller::of(self.audience == Teller::Partner.audience()),
+            by: Recorder::of(&self.audience),
             recorded_at: self.recorded_at,
             withdrawn_at: self.withdrawn_at,
         })

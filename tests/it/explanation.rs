@@ -89,10 +89,10 @@ impl Scene {
                 let on: NaiveDate = input["observed_on"].as_str().unwrap().parse().unwrap();
                 assert_eq!(json!((scored_for - on).num_days()), input["age_days"]);
                 assert!(number(&input["age_days"]) <= number(&measure["valid_days"]));
-                assert!((mass(input) / all - number(&input["weight"])).abs() <= 0.001, "{input} of {all}");
+                assert!((mass(input) / all - number(&input["share"])).abs() <= 0.001, "{input} of {all}");
                 mean += mass(input) / all * input["points"].as_f64().unwrap_or(0.0);
             }
-            let shared_out: f64 = inputs.iter().map(|input| number(&input["weight"]) * 1000.0).sum();
+            let shared_out: f64 = inputs.iter().map(|input| number(&input["share"]) * 1000.0).sum();
             assert!((shared_out - 1000.0).abs() < 1e-6, "{measure}");
             assert!((all.min(1.0) - number(&measure["evidence"])).abs() <= 0.001, "{measure}");
             if measure["curve"]["kind"] != "trend" {
@@ -212,6 +212,6 @@ async fn a_trend_shows_its_window_and_much_evidence_its_newest() {
     let values: Vec<f64> = told(&explained, "csat").iter().map(|input| input.2).collect();
     assert_eq!(values, (0..50).map(f64::from).collect::<Vec<_>>(), "the newest fifty");
     assert_eq!(csat["inputs_more"], 10);
-    let shown: f64 = csat["inputs"].as_array().unwrap().iter().map(|input| number(&input["weight"])).sum();
+    let shown: f64 = csat["inputs"].as_array().unwrap().iter().map(|input| number(&input["share"])).sum();
     assert!(shown > 0.8 && shown < 1.0, "of all that counts, shown or not: {shown}");
 }

@@ -31,4 +31,15 @@ async fn up_down_up_is_up() {
     assert!(shape("updown").await.is_empty(), "nothing is left behind");
     migrate::migrate(&admin, &place, noon(), false).await.unwrap();
     assert_eq!(shape("updown").await, first);
+
+    // What is kept in another form says the same as before, in both directions.
+    let function = |file: &str| file.split("ALTER TABLE").next().unwrap().to_owned();
+    sql("updown", &function(include_str!("../../migrations/2026-11-23-000001_lean_scores/up.sql"))).await;
+    sql("updown", &function(include_str!("../../migrations/2026-11-23-000001_lean_scores/down.sql"))).await;
+    let named = r#"[{"measure":"a","weight":1.5,"evidence":1000,"points":50000,"contribution":-12,"sources":[["partner_declared",1000]],"newest":"2026-11-20"},
+        {"measure":"b","weight":2,"evidence":0,"points":20000,"contribution":null,"sources":[],"newest":null,"assumed":"floor","bias":-300}]"#;
+    let lean = r#"[["a",1.5,1000,50000,-12,[["partner_declared",1000]],"2026-11-20",null,null],["b",2,0,20000,null,[],null,"floor",-300]]"#;
+    let found =
+        sql("updown", &format!("SELECT todoku.lean('{named}')::jsonb = '{lean}', todoku.named('{lean}') = '{named}', todoku.lean('[]')::text, todoku.named('[]')::text")).await;
+    assert_eq!(found, [["t", "t", "[]", "[]"].map(|is| Some(is.to_owned()))]);
 }

@@ -30,7 +30,7 @@ async fn outcomes_are_listed_newest_day_first() {
     assert_eq!(told.header("location"), format!("{}/v1/outcomes/{id}", app.base));
     let one = app.get(&portal, &format!("/v1/outcomes/{id}")).await.expect(200);
     let expected = json!({ "id": id, "partner_id": partner, "customer_id": customers[0], "subscription_id": subscription, "kind": "renewed", "occurred_on": "2026-11-01",
-        "reason": "条件据え置き", "told_by": "partner", "recorded_at": one["recorded_at"], "withdrawn_at": null });
+        "reason": "条件据え置き", "recorded_by": "partner", "recorded_at": one["recorded_at"], "withdrawn_at": null });
     assert_eq!(one, expected);
 
     // Two pages make the list: each outcome once, those of one day in order of id.
@@ -63,7 +63,7 @@ async fn outcomes_are_listed_newest_day_first() {
     let lost = json!({ "customer_id": customers[1], "kind": "churned", "occurred_on": "2026-11-20" });
     let lost = text(&app.post(&staff, "/v1/outcomes", &lost).await.expect(201)["id"]);
     let all = app.get(&staff, "/v1/outcomes").await.expect(200);
-    assert_eq!((days(&all).len(), &all["data"][0]["id"], &all["data"][0]["told_by"]), (5, &json!(lost), &json!("vendor")));
+    assert_eq!((days(&all).len(), &all["data"][0]["id"], &all["data"][0]["recorded_by"]), (5, &json!(lost), &json!("vendor")));
     assert_eq!(app.get(&portal, "/v1/outcomes").await.expect(200), whole);
     assert_eq!(app.get(&portal, &format!("/v1/outcomes/{lost}")).await.problem().0, 404);
     assert_eq!(app.get(&staff, &format!("/v1/outcomes/{id}")).await.expect(200), one);

@@ -1,11 +1,12 @@
 //! Why a score is what it is, and why it moved.
 
-use super::health::{BiasMode, HealthQuery, HealthView, View, asked, dossier_of, explained_at};
+use super::health::{BiasMode, HealthQuery, HealthView, View, asked, dossier_at, dossier_of};
 use super::input::{InputView, shown};
 use crate::auth::{Call, Query, Tenant, op};
+use crate::db::Tx;
 use crate::directory::calendar;
 use crate::health::change::{self, Cause};
-use crate::health::flow::Rulebook;
+use crate::health::flow::{Asked, Rulebook, kept};
 use crate::health::input::Input;
 use crate::health::point::Times;
 use crate::health::score::{AdjustedBy, Part};
@@ -166,6 +167,20 @@ fn groups(health: &Health, rules: &Rulebook) -> Vec<ExplainedGroup> {
         }
     };
     policy.groups.iter().map(view).collect()
+}
+
+/// A customer's health as kept, or replayed for a point, with what counts for each measure, in the order of the score's parts. Health and inputs are always
+/// of one day and one evidence: what is kept is replayed, as of today, while its inputs cannot be told.
+async fn explained_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Option<Health>, Vec<Vec<Input>>, Rulebook), Fault> {
+    if times.are_now() && asked.is_kept() {
+        let (kept, vendor) = futures_util::try_join!(kept(tx, id, asked), calendar(tx))?;
+        if let Some(inputs) = kept.inputs(tx, vendor.zone).await? {
+            return Ok((kept.health, inputs, kept.rules));
+        }
+    }
+    let (dossier, at) = dossier_at(tx, id, asked, times).await?;
+    let inputs = dossier.standpoint(at).map(|point| point.inputs()).unwrap_or_default();
+    Ok((dossier.health(at), inputs, dossier.rulebook(at)))
 }
 
 /// Read why a customer's score is what it is

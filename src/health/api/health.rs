@@ -5,7 +5,6 @@ use crate::db::Tx;
 use crate::directory::{calendar, locate_customer};
 use crate::health::chronicle::AsKnown;
 use crate::health::flow::{Asked, Dossier, Rulebook, SHARED, VENDOR, dossier, kept};
-use crate::health::input::Input;
 use crate::health::point::Times;
 use crate::health::score::{AdjustedBy, Part};
 use crate::health::scorecard::{Band, Purpose};
@@ -242,22 +241,8 @@ pub(super) async fn health_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Aske
     Ok((dossier.health(at), dossier.rulebook(at)))
 }
 
-/// A customer's health as kept, or replayed for a point, with what counts for each measure, in the order of the score's parts. Health and inputs are always
-/// of one day and one evidence: what is kept is replayed, as of today, while its inputs cannot be told.
-pub(super) async fn explained_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Option<Health>, Vec<Vec<Input>>, Rulebook), Fault> {
-    if times.are_now() && asked.is_kept() {
-        let (kept, vendor) = futures_util::try_join!(kept(tx, id, asked), calendar(tx))?;
-        if let Some(inputs) = kept.inputs(tx, vendor.zone).await? {
-            return Ok((kept.health, inputs, kept.rules));
-        }
-    }
-    let (dossier, at) = dossier_at(tx, id, asked, times).await?;
-    let inputs = dossier.standpoint(at).map(|point| point.inputs()).unwrap_or_default();
-    Ok((dossier.health(at), inputs, dossier.rulebook(at)))
-}
-
 /// A visible customer's dossier, and the point meant by the times asked for.
-async fn dossier_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Dossier, AsKnown), Fault> {
+pub(super) async fn dossier_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Dossier, AsKnown), Fault> {
     let at = times.resolve(&calendar(tx).await?, tx.now())?;
     Ok((dossier_of(tx, id, asked, at.on).await?, at))
 }

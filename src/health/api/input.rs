@@ -23,16 +23,16 @@ pub(super) struct InputView {
     age_days: i64,
     /// As it was said, in the measure's unit.
     value: f64,
-    /// The points the curve makes of it, 0-100, as the score takes them: of a partner's word less `bias`. Absent where the curve is a trend: that makes
+    /// The points the curve makes of it, 0-100, as the score takes them: of a partner's word less `bias`. Null where the curve is a trend: that makes
     /// points of the slope of all values together.
     points: Option<f64>,
-    /// How much of the measure's evidence it is, 0-1: the weight of its source times its freshness, over the sum of all that counts. The mean of all `points` by these
-    /// weights is the measure's, up to rounding.
+    /// Its share of the measure's evidence, 0-1: the weight of its source times its freshness, over the sum of all that counts. The mean of all `points` by these
+    /// shares is the measure's, up to rounding.
     #[schema(minimum = 0, maximum = 1)]
-    weight: f64,
+    share: f64,
 }
 
-/// The newest inputs of a measure, and how many more there are. Weights are of all of them, shown or not.
+/// The newest inputs of a measure, and how many more there are. Shares are of all of them, shown or not.
 pub(super) fn shown(inputs: &[Input]) -> (Vec<InputView>, usize) {
     let view = |(input, share): (&Input, i64)| InputView {
         evidence: input.said.class,
@@ -40,7 +40,7 @@ pub(super) fn shown(inputs: &[Input]) -> (Vec<InputView>, usize) {
         age_days: input.age_days,
         value: input.said.value,
         points: input.points.map(|points| thousandths(round(points * 1000.0))),
-        weight: thousandths(share),
+        share: thousandths(share),
     };
     (inputs.iter().zip(shares(inputs)).take(MOST).map(view).collect(), inputs.len().saturating_sub(MOST))
 }

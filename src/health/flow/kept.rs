@@ -1,12 +1,11 @@
 //! The conclusion about a customer as it is kept, and the inputs it was made from.
 
-use super::VENDOR;
 use super::bias::in_force_at;
 use super::replay::Asked;
 use super::rulebook::{Rulebook, rulebook};
+use super::{SHARED, VENDOR};
 use crate::auth::Tenant;
 use crate::db::Tx;
-use crate::health::chronicle::{AsKnown, in_force};
 use crate::health::evidence::Evidence;
 use crate::health::input::Input;
 use crate::health::score::Known;
@@ -15,7 +14,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, TypeId};
 use crate::kernel::time::Zone;
-use chrono::{Duration, NaiveDate};
+use chrono::Duration;
 
 /// A kept conclusion, with what it is read by.
 pub struct Kept {
@@ -61,9 +60,9 @@ impl Kept {
         let (id, on, whole) = (self.customer.uuid(), health.scored_for, self.asked.audience == VENDOR);
         let since = zone.start_of(on - Duration::days(ruled.scorer.horizon_days()));
         let biases = async { if whole { store::all_biases(tx, self.partner).await } else { Ok(Vec::new()) } };
-        let (mut sightings, biases) = futures_util::try_join!(store::sightings(tx, self.partner, vec![id], zone, since, whole), biases)?;
-        let known = AsKnown { on: NaiveDate::MAX, known_at: health.known_at };
-        let evidence = in_force(&sightings.remove(&id).unwrap_or_default(), known, whole);
+        let read: &[&'static str] = if whole { &[SHARED, VENDOR] } else { &[SHARED] };
+        let evidence = store::evidence_known(tx, (self.partner.uuid(), id), zone, since, read, health.known_at);
+        let (evidence, biases) = futures_util::try_join!(evidence, biases)?;
         let evidence: Vec<Evidence> = evidence.into_iter().map(|item| Evidence { day: item.day.min(on), ..item }).collect();
         let bias = in_force_at(&biases, health.known_at);
         let again = ruled.scorer.score(&Known { evidence: &evidence, bias: Some(&bias), ..Known::default() }, on).parts;

@@ -5,7 +5,7 @@ use super::bias::in_force_at;
 use super::rulebook::ready;
 use crate::auth::StaffScope;
 use crate::db::Tx;
-use crate::directory::{calendar, locate_customer};
+use crate::directory::calendar;
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, in_force, open_cases};
 use crate::health::score::{Known, Scorer};
 use crate::health::scorecard::Band;
@@ -111,8 +111,7 @@ impl Past {
 }
 
 /// How silent it is about a customer on a day by what is known now, as [`Seen`] tells it of a day of the past.
-pub async fn silence_on(tx: &Tx<StaffScope>, customer: CustomerId, on: NaiveDate) -> Result<Option<f64>, Fault> {
-    let Some(partner) = locate_customer(tx, customer).await? else { return Ok(None) };
+pub async fn silence_on(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, on: NaiveDate) -> Result<Option<f64>, Fault> {
     let statements = store::statements(tx, partner, vec![customer.uuid()]).await?.remove(&customer.uuid()).unwrap_or_default();
     let reports: Vec<(NaiveDate, Stay)> = statements.into_iter().map(|(day, stay, _)| (day, stay)).collect();
     Ok(silence_at(&reports, AsKnown { on, known_at: tx.now() }))

@@ -19,6 +19,9 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use uuid::Uuid;
 
+/// After so many customers others have their turn on the thread.
+const TURN: usize = 256;
+
 /// What a customer's running subscriptions come to.
 #[derive(Default)]
 struct Worth {
@@ -65,7 +68,10 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
     let bias = in_force_at(&biases, tx.now());
     let mut worth = worth_of(priced, &rates, &vendor, on);
     let mut standings = Vec::with_capacity(facts.len() * audiences.len());
-    for (id, fact) in &facts {
+    for (nth, (id, fact)) in facts.iter().enumerate() {
+        if nth % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
+        }
         let all = evidence.get(id).map(Vec::as_slice).unwrap_or_default();
         let worth = worth.remove(id).unwrap_or_default();
         let reported_on = last.get(id).copied();

@@ -201,6 +201,28 @@ prop_compose! {
     }
 }
 
+/// The form is read again by other releases and by a migration: members in this order, nulls where nothing is.
+#[test]
+fn parts_are_kept_without_names() {
+    let part = Part {
+        measure: MeasureId::of(uuid::Uuid::nil()),
+        weight: 1.5,
+        evidence: 1000,
+        points: Some(50_000),
+        contribution: Some(-12),
+        sources: vec![(EvidenceClass::PartnerDeclared, 1000)],
+        newest: Some(day(0)),
+        assumed: None,
+        bias: None,
+    };
+    let assumed = Part { evidence: 0, contribution: None, sources: Vec::new(), newest: None, assumed: Some(Missing::Floor), bias: Some(-300), ..part.clone() };
+    let (id, on) = (part.measure, day(0));
+    let kept = format!(r#"[["{id}",1.5,1000,50000,-12,[["partner_declared",1000]],"{on}",null,null],["{id}",1.5,0,50000,null,[],null,"floor",-300]]"#);
+    let parts = vec![part, assumed];
+    assert_eq!(serde_json::to_string(&parts).unwrap(), kept);
+    assert_eq!(serde_json::from_str::<Vec<Part>>(&kept).unwrap(), parts);
+}
+
 proptest! {
     #[test]
     fn bounded_exact_and_independent_of_order((scorer, evidence, bias, on) in anything()) {

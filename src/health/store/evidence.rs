@@ -100,6 +100,12 @@ struct EvidenceRow {
     day: NaiveDate,
 }
 
+impl EvidenceRow {
+    fn read(&self) -> Result<Evidence, Fault> {
+        Ok(Evidence { measure: MeasureId::of(self.measure_id), class: self.evidence.parse().map_err(broken)?, value: self.value, day: self.day })
+    }
+}
+
 /// The evidence in force about customers of a partner since a moment: of reports the revision in force, of one day of
 /// one measure the last word of each class, so that saying a thing often makes it no weightier. With each, whether its partner
 /// may see it. Only what has one of these `audiences` is read: what the vendor knows takes none of a partner's time.
@@ -133,10 +139,40 @@ pub async fn evidence<S: Tenant>(
         .await?;
     let mut found: HashMap<Uuid, Vec<(Evidence, bool)>> = HashMap::new();
     for row in rows {
-        let item = Evidence { measure: MeasureId::of(row.measure_id), class: row.evidence.parse().map_err(broken)?, value: row.value, day: row.day };
-        found.entry(row.customer_id).or_default().push((item, row.audience == "shared"));
+        found.entry(row.customer_id).or_default().push((row.read()?, row.audience == "shared"));
     }
     Ok(found)
+}
+
+/// The same about one customer as it was known at a moment: of reports the revision that was in force then.
+pub async fn evidence_known<S: Tenant>(
+    tx: &Tx<S>,
+    (partner, customer): (Uuid, Uuid),
+    zone: Zone,
+    since: Moment,
+    audiences: &[&'static str],
+    known_at: Moment,
+) -> Result<Vec<Evidence>, Fault> {
+    let rows: Vec<EvidenceRow> = tx
+        .rows(
+            sql("SELECT DISTINCT ON (measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day FROM (
+                   SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, (o.observed_at AT TIME ZONE {})::date AS day, o.observed_at, o.arrival
+                   FROM todoku.observation o LEFT JOIN todoku.status_report n ON n.vendor_id = o.vendor_id AND n.partner_id = o.partner_id AND n.replaces_id = o.report_id
+                   WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = {} AND o.audience = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {}
+                     AND o.received_at <= {} AND (n.received_at IS NULL OR n.received_at > {})) said
+                 ORDER BY measure_id, evidence, audience, day, observed_at DESC, arrival DESC")
+            .bind::<Text, _>(zone.name())
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner)
+            .bind::<SqlUuid, _>(customer)
+            .bind::<Array<Text>, _>(audiences.to_vec())
+            .bind::<Timestamptz, _>(since)
+            .bind::<Timestamptz, _>(tx.now() + chrono::Duration::days(1))
+            .bind::<Timestamptz, _>(known_at)
+            .bind::<Timestamptz, _>(known_at),
+        )
+        .await?;
+    rows.iter().map(EvidenceRow::read).collect()
 }
 
 /// A subscription as its value needs it.

@@ -169,7 +169,7 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
 pub struct Health {
     pub card: ScorecardId,
     pub scored_for: NaiveDate,
-    /// What was known then: of a kept one, the moment its transaction began.
+    /// Nothing received later is in it; of a kept one, when its transaction began.
     pub known_at: Moment,
     pub score: Score,
     pub sources: Option<Sources>,

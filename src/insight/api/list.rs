@@ -121,7 +121,7 @@ struct UnknownBeside {
 struct AtRiskAnswer {
     /// The currency of all values.
     currency: Currency,
-    /// The vendor's day of the answer.
+    /// The day asked for, in the vendor's calendar; each row's `scored_for` says of which day it is.
     #[schema(value_type = String, format = Date)]
     on: NaiveDate,
     /// Highest value first, then nearest renewal, then id.
@@ -135,8 +135,8 @@ struct AtRiskAnswer {
 
 /// List customers at risk, with the unknown beside them
 ///
-/// Highest value first. The first page also brings those too little is known of whose renewal is near. With `as_of` or `known_at` as days closed: of each
-/// partner at most the first 1,000 of a list, and none of days that closed before lists were kept; names and external ids are today's.
+/// Highest value first. The first page also brings those too little is known of whose renewal is near. With `as_of` or `known_at`, the lists as days closed: at
+/// most the first 1,000 of each partner, the unknown beside among them; days that closed before lists were kept have none. Names and external ids are today's.
 #[utoipa::path(operation_id = "list_at_risk", tag = "Insights", params(AtRiskQuery), responses((status = 200, description = "A page", body = AtRiskAnswer)))]
 #[get("/v1/insights/at-risk")]
 async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResponse, Fault> {
@@ -216,7 +216,7 @@ struct DivergentView {
     since: NaiveDate,
     /// Days since then, on the day scored for.
     age_days: i64,
-    /// Who looks after it; absent until somebody does, and of days closed.
+    /// Who looks after it; null until somebody does, and in lists of closed days.
     owner: Option<String>,
     /// Per year, in minor units of the reporting currency.
     value_minor: i64,
@@ -249,7 +249,7 @@ impl From<Divergent> for DivergentView {
 struct DivergencesAnswer {
     /// The currency of all values.
     currency: Currency,
-    /// The vendor's day of the answer.
+    /// The day asked for, in the vendor's calendar; each row's `scored_for` says of which day it is.
     #[schema(value_type = String, format = Date)]
     on: NaiveDate,
     /// Largest divergence x value first, then id.
@@ -261,8 +261,8 @@ struct DivergencesAnswer {
 /// List customers whose sources disagree
 ///
 /// What the partner declared, what your systems observed and what the customer voiced, each scored by itself, lie 25 points or more apart.
-/// Largest divergence x value first. With `as_of` or `known_at` as days closed: of each partner at most the first 1,000, and none of days that closed before
-/// lists were kept; names and external ids are today's, and who looks after one is not kept.
+/// Largest divergence x value first. With `as_of` or `known_at`, the list as days closed: at most the first 1,000 of each partner; days that closed before lists
+/// were kept have none. Names and external ids are today's, and who looks after one is not kept.
 #[utoipa::path(operation_id = "list_divergences", tag = "Insights", params(DivergencesQuery), responses((status = 200, description = "A page", body = DivergencesAnswer)))]
 #[get("/v1/insights/divergences")]
 async fn divergences(call: Call<op::ListDivergences, (), DivergencesQuery>) -> Result<HttpResponse, Fault> {
@@ -272,16 +272,9 @@ async fn divergences(call: Call<op::ListDivergences, (), DivergencesQuery>) -> R
     let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
     let (vendor, on, rows) = call
         .read(async |tx| {
-            let (after, limit) = (window.after.as_ref(), window.limit + 1);
-            if times.are_now() {
-                // Nothing has to be known before the list: both in one round trip.
-                let (vendor, rows) = futures_util::try_join!(directory::calendar(tx), store::divergences(tx, None, after, limit))?;
-                let on = times.resolve(&vendor, tx.now())?.on;
-                return Ok((vendor, on, rows));
-            }
             let vendor = directory::calendar(tx).await?;
             let (point, days) = days_listed(tx, &vendor, &times).await?;
-            let rows = store::divergences(tx, days.as_ref(), after, limit).await?;
+            let rows = store::divergences(tx, days.as_ref(), window.after.as_ref(), window.limit + 1).await?;
             Ok((vendor, point.on, rows))
         })
         .await?;

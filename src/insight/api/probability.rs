@@ -1,4 +1,4 @@
-//! `/v1/customers/{customer_id}/churn-probability`: what was learned, turned to today. The vendor's alone.
+//! `/v1/customers/{customer_id}/churn-probability`: what was learned, applied to today. The vendor's alone.
 
 use super::learning::shown;
 use crate::auth::{Call, op};
@@ -33,11 +33,11 @@ struct ChurnProbability {
     on: Option<NaiveDate>,
     /// How many days ahead it speaks of.
     lead_days: Option<i32>,
-    /// 0-1; absent without an accepted calibration, and when only the order may be used.
+    /// 0-1; null without an accepted calibration, and when only the order may be used.
     probability: Option<f64>,
     /// For putting customers in order: higher is riskier, on no scale.
     risk: Option<f64>,
-    /// How long nothing was reported on that day: 0 up to the usual interval of its reports, 1 from four of it on. Null while fewer than three
+    /// How silent it was on that day: 0 up to the usual interval of its reports, 1 from four such intervals on. Null while fewer than three
     /// different days were reported: then the mean stands for it.
     silence: Option<f64>,
 }
@@ -50,9 +50,9 @@ struct ChurnProbability {
 async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId>) -> Result<HttpResponse, Fault> {
     let (health, silence, kept, catalogue) = call
         .read(async |tx| {
-            let (_, health) = health::health_of(tx, call.path, "vendor", Purpose::Churn).await?.ok_or(Fault::of(Code::NotFound))?;
+            let (partner, health) = health::health_of(tx, call.path, "vendor", Purpose::Churn).await?.ok_or(Fault::of(Code::NotFound))?;
             let silence = match &health {
-                Some(health) => health::silence_on(tx, call.path, health.scored_for).await?,
+                Some(health) => health::silence_on(tx, partner, call.path, health.scored_for).await?,
                 None => None,
             };
             let (kept, catalogue) = futures_util::try_join!(store::usable_calibration(tx), intake::measures(tx))?;

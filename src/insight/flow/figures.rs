@@ -7,11 +7,11 @@ use crate::health::{AsKnown, Times};
 use crate::insight::cell::{Cell, Group};
 use crate::insight::channel::{Channel, Tree, channels};
 use crate::insight::dimension::Facet;
-use crate::insight::store;
+use crate::insight::store::{self, Days};
 use crate::kernel::error::Fault;
 use crate::kernel::id::PartnerId;
 use crate::kernel::time::Moment;
-use chrono::{Duration, NaiveDate};
+use chrono::Duration;
 use std::collections::HashMap;
 
 /// What a caller sees at a point in both times.
@@ -21,7 +21,7 @@ pub struct Seen {
     /// The cells of a facet.
     pub groups: Vec<Group>,
     /// The day the figures of each partner are of; of whom no day was turned, or closed, none.
-    pub days: HashMap<PartnerId, NaiveDate>,
+    pub days: Days,
     /// The point.
     pub point: AsKnown,
 }
@@ -54,7 +54,7 @@ pub async fn see<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, times: &Times<'_>, face
 pub async fn see_at<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, point: AsKnown, facet: Facet, by_partner: bool) -> Result<Seen, Fault> {
     let audience = tx.scope().audience();
     let parents = async { if tx.scope().totals().is_none() { directory::parents_at(tx, moment_of(vendor, point)).await.map(Some) } else { Ok(None) } };
-    let (mut partners, parents, days) = futures_util::try_join!(directory::all_visible_partners(tx), parents, store::days_at(tx, audience, facet, point))?;
+    let (mut partners, parents, days) = futures_util::try_join!(directory::all_visible_partners(tx), parents, store::days_at(tx, audience, store::seen(tx, facet), point))?;
     if let Some(parents) = parents {
         partners.retain(|partner| parents.contains_key(&partner.id));
         partners.iter_mut().for_each(|partner| partner.parent_id = parents.get(&partner.id).copied().flatten());

@@ -4,7 +4,6 @@ use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::Vendor;
 use crate::health::{AsKnown, Times};
-use crate::insight::dimension::{Dimension, Facet};
 use crate::insight::store::{self, Days};
 use crate::kernel::error::Fault;
 
@@ -14,7 +13,6 @@ pub async fn days_listed<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, times: &Times<'
     if times.are_now() {
         return Ok((point, None));
     }
-    // Customers are seen where their groups are: any facet of groups asks for just those partners.
-    let days = store::days_at(tx, tx.scope().audience(), Facet::by(Dimension::Stage), point).await?;
+    let days = store::days_at(tx, tx.scope().audience(), tx.scope().visible(), point).await?;
     Ok((point, Some(days)))
 }

@@ -33,7 +33,7 @@ pub async fn compare_peers(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Opti
         return Ok(None);
     }
     let point = AsKnown { on: closed_on, known_at: tx.now() };
-    let (partners, days) = futures_util::try_join!(directory::all_visible_partners(tx), store::days_at(tx, SHARED, Facet::ALL, point))?;
+    let (partners, days) = futures_util::try_join!(directory::all_visible_partners(tx), store::days_at(tx, SHARED, None, point))?;
     // Today's tree: whoever stands above a partner today reads what it may see of it.
     let tree = Tree::of(partners.into_iter().map(|partner| (partner.id, partner.parent_id)));
     let mut found = Vec::new();

@@ -133,7 +133,7 @@ impl GroupRow {
 }
 
 /// The partners whose groups may be seen: all customers of those whose totals are seen, groups only of those whose customers are.
-fn seen<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Option<Vec<Uuid>> {
+pub fn seen<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Option<Vec<Uuid>> {
     if facet == Facet::ALL { tx.scope().totals() } else { tx.scope().visible() }
 }
 
@@ -177,10 +177,17 @@ struct DayRow {
 /// How far back the newest close of a day may lie, in days: a partner whose day was not turned shows the last that was.
 const REACHES_BACK: i64 = 31;
 
-/// The day the figures of each visible partner are of at a point in time: the newest up to `point.on` that was closed by `point.known_at`. One
-/// without such a close is absent.
-pub async fn days_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, point: AsKnown) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
-    let partners = seen(tx, facet);
+/// Which day of each partner is looked at.
+pub type Days = HashMap<PartnerId, NaiveDate>;
+
+/// The same as two columns.
+pub(super) fn columns(days: &Days) -> (Vec<Uuid>, Vec<NaiveDate>) {
+    days.iter().map(|(partner, day)| (partner.uuid(), *day)).unzip()
+}
+
+/// The day what is known of each of these partners is of at a point in time, of all when none are named: the newest up to `point.on` that was closed by
+/// `point.known_at`. One without such a close is absent.
+pub async fn days_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, partners: Option<Vec<Uuid>>, point: AsKnown) -> Result<Days, Fault> {
     let rows: Vec<DayRow> = tx
         .rows(
             sql("SELECT partner_id, max(closed_on) AS day FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all' AND closed_on BETWEEN {} AND {}
@@ -197,9 +204,9 @@ pub async fn days_at<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet
     Ok(rows.into_iter().map(|row| (PartnerId::of(row.partner_id), row.day)).collect())
 }
 
-/// The groups as each partner's day closed, of the partners [`days_at`] tells for the facet.
-pub async fn groups_of_days<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, by_partner: bool, days: &HashMap<PartnerId, NaiveDate>) -> Result<Vec<Group>, Fault> {
-    let (partners, days): (Vec<Uuid>, Vec<NaiveDate>) = days.iter().map(|(partner, day)| (partner.uuid(), *day)).unzip();
+/// The groups as each partner's day closed.
+pub async fn groups_of_days<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, by_partner: bool, days: &Days) -> Result<Vec<Group>, Fault> {
+    let (partners, days) = columns(days);
     let rows: Vec<GroupRow> = tx
         .rows(
             sql(concat!(
@@ -222,7 +229,7 @@ pub async fn groups_of_days<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet
 }
 
 /// The day each visible partner is scored for; one whose day was never turned is absent.
-pub async fn scoring_days<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Result<HashMap<PartnerId, NaiveDate>, Fault> {
+pub async fn scoring_days<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Result<Days, Fault> {
     let partners = seen(tx, facet);
     let rows: Vec<DayRow> = tx
         .rows(

@@ -1,14 +1,13 @@
 //! Lists that say where to look first: as they stand, and as days closed.
 
+use super::cell::{Days, columns};
 use crate::auth::{StaffScope, Tenant, WorkerScope};
 use crate::db::{Sql, Tx, sql};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{PartnerId, TypeId};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use uuid::Uuid;
 
 /// How many customers of a partner a close keeps of each list, the first in its order: of lists that say where to look first nobody reads more
@@ -69,14 +68,6 @@ macro_rules! closed {
         "(SELECT h.* FROM unnest({}, {}) AS d(partner_id, closed_on) CROSS JOIN LATERAL
            (SELECT h.* FROM todoku.list_close h WHERE h.vendor_id = {} AND h.partner_id = d.partner_id AND h.closed_on = d.closed_on"
     };
-}
-
-/// Which day's close of each partner is looked at.
-pub type Days = HashMap<PartnerId, NaiveDate>;
-
-/// The same as two columns.
-fn columns(days: &Days) -> (Vec<Uuid>, Vec<NaiveDate>) {
-    days.iter().map(|(partner, day)| (partner.uuid(), *day)).unzip()
 }
 
 /// Where a list by value goes on.
@@ -272,17 +263,16 @@ pub async fn close_lists(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fau
                row_number() OVER (PARTITION BY audience, diverges_since IS NULL ORDER BY divergence_weight DESC, customer_id) AS by_gap
                FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND counted AND (band IN ('at_risk', 'unknown') OR diverges_since IS NOT NULL)),
              kept AS (SELECT *, band IN ('at_risk', 'unknown') AND by_value <= {} AS is_listed, diverges_since IS NOT NULL AND by_gap <= {} AS is_divergent FROM placed)
-             INSERT INTO todoku.list_close (closed_on, closed_at, vendor_id, partner_id, customer_id, audience, band, score, low, high, coverage, value_minor, renews_on,
+             INSERT INTO todoku.list_close (closed_on, vendor_id, partner_id, customer_id, audience, band, score, low, high, coverage, value_minor, renews_on,
                reported_on, scored_for, sources, divergence, diverges_since, divergence_weight)
-             SELECT {}, {}, vendor_id, partner_id, customer_id, audience, CASE WHEN is_listed THEN band END, score, low, high, coverage, value_minor, renews_on,
+             SELECT {}, vendor_id, partner_id, customer_id, audience, CASE WHEN is_listed THEN band END, score, low, high, coverage, value_minor, renews_on,
                reported_on, scored_for, CASE WHEN is_divergent THEN sources END, CASE WHEN is_divergent THEN divergence END, CASE WHEN is_divergent THEN diverges_since END,
                CASE WHEN is_divergent THEN divergence_weight END FROM kept WHERE is_listed OR is_divergent ON CONFLICT DO NOTHING")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().partner())
         .bind::<BigInt, _>(KEPT)
         .bind::<BigInt, _>(KEPT)
-        .bind::<Date, _>(day)
-        .bind::<Timestamptz, _>(tx.now()),
+        .bind::<Date, _>(day),
     )
     .await
     .map(drop)
