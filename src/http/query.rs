@@ -1,7 +1,6 @@
 //! Query strings: each parameter once, none unknown, every fault reported at once as 400.
 
 use super::body::{Faults, decode};
-use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::paging::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::kernel::text::Broken;
@@ -45,7 +44,7 @@ impl FromStr for Limit {
 
 /// Reads a query string into `Q`.
 pub fn parse<Q: Deserr<Faults>>(query: &str) -> Result<Q, Fault> {
-    let wrong = |fields| Err(Fault { fields, ..Fault::of(Code::InvalidParameter) });
+    let wrong = |fields| Err(Fault::parameters(fields));
     if query.len() > MAX_QUERY {
         return wrong(Vec::new());
     }
@@ -70,6 +69,7 @@ pub struct NoQuery {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::code::Code;
 
     #[derive(Debug, Deserr)]
     #[deserr(error = Faults, deny_unknown_fields)]

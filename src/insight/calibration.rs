@@ -7,7 +7,7 @@
 use super::backtest::{Auc, Fault, auc, calibration_error, top_decile_lift};
 use super::folds::{Folds, SMALL_RIDGE};
 use super::logistic::{Column, interpolate, isotonic, minimise, quantile};
-pub use super::model::Model;
+use super::model::Model;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;

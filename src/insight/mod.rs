@@ -11,7 +11,7 @@ mod flow;
 mod folds;
 mod lesson;
 mod logistic;
-mod model;
+pub mod model;
 mod peers;
 mod rollup;
 mod store;

@@ -39,6 +39,11 @@ impl Fault {
         Self { fields, ..Self::of(Code::ValidationFailed) }
     }
 
+    /// Parameters of the query that are wrong; a pointer is the parameter's name.
+    pub fn parameters(fields: Vec<FieldFault>) -> Self {
+        Self { fields, ..Self::of(Code::InvalidParameter) }
+    }
+
     /// One field of the body that is wrong.
     pub fn field(pointer: &str, code: Broken) -> Self {
         Self::invalid(vec![FieldFault { pointer: pointer.to_owned(), code }])

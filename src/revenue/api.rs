@@ -241,7 +241,7 @@ async fn list(call: Call<op::ListOutcomes, (), ListQuery>) -> Result<HttpRespons
     let day = |day: &Option<Param<Day>>| day.as_ref().map(|day| day.0.0);
     let filter = store::Filter { customer: query.customer.as_ref().map(|c| c.0), kind: query.kind.as_ref().map(|k| k.0), from: day(&query.from), to: day(&query.to) };
     if filter.from.zip(filter.to).is_some_and(|(from, to)| from > to) {
-        return Err(Fault { fields: vec![FieldFault { pointer: "to".to_owned(), code: Broken::Contradiction }], ..Fault::of(Code::InvalidParameter) });
+        return Err(Fault::parameters(vec![FieldFault { pointer: "to".to_owned(), code: Broken::Contradiction }]));
     }
     let asked = call.page(query.limit.as_ref(), query.cursor.as_deref());
     let keys = &call.gate.state.keys;

@@ -89,6 +89,13 @@ pub async fn keep<S: Tenant>(tx: &Tx<S>, audience: &'static str, by: Uuid, list:
     Ok(rows.into_iter().map(|row| ((row.customer_id, row.subscription_id, row.kind, row.occurred_on), OutcomeId::of(row.id))).collect())
 }
 
+// What is read of an outcome.
+macro_rules! told {
+    () => {
+        "id, partner_id, customer_id, subscription_id, kind, occurred_on, reason, audience, recorded_at, withdrawn_at"
+    };
+}
+
 #[derive(QueryableByName)]
 struct ToldRow {
     #[diesel(sql_type = SqlUuid)]
@@ -154,10 +161,14 @@ pub async fn list<S: Tenant>(tx: &Tx<S>, filter: &Filter, window: &Window<(Naive
     let (customer, kind) = (filter.customer.map(TypeId::uuid), filter.kind.map(|kind| kind.to_string()));
     let rows: Vec<ToldRow> = tx
         .rows(
-            sql("SELECT id, partner_id, customer_id, subscription_id, kind, occurred_on, reason, audience, recorded_at, withdrawn_at FROM todoku.outcome
+            sql(concat!(
+                "SELECT ",
+                told!(),
+                " FROM todoku.outcome
                  WHERE vendor_id = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) AND ({}::uuid IS NULL OR customer_id = {}) AND ({}::text IS NULL OR kind = {})
                    AND ({}::date IS NULL OR occurred_on >= {}) AND ({}::date IS NULL OR occurred_on <= {})
-                   AND ({}::date IS NULL OR occurred_on <= {} AND (occurred_on < {} OR id > {})) ORDER BY occurred_on DESC, id LIMIT {}")
+                   AND ({}::date IS NULL OR occurred_on <= {} AND (occurred_on < {} OR id > {})) ORDER BY occurred_on DESC, id LIMIT {}"
+            ))
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
@@ -184,8 +195,12 @@ pub async fn list<S: Tenant>(tx: &Tx<S>, filter: &Filter, window: &Window<(Naive
 pub async fn by_id<S: Tenant>(tx: &Tx<S>, id: OutcomeId) -> Result<Option<Told>, Fault> {
     let row: Option<ToldRow> = tx
         .row(
-            sql("SELECT id, partner_id, customer_id, subscription_id, kind, occurred_on, reason, audience, recorded_at, withdrawn_at FROM todoku.outcome
-                 WHERE vendor_id = {} AND partner_id = ANY (coalesce({}::uuid[], array(SELECT p.id FROM todoku.partner p WHERE p.vendor_id = {}))) AND id = {}")
+            sql(concat!(
+                "SELECT ",
+                told!(),
+                " FROM todoku.outcome
+                 WHERE vendor_id = {} AND partner_id = ANY (coalesce({}::uuid[], array(SELECT p.id FROM todoku.partner p WHERE p.vendor_id = {}))) AND id = {}"
+            ))
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
             .bind::<SqlUuid, _>(tx.scope().vendor())

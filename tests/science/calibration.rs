@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use todoku::insight::backtest::{auc, calibration_error, top_decile_lift};
 use todoku::insight::calibration::*;
+use todoku::insight::model::Model;
 
 /// (train, test, hand weights).
 fn saas() -> Option<(Vec<Case>, Vec<Case>, Vec<f64>)> {

@@ -1,9 +1,9 @@
 //! The conclusion about a customer as it is kept, and the inputs it was made from.
 
+use super::VENDOR;
 use super::bias::in_force_at;
 use super::replay::Asked;
 use super::rulebook::{Rulebook, rulebook};
-use super::{SHARED, VENDOR};
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::health::evidence::Evidence;
@@ -60,8 +60,7 @@ impl Kept {
         let (id, on, whole) = (self.customer.uuid(), health.scored_for, self.asked.audience == VENDOR);
         let since = zone.start_of(on - Duration::days(ruled.scorer.horizon_days()));
         let biases = async { if whole { store::all_biases(tx, self.partner).await } else { Ok(Vec::new()) } };
-        let read: &[&'static str] = if whole { &[SHARED, VENDOR] } else { &[SHARED] };
-        let evidence = store::evidence_known(tx, (self.partner.uuid(), id), zone, since, read, health.known_at);
+        let evidence = store::evidence_known(tx, (self.partner.uuid(), id), zone, since, store::audiences(whole), health.known_at);
         let (evidence, biases) = futures_util::try_join!(evidence, biases)?;
         let evidence: Vec<Evidence> = evidence.into_iter().map(|item| Evidence { day: item.day.min(on), ..item }).collect();
         let bias = in_force_at(&biases, health.known_at);

@@ -1,8 +1,8 @@
 //! Scoring customers again by the policies in force.
 
+use super::VENDOR;
 use super::bias::in_force_at;
 use super::rulebook::rulebook;
-use super::{SHARED, VENDOR};
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{Vendor, calendar};
@@ -51,12 +51,10 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
     let on = turned.unwrap_or(vendor.zone.day_of(tx.now()));
     let since = vendor.zone.start_of(on - Duration::days(rules.horizon_days()));
     let whole = audiences.contains(&VENDOR);
-    // The vendor's view is made from all there is, the shared one from what is shared.
-    let read: &[&'static str] = if whole { &[SHARED, VENDOR] } else { &[SHARED] };
     let biases = async { if whole { store::newest_biases(tx, PartnerId::of(partner)).await } else { Ok(Vec::new()) } };
     let overrides = async { if whole { store::overrides_in_force(tx, ids.clone(), on).await } else { Ok(HashMap::new()) } };
     let (evidence, priced, rates, last, cases, before, overrides, biases) = futures_util::try_join!(
-        store::evidence(tx, partner, vendor.zone, ids.clone(), since, read),
+        store::evidence(tx, partner, vendor.zone, ids.clone(), since, store::audiences(whole)),
         store::running_subscriptions(tx, partner, ids.clone(), on),
         store::rates(tx, on),
         store::last_reports(tx, ids.clone()),

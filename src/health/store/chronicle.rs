@@ -2,6 +2,7 @@
 
 use super::broken;
 use super::card::{Card, CardRow};
+use super::evidence::audiences;
 use crate::auth::Tenant;
 use crate::db::{Tx, sql};
 use crate::directory::{CustomerState, TouchModel};
@@ -39,7 +40,6 @@ pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec
         #[diesel(sql_type = Nullable<Timestamptz>)]
         replaced_at: Option<Moment>,
     }
-    let audiences: &[&str] = if whole { &["shared", "vendor"] } else { &["shared"] };
     let rows: Vec<Row> = tx
         .rows(
             sql("SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, o.observed_at, o.arrival, o.received_at, n.received_at AS replaced_at
@@ -48,7 +48,7 @@ pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(partner.uuid())
             .bind::<Array<SqlUuid>, _>(customers)
-            .bind::<Array<Text>, _>(audiences.to_vec())
+            .bind::<Array<Text>, _>(audiences(whole).to_vec())
             .bind::<Timestamptz, _>(since)
             .bind::<Timestamptz, _>(tx.now() + chrono::Duration::days(1)),
         )

@@ -368,7 +368,7 @@ struct BacktestView {
 #[utoipa::path(operation_id = "backtest_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), BacktestQuery), responses((status = 200, description = "The look back", body = BacktestView)))]
 #[get("/v1/scorecards/{scorecard_id}/backtest")]
 async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>) -> Result<HttpResponse, Fault> {
-    let lead_days = lead(call.query.lead_days.as_ref().map(|days| days.0), "lead_days").map_err(|fault| Fault { fields: fault.fields, ..Fault::of(Code::InvalidParameter) })?;
+    let lead_days = lead(call.query.lead_days.as_ref().map(|days| days.0), "lead_days").map_err(|fault| Fault::parameters(fault.fields))?;
     let (history, desk) = call.study(async |tx| history(tx, call.path, lead_days).await).await?;
     let Backtest { total, channels } = think(move || history.backtest()).await?;
     drop(desk);
