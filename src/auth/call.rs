@@ -7,10 +7,10 @@ use super::principal::Caller;
 use super::scope::Grant;
 use super::tenancy::Standing;
 use super::token;
-use crate::db::Tx;
+use crate::db::{Turn, Tx};
 use crate::http::body::{self, Faults, MAX_BATCH_BODY, MAX_BODY};
 use crate::http::etag::IfMatch;
-use crate::http::limit::{Class, Place, Turn};
+use crate::http::limit::{Class, Place};
 use crate::http::page::Asked;
 use crate::http::query::{Limit, Param};
 use crate::http::trace::Trace;
@@ -229,7 +229,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
 
     /// One of the caller's places for a transaction; given back when dropped.
     pub async fn place(&self) -> Result<Turn, Fault> {
-        self.gate.limits.turn(self.caller.caller_id()).await
+        self.gate.limits.turns.take(self.caller.caller_id()).await
     }
 
     /// Reads in one read-only transaction.

@@ -9,8 +9,10 @@ pub mod private;
 pub mod scope;
 pub mod sql;
 mod tx;
+mod turn;
 
 pub use pool::{Clock, Db, Place};
 pub use scope::{Login, Scope, Settings};
 pub use sql::{Sql, sql};
+pub use turn::{Turn, Turns};
 pub use tx::Tx;

@@ -6,6 +6,7 @@ use super::fault::fault;
 use super::pool::Db;
 use super::scope::{Login, Scope};
 use super::sql::{Sql, sql};
+use super::turn::Turn;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::TypeId;
@@ -19,7 +20,6 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// How long a dropped transaction may take to be rolled back before its connection is thrown away.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ pub struct Tx<S: Scope> {
     scope: S,
     opening: Mutex<Option<Opening>>,
     now: OnceLock<Moment>,
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
     // PostgreSQL answers COMMIT after a failed statement with a quiet ROLLBACK; such a transaction must not be called done.
     failed: AtomicBool,
     silent: AtomicBool,
@@ -150,7 +150,7 @@ impl<S: Scope> Tx<S> {
     }
 
     /// Holds its caller's turn at the database until its connection is back.
-    pub fn holding(mut self, turn: OwnedSemaphorePermit) -> Self {
+    pub fn holding(mut self, turn: Turn) -> Self {
         self.turn = Some(turn);
         self
     }
@@ -311,7 +311,7 @@ impl<S: Scope> Drop for Tx<S> {
     }
 }
 
-async fn roll_back(mut guard: Unfinished, _turn: Option<OwnedSemaphorePermit>) {
+async fn roll_back(mut guard: Unfinished, _turn: Option<Turn>) {
     let Ok(mut conn) = guard.get() else { return };
     let confirmed = tokio::time::timeout(ROLLBACK_LIMIT, conn.batch_execute("ROLLBACK")).await;
     if matches!(confirmed, Ok(Ok(()))) {

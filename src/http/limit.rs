@@ -2,6 +2,7 @@
 //! (SECURITY c.6). Never a global counter: nobody learns of another's traffic.
 
 use crate::config;
+use crate::db::Turns;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -14,7 +15,6 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock, StateInformationMiddleware>;
@@ -68,13 +68,9 @@ pub struct Limits {
     batches: Places,
     all_batches: Places,
     flights: Places,
-    turns: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
-    turns_at_once: usize,
-    turn_wait: Duration,
+    /// Turns at the database.
+    pub turns: Turns,
 }
-
-/// A caller's turn at the database; given back when dropped.
-pub type Turn = OwnedSemaphorePermit;
 
 fn limiter<K: std::hash::Hash + Eq + Clone>(per_second: u32, burst: u32) -> Limiter<K> {
     let positive = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
@@ -106,9 +102,7 @@ impl Limits {
             batches: Places::of(limits.batches_at_once),
             all_batches: Places::of(limits.batches_of_all),
             flights: Places::of(2),
-            turns: Mutex::default(),
-            turns_at_once: limits.transactions_at_once as usize,
-            turn_wait,
+            turns: Turns::new(limits.transactions_at_once, turn_wait),
         }
     }
 
@@ -129,19 +123,6 @@ impl Limits {
     /// Takes one request out of an address's budget.
     pub fn address(&self, address: IpAddr) -> Result<(), Fault> {
         check(&self.address, &address, "address").map(drop)
-    }
-
-    /// Waits for one of a caller's turns at the database: however long its transactions wait for each other's locks, the others
-    /// find connections.
-    pub async fn turn(&self, caller: Uuid) -> Result<Turn, Fault> {
-        let semaphore = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.entry(caller).or_insert_with(|| Arc::new(Semaphore::new(self.turns_at_once))).clone()
-        };
-        match tokio::time::timeout(self.turn_wait, semaphore.acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(Fault::unavailable(Code::Overloaded, "the caller's transactions take all its turns")),
-        }
     }
 
     /// Takes one of a caller's places for a running batch; given back when dropped.
@@ -166,8 +147,7 @@ impl Limits {
         self.write.retain_recent();
         self.token.retain_recent();
         self.address.retain_recent();
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, semaphore| Arc::strong_count(semaphore) > 1 || semaphore.available_permits() < self.turns_at_once);
+        self.turns.tidy();
     }
 }
 
