@@ -62,11 +62,19 @@ macro_rules! value_page {
         )
     };
 }
-// The closes of each partner's day: of each only as many as the page may take, so that a look costs by partners and not by rows.
+// The rows of each partner's day, of each only as many as the page may take, so that a look costs by partners and not by rows; then the page of all.
 macro_rules! closed {
-    () => {
-        "(SELECT h.* FROM unnest({}, {}) AS d(partner_id, closed_on) CROSS JOIN LATERAL
-           (SELECT h.* FROM todoku.list_close h WHERE h.vendor_id = {} AND h.partner_id = d.partner_id AND h.closed_on = d.closed_on"
+    ($page:expr, $order:expr) => {
+        concat!(
+            " FROM (SELECT h.* FROM unnest({}, {}) AS d(partner_id, closed_on) CROSS JOIN LATERAL
+                 (SELECT h.* FROM todoku.list_close h WHERE h.vendor_id = {} AND h.partner_id = d.partner_id AND h.closed_on = d.closed_on",
+            $page,
+            ") h",
+            $order,
+            " LIMIT {}) h",
+            customer!(),
+            $order
+        )
     };
 }
 
@@ -150,7 +158,7 @@ pub async fn divergences(tx: &Tx<StaffScope>, days: Option<&Days>, after: Option
         return tx.rows(page(standing.bind::<SqlUuid, _>(tx.scope().vendor()))).await;
     };
     let (partners, days) = columns(days);
-    let closed = sql(concat!("SELECT ", divergent!(), ", NULL::text AS owner FROM ", closed!(), gap_page!(), ") h", gap_order!(), " LIMIT {}) h", customer!(), gap_order!()))
+    let closed = sql(concat!("SELECT ", divergent!(), ", NULL::text AS owner", closed!(gap_page!(), gap_order!())))
         .bind::<Array<SqlUuid>, _>(partners)
         .bind::<Array<Date>, _>(days)
         .bind::<SqlUuid, _>(tx.scope().vendor());
@@ -234,24 +242,12 @@ pub async fn by_value<S: Tenant>(
         return tx.rows(page(standing)).await;
     };
     let (partners, days) = columns(days);
-    let closed = sql(concat!(
-        "SELECT ",
-        listed!(),
-        " FROM ",
-        closed!(),
-        " AND h.audience = {} AND h.band = {}",
-        value_page!(),
-        ") h",
-        value_order!(),
-        " LIMIT {}) h",
-        customer!(),
-        value_order!()
-    ))
-    .bind::<Array<SqlUuid>, _>(partners)
-    .bind::<Array<Date>, _>(days)
-    .bind::<SqlUuid, _>(tx.scope().vendor())
-    .bind::<Text, _>(audience)
-    .bind::<Text, _>(band);
+    let closed = sql(concat!("SELECT ", listed!(), closed!(concat!(" AND h.audience = {} AND h.band = {}", value_page!()), value_order!())))
+        .bind::<Array<SqlUuid>, _>(partners)
+        .bind::<Array<Date>, _>(days)
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Text, _>(audience)
+        .bind::<Text, _>(band);
     tx.rows(page(closed).bind::<BigInt, _>(limit)).await
 }
 
