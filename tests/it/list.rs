@@ -211,23 +211,30 @@ async fn a_close_keeps_the_first_thousand_of_each_list() {
     let (_, portal) = reseller(&app, &staff, "ひかり販売").await;
     customer(&app, &portal, "K-0", "関東", "製造業").await;
     app.settle().await;
-    // 1,003 more of whom nobody has heard, worth 1 to 1,003; the least of them is also one whose sources disagree.
+    // 1,030 more of whom nobody has heard, worth 1 to 1,030. The least of them is also one whose sources disagree; the least 25 renew within 180 days, the next a day later.
     app.ask(
-        "INSERT INTO todoku.customer SELECT r.* FROM todoku.customer c CROSS JOIN generate_series(1, 1003) AS n
+        "INSERT INTO todoku.customer SELECT r.* FROM todoku.customer c CROSS JOIN generate_series(1, 1030) AS n
            CROSS JOIN LATERAL jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid(), 'external_id', 'C-' || n)) AS r;
          INSERT INTO todoku.health_score SELECT r.* FROM todoku.health_score h JOIN todoku.customer c ON c.id <> h.customer_id
            CROSS JOIN LATERAL jsonb_populate_record(h, jsonb_build_object('customer_id', c.id, 'value_minor', substr(c.external_id, 3)::int)) AS r;
          UPDATE todoku.health_score SET sources = '[]', divergence = 30000, diverges_since = '2026-11-22', divergence_weight = 30000
-           WHERE audience = 'vendor' AND customer_id = (SELECT id FROM todoku.customer WHERE external_id = 'C-1')",
+           WHERE audience = 'vendor' AND customer_id = (SELECT id FROM todoku.customer WHERE external_id = 'C-1');
+         UPDATE todoku.health_score SET renews_on = CASE value_minor WHEN 26 THEN DATE '2027-05-22' ELSE '2027-05-21' END WHERE value_minor BETWEEN 1 AND 26",
     )
     .await;
+    let stood = app.get(&staff, "/v1/insights/at-risk").await.expect(200);
+    let near: Vec<String> = (6..=25).rev().map(|n| format!("C-{n}")).collect();
+    assert_eq!(listed(&stood["unknown"]), near);
+    assert_eq!(stood["unknown"]["more"], true);
     let staff = next_day(&app, &founded).await;
     let told = app.get(&staff, "/v1/insights/at-risk?band=unknown&as_of=2026-11-22&limit=1000").await.expect(200);
     let values: Vec<i64> = told["data"].as_array().unwrap().iter().map(|row| row["value_minor"].as_i64().unwrap()).collect();
-    assert_eq!(values, (4..=1003).rev().collect::<Vec<i64>>());
+    assert_eq!(values, (31..=1030).rev().collect::<Vec<i64>>());
     assert_eq!(told.get("next_cursor"), None);
     let gaps = app.get(&staff, "/v1/insights/divergences?as_of=2026-11-22").await.expect(200);
     assert_eq!(listed(&gaps), ["C-1"], "kept for its gap, and by that on no list by value");
-    assert_eq!(app.count("SELECT count(*) FROM todoku.list_close WHERE audience = 'shared'").await, 1000);
-    assert_eq!(app.count("SELECT count(*) FROM todoku.list_close WHERE audience = 'vendor'").await, 1001);
+    assert_eq!(app.get(&staff, "/v1/insights/at-risk?as_of=2026-11-22").await.expect(200), stood, "the unknown beside are those the day showed, whatever they are worth");
+    // Beside those at risk as many as are shown and one, of whom `more` tells.
+    assert_eq!(app.count("SELECT count(*) FROM todoku.list_close WHERE audience = 'shared'").await, 1021);
+    assert_eq!(app.count("SELECT count(*) FROM todoku.list_close WHERE audience = 'vendor'").await, 1022);
 }

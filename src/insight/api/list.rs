@@ -7,14 +7,14 @@ use crate::http::body::{Day, Faults, Instant};
 use crate::http::interval::Interval;
 use crate::http::query::{Limit, Param};
 use crate::insight::flow::days_listed;
-use crate::insight::store::{self, Divergent, Gap, Listed, Position};
+use crate::insight::store::{self, ByValue, Divergent, Gap, Listed, Position, UNKNOWN_BESIDE};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, TypeId};
 use crate::kernel::money::Currency;
 use crate::kernel::number::thousandths;
 use crate::kernel::paging::Page;
 use actix_web::{HttpResponse, get};
-use chrono::{Duration, NaiveDate};
+use chrono::NaiveDate;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -23,11 +23,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(at_risk).service(divergences);
 }
-
-/// How many unknown customers stand beside the at-risk ones.
-const UNKNOWN_BESIDE: i64 = 20;
-/// Of the unknown, those are shown whose renewal is this near, in days (SCIENCE 2.6).
-const UNKNOWN_RENEWS_WITHIN: i64 = 180;
 
 crate::word_list! {
     /// Which list.
@@ -110,7 +105,7 @@ impl From<Listed> for ListedView {
 /// Customers too little is known of, beside those at risk: silence is no good news.
 #[derive(Serialize, ToSchema)]
 struct UnknownBeside {
-    /// Those with a renewal within 180 days from `on`, highest value first.
+    /// Those with a renewal within 180 days from `on`, or in the past from the day that closed; highest value first.
     data: Vec<ListedView>,
     /// Whether there are more; page through them with `?band=unknown`.
     more: bool,
@@ -136,7 +131,7 @@ struct AtRiskAnswer {
 /// List customers at risk, with the unknown beside them
 ///
 /// Highest value first. The first page also brings those too little is known of whose renewal is near. With `as_of` or `known_at`, the lists as days closed: at
-/// most the first 1,000 of each partner, the unknown beside among them; days that closed before lists were kept have none. Names and external ids are today's.
+/// most the first 1,000 of each partner, and the unknown beside as they stood; days that closed before lists were kept have none. Names and external ids are today's.
 #[utoipa::path(operation_id = "list_at_risk", tag = "Insights", params(AtRiskQuery), responses((status = 200, description = "A page", body = AtRiskAnswer)))]
 #[get("/v1/insights/at-risk")]
 async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResponse, Fault> {
@@ -151,9 +146,9 @@ async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResp
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
             let (point, days) = days_listed(tx, &vendor, &times).await?;
-            let (days, soon) = (days.as_ref(), point.on + Duration::days(UNKNOWN_RENEWS_WITHIN));
-            let wanted = store::by_value(tx, audience, (listing.as_str(), None), days, window.after.as_ref(), window.limit + 1);
-            let near = (Listing::Unknown.as_str(), Some(soon));
+            let days = days.as_ref();
+            let wanted = store::by_value(tx, audience, ByValue::Band(listing.as_str()), days, window.after.as_ref(), window.limit + 1);
+            let near = ByValue::Beside(point.on);
             let silent = async { if beside { store::by_value(tx, audience, near, days, None, UNKNOWN_BESIDE + 1).await } else { Ok(Vec::new()) } };
             let (rows, unknown) = futures_util::try_join!(wanted, silent)?;
             Ok((vendor, point.on, rows, unknown))

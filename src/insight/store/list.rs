@@ -4,7 +4,7 @@ use super::cell::{Days, columns};
 use crate::auth::{StaffScope, Tenant, WorkerScope};
 use crate::db::{Sql, Tx, sql};
 use crate::kernel::error::Fault;
-use chrono::NaiveDate;
+use chrono::{Duration, NaiveDate};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,10 @@ use uuid::Uuid;
 /// How many customers of a partner a close keeps of each list, the first in its order: of lists that say where to look first nobody reads more
 /// afterwards, and a partner with many whom nobody hears of would fill the table day by day.
 const KEPT: i64 = 1_000;
+/// How many unknown customers stand beside those at risk.
+pub const UNKNOWN_BESIDE: i64 = 20;
+/// Of the unknown, those stand there whose renewal is this near, in days (SCIENCE 2.6).
+const UNKNOWN_RENEWS_WITHIN: i64 = 180;
 
 // What is shown of a row `h`, the same whether it stands or was closed; its customer `c` has today's names. Who looks after a gap is told apart.
 macro_rules! divergent {
@@ -53,8 +57,7 @@ macro_rules! value_order {
 macro_rules! value_page {
     () => {
         concat!(
-            " AND ({}::date IS NULL OR h.renews_on <= {})
-               AND ({}::bigint IS NULL OR h.value_minor <= {} AND (h.value_minor < {}
+            " AND ({}::bigint IS NULL OR h.value_minor <= {} AND (h.value_minor < {}
                  OR coalesce(h.renews_on, 'infinity') > coalesce({}, 'infinity'::date)
                  OR coalesce(h.renews_on, 'infinity') = coalesce({}, 'infinity'::date) AND h.customer_id > {}))",
             value_order!(),
@@ -76,6 +79,21 @@ macro_rules! closed {
             $order
         )
     };
+}
+
+macro_rules! closed_by_value {
+    ($standing:literal) => {
+        concat!("SELECT ", listed!(), closed!(concat!(" AND h.audience = {}", $standing, value_page!()), value_order!()))
+    };
+}
+
+/// Which list by value.
+#[derive(Debug, Clone, Copy)]
+pub enum ByValue {
+    /// All of a band.
+    Band(&'static str),
+    /// The unknown beside those at risk on a day: whose renewal is near. A day that closed has kept who they were.
+    Beside(NaiveDate),
 }
 
 /// Where a list by value goes on.
@@ -202,21 +220,11 @@ impl Listed {
     }
 }
 
-/// Visible customers of a band, of a renewal not later than a day if one is given: highest value first, then nearest renewal, then id. As they stand
-/// or, given the days, as each partner's closed.
-pub async fn by_value<S: Tenant>(
-    tx: &Tx<S>,
-    audience: &'static str,
-    (band, renews_by): (&'static str, Option<NaiveDate>),
-    days: Option<&Days>,
-    after: Option<&Position>,
-    limit: i64,
-) -> Result<Vec<Listed>, Fault> {
+/// Visible customers of a list: highest value first, then nearest renewal, then id. As they stand or, given the days, as each partner's closed.
+pub async fn by_value<S: Tenant>(tx: &Tx<S>, audience: &'static str, list: ByValue, days: Option<&Days>, after: Option<&Position>, limit: i64) -> Result<Vec<Listed>, Fault> {
     let (value, renews, customer) = (after.map(|a| a.value), after.and_then(|a| a.renews_on), after.map(|a| a.customer));
     let page = |statement: Sql| {
         statement
-            .bind::<Nullable<Date>, _>(renews_by)
-            .bind::<Nullable<Date>, _>(renews_by)
             .bind::<Nullable<BigInt>, _>(value)
             .bind::<Nullable<BigInt>, _>(value)
             .bind::<Nullable<BigInt>, _>(value)
@@ -226,47 +234,63 @@ pub async fn by_value<S: Tenant>(
             .bind::<BigInt, _>(limit)
     };
     let Some(days) = days else {
+        let (band, renews_by) = match list {
+            ByValue::Band(band) => (band, None),
+            ByValue::Beside(on) => ("unknown", Some(on + Duration::days(UNKNOWN_RENEWS_WITHIN))),
+        };
         let standing = sql(concat!(
             "SELECT ",
             listed!(),
             " FROM todoku.health_score h",
             customer!(),
-            " WHERE h.vendor_id = {} AND h.audience = {} AND h.band = {} AND h.counted AND ({}::uuid[] IS NULL OR h.partner_id = ANY ({}))",
+            " WHERE h.vendor_id = {} AND h.audience = {} AND h.band = {} AND h.counted AND ({}::uuid[] IS NULL OR h.partner_id = ANY ({}))
+               AND ({}::date IS NULL OR h.renews_on <= {})",
             value_page!()
         ))
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<Text, _>(audience)
         .bind::<Text, _>(band)
         .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
-        .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible());
+        .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
+        .bind::<Nullable<Date>, _>(renews_by)
+        .bind::<Nullable<Date>, _>(renews_by);
         return tx.rows(page(standing)).await;
     };
     let (partners, days) = columns(days);
-    let closed = sql(concat!("SELECT ", listed!(), closed!(concat!(" AND h.audience = {} AND h.band = {}", value_page!()), value_order!())))
-        .bind::<Array<SqlUuid>, _>(partners)
-        .bind::<Array<Date>, _>(days)
-        .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<Text, _>(audience)
-        .bind::<Text, _>(band);
+    let (text, band) = match list {
+        ByValue::Band(band) => (closed_by_value!(" AND h.band = {}"), Some(band)),
+        ByValue::Beside(_) => (closed_by_value!(" AND h.beside"), None),
+    };
+    let closed = sql(text).bind::<Array<SqlUuid>, _>(partners).bind::<Array<Date>, _>(days).bind::<SqlUuid, _>(tx.scope().vendor()).bind::<Text, _>(audience);
+    let closed = match band {
+        Some(band) => closed.bind::<Text, _>(band),
+        None => closed,
+    };
     tx.rows(page(closed).bind::<BigInt, _>(limit)).await
 }
 
 /// Keeps who of a partner's customers stands on a list, as the close of a day; a close is written once. Each list is cut by itself: one that is kept
-/// for its divergence alone stands on no list by value, and the other way round.
+/// for its divergence alone stands on no list by value, and the other way round. The unknown beside those at risk are a list of their own, as long as
+/// a look at it: they may be worth less than the first thousand.
 pub async fn close_lists(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
     tx.run(
-        sql("WITH placed AS (SELECT *, row_number() OVER (PARTITION BY audience, band ORDER BY value_minor DESC, renews_on, customer_id) AS by_value,
-               row_number() OVER (PARTITION BY audience, diverges_since IS NULL ORDER BY divergence_weight DESC, customer_id) AS by_gap
-               FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND counted AND (band IN ('at_risk', 'unknown') OR diverges_since IS NOT NULL)),
-             kept AS (SELECT *, band IN ('at_risk', 'unknown') AND by_value <= {} AS is_listed, diverges_since IS NOT NULL AND by_gap <= {} AS is_divergent FROM placed)
-             INSERT INTO todoku.list_close (closed_on, vendor_id, partner_id, customer_id, audience, band, score, low, high, coverage, value_minor, renews_on,
+        sql("WITH standing AS (SELECT *, band = 'unknown' AND coalesce(renews_on <= {}, false) AS is_near FROM todoku.health_score
+               WHERE vendor_id = {} AND partner_id = {} AND counted AND (band IN ('at_risk', 'unknown') OR diverges_since IS NOT NULL)),
+             placed AS (SELECT *, row_number() OVER (PARTITION BY audience, band ORDER BY value_minor DESC, renews_on, customer_id) AS by_value,
+               row_number() OVER (PARTITION BY audience, is_near ORDER BY value_minor DESC, renews_on, customer_id) AS by_near,
+               row_number() OVER (PARTITION BY audience, diverges_since IS NULL ORDER BY divergence_weight DESC, customer_id) AS by_gap FROM standing),
+             kept AS (SELECT *, band IN ('at_risk', 'unknown') AND by_value <= {} AS is_listed, is_near AND by_near <= {} AS is_beside,
+               diverges_since IS NOT NULL AND by_gap <= {} AS is_divergent FROM placed)
+             INSERT INTO todoku.list_close (closed_on, vendor_id, partner_id, customer_id, audience, band, beside, score, low, high, coverage, value_minor, renews_on,
                reported_on, scored_for, sources, divergence, diverges_since, divergence_weight)
-             SELECT {}, vendor_id, partner_id, customer_id, audience, CASE WHEN is_listed THEN band END, score, low, high, coverage, value_minor, renews_on,
+             SELECT {}, vendor_id, partner_id, customer_id, audience, CASE WHEN is_listed THEN band END, is_beside, score, low, high, coverage, value_minor, renews_on,
                reported_on, scored_for, CASE WHEN is_divergent THEN sources END, CASE WHEN is_divergent THEN divergence END, CASE WHEN is_divergent THEN diverges_since END,
-               CASE WHEN is_divergent THEN divergence_weight END FROM kept WHERE is_listed OR is_divergent ON CONFLICT DO NOTHING")
+               CASE WHEN is_divergent THEN divergence_weight END FROM kept WHERE is_listed OR is_beside OR is_divergent ON CONFLICT DO NOTHING")
+        .bind::<Date, _>(day + Duration::days(UNKNOWN_RENEWS_WITHIN))
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(tx.scope().partner())
         .bind::<BigInt, _>(KEPT)
+        .bind::<BigInt, _>(UNKNOWN_BESIDE + 1)
         .bind::<BigInt, _>(KEPT)
         .bind::<Date, _>(day),
     )
