@@ -3,7 +3,8 @@
 //! must change nothing a partner sees. An operation without a recipe here, or a slot nobody fills, fails the run.
 
 use crate::harness::Reply;
-use crate::world::{Someone, World};
+use crate::world::{Someone, World, client};
+use chrono::Duration;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -265,7 +266,7 @@ async fn foreign_and_random_ids_are_answered_alike() {
     let document: Value = world.app.send("GET", "/openapi.json", &[], None).await.json();
     let operations = operations(&document);
     let revoked = {
-        let (id, token) = crate::world::client(&world.app, &world.staff, &world.of("near").partner, &[]).await;
+        let (id, token) = client(&world.app, &world.staff, &world.of("near").partner, &[]).await;
         let path = format!("/v1/partners/{}/clients/{id}", world.of("near").partner);
         world.app.send("DELETE", &path, &[("authorization", &format!("Bearer {}", world.staff))], None).await;
         token
@@ -454,6 +455,22 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
     seen
 }
 
+/// The partners of the first vendor.
+fn at_home(world: &World) -> impl Iterator<Item = (&'static str, &Someone)> {
+    world.people.iter().map(|(name, someone)| (*name, someone)).filter(|(name, _)| *name != "abroad")
+}
+
+/// The vendor's systems see of each customer what is worse than what its partner says.
+async fn vendor_observes(world: &World) {
+    for (_, someone) in at_home(world) {
+        for (measure, value) in [("adoption", 1), ("seats_used", 0), ("csat", 3), ("support_load", 5)] {
+            let fact = json!({ "customer_id": someone.customer, "measure": measure, "value": value });
+            world.app.post(&world.staff, "/v1/observations", &fact).await.expect(201);
+        }
+    }
+    assert!(world.app.count("SELECT count(*) FROM todoku.observation WHERE audience = 'vendor'").await >= 24);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_the_vendor_knows_changes_no_byte_a_partner_sees() {
     let world = World::make().await;
@@ -461,18 +478,14 @@ async fn what_only_the_vendor_knows_changes_no_byte_a_partner_sees() {
     for (name, someone) in &world.people {
         before.insert(*name, everything(&world, someone).await);
     }
-    for someone in world.people.values().filter(|someone| someone.partner != world.of("abroad").partner) {
-        for (measure, value) in [("adoption", 1), ("seats_used", 0), ("csat", 3), ("support_load", 5)] {
-            let fact = json!({ "customer_id": someone.customer, "measure": measure, "value": value });
-            world.app.post(&world.staff, "/v1/observations", &fact).await.expect(201);
-        }
+    vendor_observes(&world).await;
+    for (_, someone) in at_home(&world) {
         let set = json!({ "score": 3, "reason": "secret", "expires_on": "2027-01-31" });
         world.app.post(&world.staff, &format!("/v1/customers/{}/overrides", someone.customer), &set).await.expect(201);
         let lost = json!({ "customer_id": someone.customer, "kind": "churned", "occurred_on": "2026-11-10", "reason": "secret" });
         world.app.post(&world.staff, "/v1/outcomes", &lost).await.expect(201);
     }
     world.app.settle().await;
-    assert!(world.app.count("SELECT count(*) FROM todoku.observation WHERE audience = 'vendor'").await >= 24);
     let lowered = "SELECT count(*) FROM todoku.health_score v JOIN todoku.health_score s USING (vendor_id, partner_id, customer_id) WHERE v.audience = 'vendor' AND s.audience = 'shared' AND v.score < s.score";
     assert!(world.app.count(lowered).await >= 6 || world.app.count("SELECT count(*) FROM todoku.health_score WHERE audience = 'vendor' AND band = 'at_risk'").await >= 6);
     for (name, someone) in &world.people {
@@ -488,6 +501,42 @@ async fn what_only_the_vendor_knows_changes_no_byte_a_partner_sees() {
         let error = client.simple_query(&format!("SELECT 1 FROM todoku.{table}")).await.unwrap_err();
         assert_eq!(error.code().unwrap().code(), "42501", "{table}");
     }
+}
+
+/// How partners report is counted once, when a day has turned: two worlds live the same days, and in the second the vendor knows more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_vendor_knows_is_no_part_of_how_partners_report() {
+    let mut told = Vec::new();
+    for knows_more in [false, true] {
+        let world = World::make().await;
+        let app = &world.app;
+        for (name, someone) in at_home(&world) {
+            // One says each day that all is at its best; the other five are those it is compared with.
+            let report = |day: usize| {
+                let value = if name == "near" { 100 } else { 2 * day };
+                json!({ "customer_external_id": "K-1", "period_end": format!("2026-10-{day:02}"), "observations": [{ "measure": "csat", "value": value }] })
+            };
+            let reports: Vec<Value> = (1..=20).map(report).collect();
+            assert_eq!(app.post(&someone.token, "/v1/status-reports/batch", &json!({ "reports": reports })).await.expect(200)["counts"]["created"], 20);
+        }
+        if knows_more {
+            vendor_observes(&world).await;
+        }
+        app.clock.turn_to(app.clock.now() + Duration::days(1));
+        app.settle().await;
+        let staff = app.token(&world.founder.0, &world.founder.1).await;
+        let mut answers = BTreeMap::new();
+        for (name, someone) in at_home(&world) {
+            let (_, portal) = client(app, &staff, &someone.partner, &[]).await;
+            let reply = app.get(&portal, &format!("/v1/partners/{}/quality", someone.partner)).await;
+            answers.insert(name, reply.masked().replace(&someone.partner, "ID"));
+        }
+        told.push(answers);
+    }
+    for kind in ["too_many_tops", "no_change"] {
+        assert!(told[0]["near"].contains(&format!("\"kind\":\"{kind}\"")), "{}", told[0]["near"]);
+    }
+    assert_eq!(told[1], told[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
