@@ -118,6 +118,9 @@ fn greet(booted: &Booted, guide: &Guide) -> String {
         text.push_str(&token("PARTNER", reseller));
         text.push_str(&format!("curl -s -H \"Authorization: Bearer $STAFF\" '{base}/v1/insights/channels?limit=3'\n"));
         text.push_str(&format!("curl -s -H \"Authorization: Bearer $STAFF\" '{base}/v1/insights/at-risk?limit=5'\n"));
+        text.push_str(&format!("CARD=$(curl -s -H \"Authorization: Bearer $STAFF\" {base}/v1/scorecards | sed 's/.*\"id\":\"\\(sco_[^\"]*\\)\".*/\\1/')\n"));
+        text.push_str(&format!("curl -s -H \"Authorization: Bearer $STAFF\" \"{base}/v1/scorecards/$CARD/backtest\"\n"));
+        text.push_str(&format!("curl -s -H \"Authorization: Bearer $STAFF\" -H 'Content-Type: application/json' -d '{{}}' \"{base}/v1/scorecards/$CARD/calibrate\"\n"));
         text.push_str(&format!("curl -s -H \"Authorization: Bearer $PARTNER\" '{base}/v1/customers/{}/health/explanation'\n", guide.customer));
         let today = booted.state.clock().now().date_naive();
         text.push_str(&format!(

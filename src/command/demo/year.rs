@@ -1,5 +1,5 @@
 //! The year of the demo, day by day: customers arrive, partners report in their rhythm or fall silent, telemetry comes in,
-//! some customers leave, and each night the day turns.
+//! contracts are renewed or customers leave, and each night the day turns.
 
 use super::cast::{CAST, Role, company, dice, fortune, place, words};
 use super::{Entrance, Guide};
@@ -14,6 +14,7 @@ use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::text::Broken;
 use crate::kernel::time::{Moment, Zone};
+use crate::revenue::{self, OutcomeDraft, OutcomeKind};
 use crate::state::State;
 use crate::worker;
 use chrono::{Duration, NaiveDate};
@@ -35,9 +36,32 @@ struct Stage<'a> {
     state: &'a State,
     founded: Founded,
     partners: HashMap<&'static str, PartnerId>,
-    /// The days on which each partner's customers come and leave.
-    lives: HashMap<&'static str, Vec<(i64, Option<i64>)>>,
+    lives: HashMap<&'static str, Vec<Life>>,
     zone: Zone,
+}
+
+/// The days of a customer.
+struct Life {
+    /// When it comes.
+    come: i64,
+    /// When its contract runs out within the year.
+    due: Option<i64>,
+    /// When it leaves, on that day or another.
+    end: Option<i64>,
+}
+
+impl Life {
+    /// Whether it is served on a day: it has come before and does not leave by then.
+    fn goes_on(&self, day: i64) -> bool {
+        self.come < day && self.end.is_none_or(|end| day < end)
+    }
+}
+
+/// What happens to a subscription.
+enum Turn {
+    Begins,
+    Renewed,
+    Ends,
 }
 
 /// Lives the year up to `today`.
@@ -45,7 +69,7 @@ pub async fn live(state: &State, today: Moment) -> Result<Guide, Fault> {
     let zone: Zone = word("Asia/Tokyo")?;
     let new = NewVendor { name: word("株式会社カンリ")?, zone, currency: word("JPY")?, live: true };
     let founded = found(state, &new).await?;
-    let lives = CAST.iter().map(|role| (role.key, (0..role.customers).map(|n| (arrival(role, n), leaves(role, n))).collect())).collect();
+    let lives = CAST.iter().map(|role| (role.key, (0..role.customers).map(|n| life(role, n)).collect())).collect();
     let mut stage = Stage { state, partners: HashMap::from([("direct", founded.direct)]), founded, lives, zone };
     stage.partners().await?;
     let begun = std::time::Instant::now();
@@ -103,28 +127,40 @@ impl Stage<'_> {
 
     async fn partner_day(&self, role: &Role, day: i64) -> Result<(), Fault> {
         let today = self.zone.day_of(self.state.clock().now());
-        let (mut arriving, mut leaving, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-        for (n, (come, end)) in self.lives[role.key].iter().enumerate() {
-            match (day - come, *end) {
-                (0, _) => arriving.push(n),
-                (_, Some(end)) if end == day => leaving.push(n),
-                (since, end) if since > 0 && end.is_none_or(|end| day < end) && self.reports_on(role, n, day) => reports.push(self.report(role, n, day, today)?),
-                _ => {}
+        // `turns` is what becomes of a customer, with the outcome the vendor tells of it.
+        let (mut turns, mut outcomes, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+        for (n, life) in self.lives[role.key].iter().enumerate() {
+            if life.come == day {
+                turns.push((n, life, Turn::Begins));
+            } else if life.end == Some(day) {
+                turns.push((n, life, Turn::Ends));
+                outcomes.push(Ok(outcome(n, OutcomeKind::Churned, today)?));
+            } else if life.goes_on(day) {
+                if life.due == Some(day) {
+                    turns.push((n, life, Turn::Renewed));
+                    outcomes.push(Ok(outcome(n, OutcomeKind::Renewed, today)?));
+                }
+                if self.reports_on(role, n, day) {
+                    reports.push(self.report(role, n, day, today)?);
+                }
             }
         }
-        if arriving.is_empty() && leaving.is_empty() && reports.is_empty() {
+        if turns.is_empty() && reports.is_empty() {
             return Ok(());
         }
-        let scope = StaffScope::operator_for(self.founded.vendor, self.partners[role.key]);
+        let partner = self.partners[role.key];
+        let scope = StaffScope::operator_for(self.founded.vendor, partner);
         let caller = self.caller();
         self.within(scope, async |tx| {
-            for n in arriving {
-                directory::upsert_customer(tx, caller, customer(role, n, None)?).await?;
-                directory::upsert_subscription(tx, caller, subscription(role, n, today, None)?).await?;
+            for (n, life, turn) in turns {
+                let state = if matches!(turn, Turn::Ends) { CustomerState::Ended } else { CustomerState::Active };
+                directory::upsert_customer(tx, caller, customer(role, n, state)?).await?;
+                directory::upsert_subscription(tx, caller, subscription(role, n, life, turn, today)?).await?;
             }
-            for n in leaving {
-                directory::upsert_customer(tx, caller, customer(role, n, Some(CustomerState::Ended))?).await?;
-                directory::upsert_subscription(tx, caller, subscription(role, n, today, Some(today))?).await?;
+            if !outcomes.is_empty() {
+                for result in revenue::record_outcomes(tx, (caller, caller), false, Some(partner), outcomes).await? {
+                    result?;
+                }
             }
             for result in health::submit_reports(tx, caller, caller, reports.into_iter().map(Ok).collect()).await? {
                 result?;
@@ -178,11 +214,10 @@ impl Stage<'_> {
     async fn telemetry(&self, day: i64) -> Result<(), Fault> {
         let mut facts = Vec::new();
         for role in CAST.iter() {
-            for (n, (come, end)) in self.lives[role.key].iter().enumerate() {
+            for (n, life) in self.lives[role.key].iter().enumerate() {
                 let id = n.to_string();
-                let lives = day > *come && end.is_none_or(|end| day < end);
                 let turn = (dice(&["telemetry turn", role.key, &id]) * 10.0) as i64;
-                if lives && day % 10 == turn && dice(&["telemetry", role.key, &id]) < 0.6 {
+                if life.goes_on(day) && day % 10 == turn && dice(&["telemetry", role.key, &id]) < 0.6 {
                     let subject = Subject::VendorRef(word(&vendor_ref(role, n))?);
                     facts.push(Ok(ObservationDraft { subject, measure: word("seats_used")?, value: fortune(role.key, n, day).round(), observed_at: None }));
                 }
@@ -238,7 +273,20 @@ fn leaves(role: &Role, n: usize) -> Option<i64> {
     (come + 90..=DAYS).step_by(15).find(|day| fortune(role.key, n, *day) < 14.0 && dice(&["leaves", role.key, &n.to_string(), &day.to_string()]) < 0.35)
 }
 
-fn customer(role: &Role, n: usize, state: Option<CustomerState>) -> Result<CustomerDraft, Fault> {
+/// Who is there from the beginning signed before, for a year that ends in this one: the worse it does on that day, the more probably it is lost.
+/// Who comes later signs for a year or more.
+fn life(role: &Role, n: usize) -> Life {
+    let (id, come) = (n.to_string(), arrival(role, n));
+    let due = (come == 0).then(|| 120 + (dice(&["due", role.key, &id]) * 240.0) as i64);
+    let lost = due.filter(|day| dice(&["renewal", role.key, &id]) < ((70.0 - fortune(role.key, n, *day)) / 50.0).clamp(0.02, 0.9));
+    Life { come, due, end: leaves(role, n).into_iter().chain(lost).min() }
+}
+
+fn outcome(n: usize, kind: OutcomeKind, occurred_on: NaiveDate) -> Result<OutcomeDraft, Fault> {
+    Ok(OutcomeDraft { customer: CustomerRef::External(word(&external_id(n))?), subscription: None, kind, occurred_on, reason: None })
+}
+
+fn customer(role: &Role, n: usize, state: CustomerState) -> Result<CustomerDraft, Fault> {
     let (segment, region) = place(role.key, n);
     let touch = match dice(&["touch", role.key, &n.to_string()]) {
         roll if roll < 0.15 => TouchModel::High,
@@ -248,7 +296,7 @@ fn customer(role: &Role, n: usize, state: Option<CustomerState>) -> Result<Custo
     Ok(CustomerDraft {
         external_id: word(&external_id(n))?,
         name: Some(word(&company(role.key, n))?),
-        state: Some(state.unwrap_or(CustomerState::Active)),
+        state: Some(state),
         touch_model: Some(touch),
         corporate_number: Patch::Keep,
         segment: Patch::Set(word(segment)?),
@@ -257,10 +305,15 @@ fn customer(role: &Role, n: usize, state: Option<CustomerState>) -> Result<Custo
     })
 }
 
-fn subscription(role: &Role, n: usize, today: NaiveDate, ends_on: Option<NaiveDate>) -> Result<SubscriptionDraft, Fault> {
+fn subscription(role: &Role, n: usize, life: &Life, turn: Turn, today: NaiveDate) -> Result<SubscriptionDraft, Fault> {
     let id = n.to_string();
     let seats = 5 + (dice(&["seats", role.key, &id]).powi(3) * 400.0) as i64;
-    let fresh = ends_on.is_none();
+    let (starts_on, renews_on, ends_on) = match (turn, life.due) {
+        (Turn::Begins, Some(due)) => (Some(today - Duration::days(365 - due)), Patch::Set(today + Duration::days(due)), Patch::Keep),
+        (Turn::Begins, None) => (Some(today), Patch::Set(today + Duration::days(365 + (dice(&["renews", role.key, &id]) * 300.0) as i64)), Patch::Keep),
+        (Turn::Renewed, _) => (None, Patch::Set(today + Duration::days(365)), Patch::Keep),
+        (Turn::Ends, _) => (None, Patch::Clear, Patch::Set(today)),
+    };
     Ok(SubscriptionDraft {
         external_id: word(&format!("S-{:04}", n + 1))?,
         customer: Some(CustomerRef::External(word(&external_id(n))?)),
@@ -269,9 +322,9 @@ fn subscription(role: &Role, n: usize, today: NaiveDate, ends_on: Option<NaiveDa
         amount_minor: Some(seats * 14_400),
         currency: Some(word("JPY")?),
         period_months: Some(12),
-        starts_on: fresh.then_some(today),
-        renews_on: if fresh { Patch::Set(today + Duration::days(365 + (dice(&["renews", role.key, &id]) * 300.0) as i64)) } else { Patch::Clear },
-        ends_on: ends_on.map_or(Patch::Keep, Patch::Set),
+        starts_on,
+        renews_on,
+        ends_on,
         vendor_ref: Patch::Set(word(&vendor_ref(role, n))?),
     })
 }
