@@ -10,6 +10,11 @@ pub fn thousandths(value: i64) -> f64 {
     value as f64 / 1000.0
 }
 
+/// A figure as it is shown: with at most three digits after the point.
+pub fn three_digits(value: f64) -> f64 {
+    thousandths(round(value * 1000.0))
+}
+
 /// `numerator / denominator`, rounded half-even in exact integer arithmetic; `None` when the denominator is not positive.
 pub fn ratio(numerator: i128, denominator: i128) -> Option<i64> {
     if denominator <= 0 {
@@ -54,6 +59,7 @@ mod tests {
     #[test]
     fn ties_go_to_even() {
         assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5].map(round), [0, 2, 2, 0, -2]);
+        assert_eq!([0.0625, 0.1875, -0.0625, 1.0].map(three_digits), [0.062, 0.188, -0.062, 1.0]);
         assert_eq!(ratio(1, 2), Some(0));
         assert_eq!(ratio(3, 2), Some(2));
         assert_eq!(ratio(-1, 2), Some(0));

@@ -13,7 +13,7 @@ use crate::http::interval::Interval;
 use crate::http::query::Param;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, ScorecardId};
-use crate::kernel::number::{round, thousandths};
+use crate::kernel::number::{thousandths, three_digits};
 use crate::kernel::text::Broken;
 use actix_web::{HttpResponse, get};
 use chrono::{Duration, NaiveDate};
@@ -138,6 +138,6 @@ async fn history(call: Call<op::GetCustomerHealthHistory, CustomerId, HistoryQue
     let healths = tokio::task::spawn_blocking(replay).await.map_err(Fault::internal)?;
     let recent: Vec<(i64, f64)> =
         healths.iter().filter_map(|h| Some(((h.scored_for - to.on).num_days(), thousandths(h.score.score?.into())))).filter(|(age, _)| *age >= -WINDOW).collect();
-    let trend = TrendView { window_days: WINDOW, points_per_30_days: slope(&recent).map(|s| thousandths(round(s * 1000.0))), days: recent.len() };
+    let trend = TrendView { window_days: WINDOW, points_per_30_days: slope(&recent).map(three_digits), days: recent.len() };
     Ok(HttpResponse::Ok().json(HistoryView { customer_id: call.path, purpose: asked.purpose, data: healths.iter().map(DayView::of).collect(), trend }))
 }

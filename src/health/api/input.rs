@@ -2,7 +2,7 @@
 
 use crate::health::input::{Input, shares};
 use crate::intake::EvidenceClass;
-use crate::kernel::number::{round, thousandths};
+use crate::kernel::number::{thousandths, three_digits};
 use chrono::NaiveDate;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -39,7 +39,7 @@ pub(super) fn shown(inputs: &[Input]) -> (Vec<InputView>, usize) {
         observed_on: input.said.day,
         age_days: input.age_days,
         value: input.said.value,
-        points: input.points.map(|points| thousandths(round(points * 1000.0))),
+        points: input.points.map(three_digits),
         share: thousandths(share),
     };
     (inputs.iter().zip(shares(inputs)).take(MOST).map(view).collect(), inputs.len().saturating_sub(MOST))

@@ -1,25 +1,24 @@
-//! What outcomes teach: calibrating a scorecard and looking back on it. The vendor's alone.
+//! What outcomes teach: calibrating a scorecard. The vendor's alone.
 
-use crate::auth::{Call, Json, Query, WriteQuery, op};
+use crate::auth::{Call, Json, WriteQuery, op};
 use crate::health;
 use crate::http::body::Faults;
-use crate::http::query::Param;
-use crate::insight::backtest::{Auc, Bin};
+use crate::insight::backtest::Auc;
 use crate::insight::calibration::{LearnedSilence, Refusal, Verdict};
-use crate::insight::flow::{Backtest, Foretold, history, keep};
+use crate::insight::flow::{history, keep};
 use crate::insight::lesson::VerdictWord;
 use crate::insight::store::{self, Kept};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
-use crate::kernel::id::{CalibrationId, PartnerId, ScorecardId, TypeId};
-use crate::kernel::number::{round, thousandths};
+use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
+use crate::kernel::number::{round, three_digits};
 use crate::kernel::text::{Broken, Key};
 use crate::kernel::time::Moment;
 use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
 use deserr::Deserr;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// How many days before an outcome a scorecard is asked, unless said otherwise.
@@ -28,22 +27,17 @@ const LEAD_DAYS: i64 = 90;
 crate::wire_words!(VerdictWord);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(calibrate).service(list_calibrations).service(backtest);
+    config.service(calibrate).service(list_calibrations);
 }
 
 /// Computes apart from the threads that serve.
-async fn think<T: Send + 'static>(deed: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+pub(super) async fn think<T: Send + 'static>(deed: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
     tokio::task::spawn_blocking(deed).await.map_err(Fault::internal)
-}
-
-/// A figure shown with so many digits as mean something.
-pub(super) fn shown(figure: f64) -> f64 {
-    thousandths(round(figure * 1000.0))
 }
 
 /// The area under the ROC curve, with its 95 % interval.
 #[derive(Serialize, ToSchema)]
-struct AucView {
+pub(super) struct AucView {
     /// 0-1; 0.5 is chance.
     auc: f64,
     low: Option<f64>,
@@ -52,7 +46,7 @@ struct AucView {
 
 impl From<Auc> for AucView {
     fn from(a: Auc) -> Self {
-        Self { auc: shown(a.auc), low: a.interval.map(|i| shown(i.0)), high: a.interval.map(|i| shown(i.1)) }
+        Self { auc: three_digits(a.auc), low: a.interval.map(|i| three_digits(i.0)), high: a.interval.map(|i| three_digits(i.1)) }
     }
 }
 
@@ -122,7 +116,7 @@ struct SilenceView {
 
 impl From<&LearnedSilence> for SilenceView {
     fn from(silence: &LearnedSilence) -> Self {
-        Self { coefficient: shown(silence.coefficient), known: silence.known, blocked: silence.blocked, too_few: silence.too_few }
+        Self { coefficient: three_digits(silence.coefficient), known: silence.known, blocked: silence.blocked, too_few: silence.too_few }
     }
 }
 
@@ -172,11 +166,11 @@ impl From<&Kept> for CalibrationView {
             FiguresView {
                 hand: f.auc_hand.into(),
                 calibrated: f.auc.into(),
-                hand_lift: shown(f.lift_hand),
-                calibrated_lift: shown(f.lift),
-                gain_quantile: shown(f.gain_quantile),
-                calibration_error: shown(f.error),
-                calibration_error_limit: shown(f.error_limit),
+                hand_lift: three_digits(f.lift_hand),
+                calibrated_lift: three_digits(f.lift),
+                gain_quantile: three_digits(f.gain_quantile),
+                calibration_error: three_digits(f.error),
+                calibration_error_limit: three_digits(f.error_limit),
             }
         });
         let learned = c.fit.iter().flat_map(|fit| &fit.measures);
@@ -215,7 +209,8 @@ struct CalibrateBody {
     lead_days: Option<i64>,
 }
 
-fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
+/// How many days before an outcome, as asked.
+pub(super) fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
     let days = days.unwrap_or(LEAD_DAYS);
     if (1..=365).contains(&days) { Ok(days) } else { Err(Fault::invalid(vec![FieldFault { pointer: pointer.to_owned(), code: Broken::OutOfRange }])) }
 }
@@ -263,115 +258,4 @@ async fn list_calibrations(call: Call<op::ListCalibrations, ScorecardId>) -> Res
         })
         .await?;
     Ok(HttpResponse::Ok().json(CalibrationList { data: kept.iter().map(CalibrationView::from).collect() }))
-}
-
-/// From how far before.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct BacktestQuery {
-    /// How many days before each outcome the scorecard is asked, 1-365; 90 when left out.
-    #[deserr(default)]
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 365)]
-    lead_days: Option<Param<i64>>,
-}
-impl Query for BacktestQuery {}
-
-/// Outcomes by tenths of the scale.
-#[derive(Serialize, ToSchema)]
-struct TenthView {
-    /// Health from this on.
-    from: f64,
-    /// Up to this.
-    to: f64,
-    outcomes: usize,
-    lost: usize,
-    /// The share lost, 0-1, with its 95 % interval; absent where there is none.
-    share_lost: Option<f64>,
-    low: Option<f64>,
-    high: Option<f64>,
-}
-
-impl From<Bin> for TenthView {
-    fn from(bin: Bin) -> Self {
-        Self {
-            from: round((1.0 - bin.to) * 100.0) as f64,
-            to: round((1.0 - bin.from) * 100.0) as f64,
-            outcomes: bin.n,
-            lost: bin.happened,
-            share_lost: bin.observed.map(shown),
-            low: bin.interval.map(|i| shown(i.0)),
-            high: bin.interval.map(|i| shown(i.1)),
-        }
-    }
-}
-
-/// How well a scorecard foretold what happened.
-#[derive(Serialize, ToSchema)]
-struct ForetoldView {
-    outcomes: usize,
-    lost: usize,
-    /// Those of whom too little was known at the time; in no figure but the alarms.
-    unknown: usize,
-    /// Absent where all ended alike.
-    discrimination: Option<AucView>,
-    /// How many times more losses the lowest tenth held than all.
-    top_decile_lift: Option<f64>,
-    /// Of the outcomes with an alarm in the year before, the share that was no loss, 0-1.
-    false_alarm_share: Option<f64>,
-    /// Losses without an alarm before.
-    missed: Option<usize>,
-    /// Days from the first alarm to the loss, the median.
-    lead_time_days: Option<f64>,
-    /// Loss by tenths of health.
-    table: Vec<TenthView>,
-}
-
-impl From<Foretold> for ForetoldView {
-    fn from(f: Foretold) -> Self {
-        Self {
-            outcomes: f.outcomes,
-            lost: f.lost,
-            unknown: f.unknown,
-            discrimination: f.auc.map(AucView::from),
-            top_decile_lift: f.lift.map(shown),
-            false_alarm_share: f.alarms.and_then(|a| a.false_share).map(shown),
-            missed: f.alarms.map(|a| a.missed),
-            lead_time_days: f.alarms.and_then(|a| a.lead_days),
-            table: f.table.into_iter().map(TenthView::from).collect(),
-        }
-    }
-}
-
-/// The same for one partner.
-#[derive(Serialize, ToSchema)]
-struct ChannelForetold {
-    partner_id: PartnerId,
-    #[serde(flatten)]
-    foretold: ForetoldView,
-}
-
-/// A look back.
-#[derive(Serialize, ToSchema)]
-struct BacktestView {
-    scorecard_id: ScorecardId,
-    lead_days: i64,
-    total: ForetoldView,
-    /// By partner, of those with outcomes.
-    channels: Vec<ChannelForetold>,
-}
-
-/// Look back on a scorecard
-///
-/// How it would have scored every customer so many days before its outcome, by what was known then, and what that foretold: over all and
-/// by partner. Also for drafts.
-#[utoipa::path(operation_id = "backtest_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), BacktestQuery), responses((status = 200, description = "The look back", body = BacktestView)))]
-#[get("/v1/scorecards/{scorecard_id}/backtest")]
-async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>) -> Result<HttpResponse, Fault> {
-    let lead_days = lead(call.query.lead_days.as_ref().map(|days| days.0), "lead_days").map_err(|fault| Fault::parameters(fault.fields))?;
-    let (history, desk) = call.study(async |tx| history(tx, call.path, lead_days).await).await?;
-    let Backtest { total, channels } = think(move || history.backtest()).await?;
-    drop(desk);
-    let channels = channels.into_iter().map(|(partner, foretold)| ChannelForetold { partner_id: PartnerId::of(partner), foretold: foretold.into() }).collect();
-    Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, total: total.into(), channels }))
 }

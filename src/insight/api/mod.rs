@@ -1,5 +1,6 @@
 //! `/v1/insights` and `/v1/snapshots`.
 
+mod backtest;
 mod channel;
 mod figures;
 mod learning;
@@ -20,5 +21,6 @@ pub fn routes(config: &mut ServiceConfig) {
     peers::routes(config);
     snapshot::routes(config);
     learning::routes(config);
+    backtest::routes(config);
     probability::routes(config);
 }

@@ -1,6 +1,5 @@
 //! `/v1/customers/{customer_id}/churn-probability`: what was learned, applied to today. The vendor's alone.
 
-use super::learning::shown;
 use crate::auth::{Call, op};
 use crate::health::{self, Purpose};
 use crate::insight::store;
@@ -8,7 +7,7 @@ use crate::intake;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CalibrationId, CustomerId, ScorecardId};
-use crate::kernel::number::thousandths;
+use crate::kernel::number::{thousandths, three_digits};
 use crate::kernel::text::Key;
 use actix_web::{HttpResponse, get};
 use chrono::NaiveDate;
@@ -72,8 +71,8 @@ async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId>) -> R
         calibration_id: fit.map(|(kept, _)| kept.id),
         on: health.as_ref().map(|h| h.scored_for),
         lead_days: fit.map(|(kept, _)| kept.lead_days),
-        probability: fit.and_then(|(_, fit)| fit.model.probability(&values, silence)).map(shown),
-        risk: fit.map(|(_, fit)| shown(fit.model.risk(&values, silence))),
-        silence: silence.map(shown),
+        probability: fit.and_then(|(_, fit)| fit.model.probability(&values, silence)).map(three_digits),
+        risk: fit.map(|(_, fit)| three_digits(fit.model.risk(&values, silence))),
+        silence: silence.map(three_digits),
     }))
 }

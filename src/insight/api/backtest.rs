@@ -1,0 +1,131 @@
+//! Looking back on a scorecard: what it would have foretold of the outcomes there were. The vendor's alone.
+
+use super::learning::{AucView, lead, think};
+use crate::auth::{Call, Query, op};
+use crate::http::body::Faults;
+use crate::http::query::Param;
+use crate::insight::backtest::Bin;
+use crate::insight::flow::{Backtest, Foretold, history};
+use crate::kernel::error::Fault;
+use crate::kernel::id::{PartnerId, ScorecardId, TypeId};
+use crate::kernel::number::{round, three_digits};
+use actix_web::{HttpResponse, get};
+use deserr::Deserr;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(backtest);
+}
+
+/// From how far before.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct BacktestQuery {
+    /// How many days before each outcome the scorecard is asked, 1-365; 90 when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 365)]
+    lead_days: Option<Param<i64>>,
+}
+impl Query for BacktestQuery {}
+
+/// Outcomes by tenths of the scale.
+#[derive(Serialize, ToSchema)]
+struct TenthView {
+    /// Health from this on.
+    from: f64,
+    /// Up to this.
+    to: f64,
+    outcomes: usize,
+    lost: usize,
+    /// The share lost, 0-1, with its 95 % interval; absent where there is none.
+    share_lost: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl From<Bin> for TenthView {
+    fn from(bin: Bin) -> Self {
+        Self {
+            from: round((1.0 - bin.to) * 100.0) as f64,
+            to: round((1.0 - bin.from) * 100.0) as f64,
+            outcomes: bin.n,
+            lost: bin.happened,
+            share_lost: bin.observed.map(three_digits),
+            low: bin.interval.map(|i| three_digits(i.0)),
+            high: bin.interval.map(|i| three_digits(i.1)),
+        }
+    }
+}
+
+/// How well a scorecard foretold what happened.
+#[derive(Serialize, ToSchema)]
+struct ForetoldView {
+    outcomes: usize,
+    lost: usize,
+    /// Those of whom too little was known at the time; in no figure but the alarms.
+    unknown: usize,
+    /// Absent where all ended alike.
+    discrimination: Option<AucView>,
+    /// How many times more losses the lowest tenth held than all.
+    top_decile_lift: Option<f64>,
+    /// Of the outcomes with an alarm in the year before, the share that was no loss, 0-1.
+    false_alarm_share: Option<f64>,
+    /// Losses without an alarm before.
+    missed: Option<usize>,
+    /// Days from the first alarm to the loss, the median.
+    lead_time_days: Option<f64>,
+    /// Loss by tenths of health.
+    table: Vec<TenthView>,
+}
+
+impl From<Foretold> for ForetoldView {
+    fn from(f: Foretold) -> Self {
+        Self {
+            outcomes: f.outcomes,
+            lost: f.lost,
+            unknown: f.unknown,
+            discrimination: f.auc.map(AucView::from),
+            top_decile_lift: f.lift.map(three_digits),
+            false_alarm_share: f.alarms.and_then(|a| a.false_share).map(three_digits),
+            missed: f.alarms.map(|a| a.missed),
+            lead_time_days: f.alarms.and_then(|a| a.lead_days),
+            table: f.table.into_iter().map(TenthView::from).collect(),
+        }
+    }
+}
+
+/// The same for one partner.
+#[derive(Serialize, ToSchema)]
+struct ChannelForetold {
+    partner_id: PartnerId,
+    #[serde(flatten)]
+    foretold: ForetoldView,
+}
+
+/// A look back.
+#[derive(Serialize, ToSchema)]
+struct BacktestView {
+    scorecard_id: ScorecardId,
+    lead_days: i64,
+    total: ForetoldView,
+    /// By partner, of those with outcomes.
+    channels: Vec<ChannelForetold>,
+}
+
+/// Look back on a scorecard
+///
+/// How it would have scored every customer so many days before its outcome, by what was known then, and what that foretold: over all and
+/// by partner. Also for drafts.
+#[utoipa::path(operation_id = "backtest_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), BacktestQuery), responses((status = 200, description = "The look back", body = BacktestView)))]
+#[get("/v1/scorecards/{scorecard_id}/backtest")]
+async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>) -> Result<HttpResponse, Fault> {
+    let lead_days = lead(call.query.lead_days.as_ref().map(|days| days.0), "lead_days").map_err(|fault| Fault::parameters(fault.fields))?;
+    let (history, desk) = call.study(async |tx| history(tx, call.path, lead_days).await).await?;
+    let Backtest { total, channels } = think(move || history.backtest()).await?;
+    drop(desk);
+    let channels = channels.into_iter().map(|(partner, foretold)| ChannelForetold { partner_id: PartnerId::of(partner), foretold: foretold.into() }).collect();
+    Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, total: total.into(), channels }))
+}
