@@ -1,60 +1,25 @@
-//! Calibrated weights: logistic regression with weights that may not turn negative, pulled towards the hand weights, and
-//! the gate that decides whether they may replace them (SCIENCE 2.5).
+//! Calibrated weights, and the gate that decides whether they may replace the hand weights (SCIENCE 2.5).
 //!
 //! Pure and deterministic: the cases are put in order first, so that the same cases in any order give the same bits; all
 //! randomness comes from the seed. The caller keeps the as-of discipline: values known before the outcome window only.
 
-use super::backtest::{Auc, Fault, auc, calibration_error, top_decile_lift};
-use super::folds::{Folds, SMALL_RIDGE};
-use super::logistic::{Column, interpolate, isotonic, minimise, quantile};
+pub use super::draft::{Case, Settings};
+pub use super::verdict::{Calibration, Figures, Fit, Learned, LearnedSilence, Refusal, Verdict};
+
+use super::backtest::{Fault, auc, calibration_error, top_decile_lift};
+use super::draft::{draft, score};
+use super::folds::Folds;
+use super::logistic::{interpolate, isotonic, quantile};
 use super::model::Model;
+use super::verdict::{MIN_CHURNED, sparse};
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use thiserror::Error;
 
-/// Churned customers, and as many renewed ones, below which nothing is learned: (i).
-const MIN_CHURNED: usize = 30;
-/// Customers with an outcome below which nothing is learned: (i).
-const MIN_OUTCOMES: usize = 100;
 /// The error of probabilities that is always allowed, 0-1; in (iii).
 const ALLOWED_ERROR: f64 = 0.05;
 /// A free fit that gains more AUC than this shows that a measure is not monotone.
 const SHAPE_GAIN: f64 = 0.02;
-
-/// One customer at one moment with a known outcome.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Case {
-    /// The customer: cases of one customer stay in one fold and are drawn together.
-    pub group: u64,
-    /// `V_m` per measure, 0-100, high is good, in the order of the hand weights; `None` when not reported.
-    pub values: Vec<Option<f64>>,
-    /// How silent the reporters were, 0-1 (SCIENCE 2.8).
-    pub silence: Option<f64>,
-    /// Whether the customer left within the outcome window.
-    pub churned: bool,
-}
-
-/// How to calibrate.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// The pull towards the hand weights, 0.001 to 1e9; 2 in SCIENCE 2.5. Without any, there may be no minimum.
-    pub lambda: f64,
-    /// Whether it counts that a measure was reported at all.
-    pub flags: bool,
-    /// Of folds, resamples and simulations.
-    pub seed: u64,
-    /// Folds of the cross-validation, 2-30.
-    pub folds: usize,
-    /// Resamples of customers, and simulations of outcomes; at least 20.
-    pub resamples: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { lambda: 2.0, flags: true, seed: 0, folds: 5, resamples: 500 }
-    }
-}
 
 /// Why the input cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -71,181 +36,6 @@ pub enum Invalid {
     /// A value outside 0-100, or silence outside 0-1, or no number; the case's place in the input.
     #[error("case {0} has a value outside its range")]
     Range(usize),
-}
-
-/// Why the hand weights stay.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Refusal {
-    /// (i) Fewer than 30 churned or 30 renewed customers, or fewer than 100 in all.
-    TooFew {
-        /// Customers that left.
-        churned: usize,
-        /// Customers with an outcome.
-        outcomes: usize,
-    },
-    /// (ii) No gain shown over the hand weights.
-    NoGain {
-        /// The 5 % quantile of the AUC gain.
-        quantile: f64,
-    },
-    /// The optimiser did not reach the minimum.
-    NotConverged,
-}
-
-/// What the gate says.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Verdict {
-    /// Ranking and probabilities may be used.
-    Accepted,
-    /// (iii) The order may be used, the probabilities may not.
-    RankingOnly {
-        /// Their expected calibration error.
-        error: f64,
-        /// What was allowed.
-        limit: f64,
-    },
-    /// The hand weights stay.
-    Refused(Refusal),
-}
-
-/// What was learned of one measure.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Learned {
-    /// The hand weight.
-    pub hand: f64,
-    /// The calibrated weight for a scorecard: all of them add up to the sum of the hand weights.
-    pub weight: f64,
-    /// `w_m` of the logit, per 100 points.
-    pub coefficient: f64,
-    /// The data ask for a negative weight; 0 is the least allowed.
-    pub blocked: bool,
-    /// A free eight-bin fit of this measure alone foretells better than a straight one: held-out AUC gain above 0.02, and
-    /// its 5 % quantile above 0. A weight cannot use such a measure; its curve can.
-    pub not_monotone: bool,
-    /// Reported for too few customers by the limits of (i): its weight is mostly the hand weight.
-    pub too_few: bool,
-}
-
-/// What was learned of silence. It is no measure and has no part in the weights: the risk alone uses it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LearnedSilence {
-    /// `w_s` of the logit, >= 0: by how much the risk rises from no silence to whole silence.
-    pub coefficient: f64,
-    /// Cases of which it was known; the others got its mean.
-    pub known: usize,
-    /// The data ask for a negative coefficient; 0 is the least allowed.
-    pub blocked: bool,
-    /// Known of too few customers by the limits of (i): its coefficient is mostly the pull towards 0.
-    pub too_few: bool,
-}
-
-/// How good it is; all cross-validated, grouped by customer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
-    /// Of the hand score, missing values filled.
-    pub auc_hand: Auc,
-    /// Of the calibrated risk.
-    pub auc: Auc,
-    /// Top-decile lift of the hand score.
-    pub lift_hand: f64,
-    /// Top-decile lift of the calibrated risk.
-    pub lift: f64,
-    /// The 5 % quantile of the AUC gain over the hand score, or over chance where that is worse, by resampled customers.
-    pub gain_quantile: f64,
-    /// The expected calibration error after isotonic recalibration.
-    pub error: f64,
-    /// What is allowed: 0.05, or the 95 % quantile when the probabilities are right, if larger.
-    pub error_limit: f64,
-}
-
-/// A fit with all that is known about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Fit {
-    /// To foretell with.
-    pub model: Model,
-    /// Per measure, in the order of the hand weights.
-    pub measures: Vec<Learned>,
-    /// `None` where silence was never known, and of fits kept before it was an input.
-    #[serde(default)]
-    pub silence: Option<LearnedSilence>,
-    /// The slope of the hand score, >= 0: how steeply risk falls from 0 to 100 points.
-    pub slope: f64,
-    /// How good it is.
-    pub figures: Figures,
-}
-
-/// The answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// Cases read.
-    pub cases: usize,
-    /// Their customers.
-    pub customers: usize,
-    /// Customers that left.
-    pub churned: usize,
-    /// What may be used.
-    pub verdict: Verdict,
-    /// Also of a refused fit, for the eye; `None` with too few outcomes or without convergence.
-    pub fit: Option<Fit>,
-}
-
-/// What the training cases say about what is not known.
-struct Means {
-    values: Vec<f64>,
-    silence: f64,
-}
-
-fn mean(of: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, n) = of.fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
-    (n > 0).then(|| sum / n as f64)
-}
-
-fn means(cases: &[&Case], measures: usize) -> Means {
-    // A measure nobody reported is the same for all: its filling says nothing.
-    let values = (0..measures).map(|m| mean(cases.iter().filter_map(|c| c.values[m])).unwrap_or(50.0)).collect();
-    Means { values, silence: mean(cases.iter().filter_map(|c| c.silence)).unwrap_or(0.0) }
-}
-
-/// The hand score over 100, missing values filled.
-fn hand_score(case: &Case, hand: &[f64], means: &Means) -> f64 {
-    let sum: f64 = hand.iter().zip(&case.values).zip(&means.values).map(|((w, v), mean)| w * v.unwrap_or(*mean)).sum();
-    sum / hand.iter().sum::<f64>() / 100.0
-}
-
-/// A model fitted to cases, before it is judged.
-struct Draft {
-    model: Model,
-    slope: f64,
-    blocked: Vec<bool>,
-}
-
-fn draft(cases: &[&Case], hand: &[f64], settings: &Settings) -> Option<Draft> {
-    let churned: Vec<bool> = cases.iter().map(|c| c.churned).collect();
-    let means = means(cases, hand.len());
-    let column = |x: &dyn Fn(&Case) -> f64, prior: f64, free: bool| Column { x: cases.iter().map(|c| x(c)).collect(), prior, ridge: settings.lambda, free };
-    let score = Column { ridge: SMALL_RIDGE, ..column(&|c| hand_score(c, hand, &means), 0.0, false) };
-    let slope = *minimise(&[score], &churned)?.coefficients.first()?;
-    let sum: f64 = hand.iter().sum();
-    let mut columns: Vec<Column> = Vec::new();
-    for (m, w) in hand.iter().enumerate() {
-        columns.push(column(&|c| c.values[m].unwrap_or(means.values[m]) / 100.0, slope * w / sum, false));
-    }
-    columns.push(column(&|c| 1.0 - c.silence.unwrap_or(means.silence), 0.0, false));
-    for m in 0..if settings.flags { hand.len() } else { 0 } {
-        columns.push(column(&|c| f64::from(u8::from(c.values[m].is_some())), 0.0, true));
-    }
-    let minimum = minimise(&columns, &churned)?;
-    let (coefficients, rest) = minimum.coefficients.split_at(hand.len());
-    let mut flags = rest[1..].to_vec();
-    flags.resize(hand.len(), 0.0);
-    let (intercept, coefficients, knots) = (minimum.intercept, coefficients.to_vec(), Vec::new());
-    let model = Model { intercept, coefficients, silence: rest[0], flags, means: means.values, mean_silence: means.silence, knots };
-    Some(Draft { model, slope, blocked: minimum.blocked })
-}
-
-/// (i): too few to learn from.
-fn sparse((churned, outcomes): (usize, usize)) -> bool {
-    churned < MIN_CHURNED || outcomes < MIN_OUTCOMES || outcomes - churned < MIN_CHURNED
 }
 
 fn check(cases: &[Case], hand: &[f64], settings: &Settings) -> Result<(), Invalid> {
@@ -293,8 +83,9 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
     let whole = draft(cases, hand, settings)?;
     let pick = |which: &[usize]| which.iter().map(|i| cases[*i]).collect::<Vec<&Case>>();
     let churned = folds.churned();
-    let risk = folds.held_out(|seen| Some(draft(&pick(seen), hand, settings)?.model), |model, i| model.risk(&cases[i].values, cases[i].silence))?;
-    let hand_risk = folds.held_out(|seen| Some(means(&pick(seen), hand.len())), |means, i| -hand_score(cases[i], hand, means))?;
+    let learn = |seen: &[usize]| Some(draft(&pick(seen), hand, settings)?.model);
+    let foretell = |model: &Model, i: usize| (model.risk(&cases[i].values, cases[i].silence), -score(cases[i], hand, &model.means));
+    let (risk, hand_risk): (Vec<f64>, Vec<f64>) = folds.held_out(learn, foretell)?.into_iter().unzip();
     let gain_quantile = folds.gain(&hand_risk, &risk, |_| true, settings.resamples, rng)?.quantile;
     // Each fold's probabilities come from the other folds: judged where it was made, isotonic regression has no error.
     let learn = |seen: &[usize]| Some(isotonic(&seen.iter().map(|i| risk[*i]).collect::<Vec<_>>(), &folds.outcomes(seen)));

@@ -67,8 +67,8 @@ impl Folds {
     }
 
     /// Foretells every case by what `learn` makes of the cases of the other folds; `None` when one of them teaches nothing.
-    pub fn held_out<T>(&self, learn: impl Fn(&[usize]) -> Option<T>, foretell: impl Fn(&T, usize) -> f64) -> Option<Vec<f64>> {
-        let mut out = vec![0.0; self.fold.len()];
+    pub fn held_out<T, R: Clone + Default>(&self, learn: impl Fn(&[usize]) -> Option<T>, foretell: impl Fn(&T, usize) -> R) -> Option<Vec<R>> {
+        let mut out = vec![R::default(); self.fold.len()];
         for fold in 0..self.count {
             let (held, seen): (Vec<usize>, Vec<usize>) = (0..self.fold.len()).partition(|i| self.fold[*i] == fold);
             let learned = learn(&seen)?;

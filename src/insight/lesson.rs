@@ -1,6 +1,6 @@
 //! What a calibration taught, as it is kept and told: by the names of the measures, and in a word.
 
-use super::calibration::{Calibration, Verdict};
+use super::verdict::{Calibration, Verdict};
 use crate::kernel::text::Key;
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@ pub mod calibration;
 mod cell;
 mod channel;
 mod dimension;
+mod draft;
 mod flow;
 mod folds;
 mod lesson;
@@ -15,6 +16,7 @@ pub mod model;
 mod peers;
 mod rollup;
 mod store;
+mod verdict;
 
 pub use api::routes;
 pub use cell::Cell;

@@ -4,10 +4,10 @@ use crate::auth::{Call, Json, WriteQuery, op};
 use crate::health;
 use crate::http::body::Faults;
 use crate::insight::backtest::Auc;
-use crate::insight::calibration::{LearnedSilence, Refusal, Verdict};
 use crate::insight::flow::{history, keep};
 use crate::insight::lesson::VerdictWord;
 use crate::insight::store::{self, Kept};
+use crate::insight::verdict::{Learned, LearnedSilence, Refusal, Verdict};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
@@ -174,7 +174,7 @@ impl From<&Kept> for CalibrationView {
             }
         });
         let learned = c.fit.iter().flat_map(|fit| &fit.measures);
-        let measure = |(key, l): (&Key, &crate::insight::calibration::Learned)| LearnedMeasure {
+        let measure = |(key, l): (&Key, &Learned)| LearnedMeasure {
             measure: key.clone(),
             hand_weight: l.hand,
             weight: round(l.weight * 1e6) as f64 / 1e6,

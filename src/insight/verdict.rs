@@ -1,0 +1,131 @@
+//! What a calibration answers: the gate's verdict, and what was learned, with how good it is (SCIENCE 2.5). Pure.
+
+use super::backtest::Auc;
+use super::model::Model;
+use serde::{Deserialize, Serialize};
+
+/// Churned customers, and as many renewed ones, below which nothing is learned: (i).
+pub const MIN_CHURNED: usize = 30;
+/// Customers with an outcome below which nothing is learned: (i).
+const MIN_OUTCOMES: usize = 100;
+
+/// (i): too few to learn from.
+pub fn sparse((churned, outcomes): (usize, usize)) -> bool {
+    churned < MIN_CHURNED || outcomes < MIN_OUTCOMES || outcomes - churned < MIN_CHURNED
+}
+
+/// Why the hand weights stay.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// (i) Fewer than 30 churned or 30 renewed customers, or fewer than 100 in all.
+    TooFew {
+        /// Customers that left.
+        churned: usize,
+        /// Customers with an outcome.
+        outcomes: usize,
+    },
+    /// (ii) No gain shown over the hand weights.
+    NoGain {
+        /// The 5 % quantile of the AUC gain.
+        quantile: f64,
+    },
+    /// The optimiser did not reach the minimum.
+    NotConverged,
+}
+
+/// What the gate says.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Ranking and probabilities may be used.
+    Accepted,
+    /// (iii) The order may be used, the probabilities may not.
+    RankingOnly {
+        /// Their expected calibration error.
+        error: f64,
+        /// What was allowed.
+        limit: f64,
+    },
+    /// The hand weights stay.
+    Refused(Refusal),
+}
+
+/// What was learned of one measure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// The hand weight.
+    pub hand: f64,
+    /// The calibrated weight for a scorecard: all of them add up to the sum of the hand weights.
+    pub weight: f64,
+    /// `w_m` of the logit, per 100 points.
+    pub coefficient: f64,
+    /// The data ask for a negative weight; 0 is the least allowed.
+    pub blocked: bool,
+    /// A free eight-bin fit of this measure alone foretells better than a straight one: held-out AUC gain above 0.02, and
+    /// its 5 % quantile above 0. A weight cannot use such a measure; its curve can.
+    pub not_monotone: bool,
+    /// Reported for too few customers by the limits of (i): its weight is mostly the hand weight.
+    pub too_few: bool,
+}
+
+/// What was learned of silence. It is no measure and has no part in the weights: the risk alone uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LearnedSilence {
+    /// `w_s` of the logit, >= 0: by how much the risk rises from no silence to whole silence.
+    pub coefficient: f64,
+    /// Cases of which it was known; the others got its mean.
+    pub known: usize,
+    /// The data ask for a negative coefficient; 0 is the least allowed.
+    pub blocked: bool,
+    /// Known of too few customers by the limits of (i): its coefficient is mostly the pull towards 0.
+    pub too_few: bool,
+}
+
+/// How good it is; all cross-validated, grouped by customer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Of the hand score, missing values filled.
+    pub auc_hand: Auc,
+    /// Of the calibrated risk.
+    pub auc: Auc,
+    /// Top-decile lift of the hand score.
+    pub lift_hand: f64,
+    /// Top-decile lift of the calibrated risk.
+    pub lift: f64,
+    /// The 5 % quantile of the AUC gain over the hand score, or over chance where that is worse, by resampled customers.
+    pub gain_quantile: f64,
+    /// The expected calibration error after isotonic recalibration.
+    pub error: f64,
+    /// What is allowed: 0.05, or the 95 % quantile when the probabilities are right, if larger.
+    pub error_limit: f64,
+}
+
+/// A fit with all that is known about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// To foretell with.
+    pub model: Model,
+    /// Per measure, in the order of the hand weights.
+    pub measures: Vec<Learned>,
+    /// `None` where silence was never known, and of fits kept before it was an input.
+    #[serde(default)]
+    pub silence: Option<LearnedSilence>,
+    /// The slope of the hand score, >= 0: how steeply risk falls from 0 to 100 points.
+    pub slope: f64,
+    /// How good it is.
+    pub figures: Figures,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Cases read.
+    pub cases: usize,
+    /// Their customers.
+    pub customers: usize,
+    /// Customers that left.
+    pub churned: usize,
+    /// What may be used.
+    pub verdict: Verdict,
+    /// Also of a refused fit, for the eye; `None` with too few outcomes or without convergence.
+    pub fit: Option<Fit>,
+}
