@@ -7,7 +7,7 @@ pub use super::draft::{Case, Settings};
 pub use super::verdict::{Calibration, Figures, Fit, Learned, LearnedSilence, Refusal, Verdict};
 
 use super::backtest::{Fault, auc, calibration_error, top_decile_lift};
-use super::draft::{draft, score};
+use super::draft::{draft, proposed, score};
 use super::folds::Folds;
 use super::logistic::{interpolate, isotonic, quantile};
 use super::model::Model;
@@ -83,21 +83,40 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
     let whole = draft(cases, hand, settings)?;
     let pick = |which: &[usize]| which.iter().map(|i| cases[*i]).collect::<Vec<&Case>>();
     let churned = folds.churned();
-    let learn = |seen: &[usize]| Some(draft(&pick(seen), hand, settings)?.model);
-    let foretell = |model: &Model, i: usize| (model.risk(&cases[i].values, cases[i].silence), -score(cases[i], hand, &model.means));
-    let (risk, hand_risk): (Vec<f64>, Vec<f64>) = folds.held_out(learn, foretell)?.into_iter().unzip();
+    let learn = |seen: &[usize]| {
+        let model = draft(&pick(seen), hand, settings)?.model;
+        let weights = proposed(&model.coefficients, hand);
+        Some((model, weights))
+    };
+    let foretell = |(model, weights): &(Model, Vec<f64>), i: usize| {
+        let case = cases[i];
+        [model.risk(&case.values, case.silence), -score(case, hand, &model.means), -score(case, weights, &model.means)]
+    };
+    let foretold = folds.held_out(learn, foretell)?;
+    let [risk, hand_risk, weights_risk] = [0usize, 1, 2].map(|of| foretold.iter().map(|risks| risks[of]).collect::<Vec<f64>>());
+    // What is drawn later stands below: whoever draws more leaves the figures above it as they were.
     let gain_quantile = folds.gain(&hand_risk, &risk, |_| true, settings.resamples, rng)?.quantile;
     // Each fold's probabilities come from the other folds: judged where it was made, isotonic regression has no error.
     let learn = |seen: &[usize]| Some(isotonic(&seen.iter().map(|i| risk[*i]).collect::<Vec<_>>(), &folds.outcomes(seen)));
     let probability = folds.held_out(learn, |knots, i| interpolate(knots, risk[i]).unwrap_or(0.5))?;
+    let error_limit = error_limit(&probability, settings.resamples, rng).ok()?;
+    let shape = |m: usize| {
+        let values: Vec<Option<f64>> = cases.iter().map(|c| c.values[m]).collect();
+        let too_few = sparse(folds.customers(|i| values[i].is_some()));
+        let shape = if too_few { None } else { folds.shape_gain(&values, settings.resamples, rng) };
+        (too_few, shape.is_some_and(|shape| shape.gain > SHAPE_GAIN && shape.quantile > 0.0))
+    };
+    let shapes: Vec<(bool, bool)> = (0..hand.len()).map(shape).collect();
+    let weights_gain = folds.gain(&hand_risk, &weights_risk, |_| true, settings.resamples, rng)?.quantile;
     let figures = Figures {
         auc_hand: auc(&hand_risk, churned).ok()?,
         auc: auc(&risk, churned).ok()?,
         lift_hand: top_decile_lift(&hand_risk, churned).ok()?,
         lift: top_decile_lift(&risk, churned).ok()?,
         gain_quantile,
+        weights_gain_quantile: Some(weights_gain),
         error: calibration_error(&probability, churned).ok()?,
-        error_limit: error_limit(&probability, settings.resamples, rng).ok()?,
+        error_limit,
     };
     let verdict = if gain_quantile <= 0.0 {
         Verdict::Refused(Refusal::NoGain { quantile: gain_quantile })
@@ -106,16 +125,17 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
     } else {
         Verdict::Accepted
     };
-    let (sum, of_hand): (f64, f64) = (whole.model.coefficients.iter().sum(), hand.iter().sum());
-    let learned = |(m, (hand, coefficient)): (usize, (&f64, &f64))| {
-        let values: Vec<Option<f64>> = cases.iter().map(|c| c.values[m]).collect();
-        let too_few = sparse(folds.customers(|i| values[i].is_some()));
-        let shape = if too_few { None } else { folds.shape_gain(&values, settings.resamples, rng) };
-        let not_monotone = shape.is_some_and(|shape| shape.gain > SHAPE_GAIN && shape.quantile > 0.0);
-        let weight = if sum > 0.0 { coefficient / sum * of_hand } else { *hand };
-        Learned { hand: *hand, weight, coefficient: *coefficient, blocked: whole.blocked[m], not_monotone, too_few }
+    let weights_kept = weights_gain <= 0.0 || matches!(verdict, Verdict::Refused(_));
+    let weights = if weights_kept { hand.to_vec() } else { proposed(&whole.model.coefficients, hand) };
+    let learned = |(m, (too_few, not_monotone)): (usize, (bool, bool))| Learned {
+        hand: hand[m],
+        weight: weights[m],
+        coefficient: whole.model.coefficients[m],
+        blocked: whole.blocked[m],
+        not_monotone,
+        too_few,
     };
-    let measures = hand.iter().zip(&whole.model.coefficients).enumerate().map(learned).collect();
+    let measures = shapes.into_iter().enumerate().map(learned).collect();
     let known = cases.iter().filter(|c| c.silence.is_some()).count();
     let silence = (known > 0).then(|| {
         let too_few = sparse(folds.customers(|i| cases[i].silence.is_some()));
@@ -123,5 +143,5 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
         LearnedSilence { coefficient: whole.model.silence, known, blocked: whole.blocked[hand.len()], too_few }
     });
     let knots = if verdict == Verdict::Accepted { isotonic(&risk, churned) } else { Vec::new() };
-    Some((verdict, Fit { model: Model { knots, ..whole.model }, measures, silence, slope: whole.slope, figures }))
+    Some((verdict, Fit { model: Model { knots, ..whole.model }, measures, weights_kept, silence, slope: whole.slope, figures }))
 }

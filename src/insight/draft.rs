@@ -62,6 +62,13 @@ pub fn score(case: &Case, weights: &[f64], means: &[f64]) -> f64 {
     sum / weights.iter().sum::<f64>() / 100.0
 }
 
+/// What a scorecard would weigh by: the coefficients, so that they add up to the sum of the hand weights.
+pub fn proposed(coefficients: &[f64], hand: &[f64]) -> Vec<f64> {
+    let (sum, of_hand): (f64, f64) = (coefficients.iter().sum(), hand.iter().sum());
+    // No measure tells anything: nothing speaks against the hand weights.
+    coefficients.iter().zip(hand).map(|(coefficient, hand)| if sum > 0.0 { coefficient / sum * of_hand } else { *hand }).collect()
+}
+
 /// A model fitted to cases, before it is judged.
 pub struct Draft {
     /// To foretell with; without knots.

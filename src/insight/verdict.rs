@@ -54,7 +54,8 @@ pub enum Verdict {
 pub struct Learned {
     /// The hand weight.
     pub hand: f64,
-    /// The calibrated weight for a scorecard: all of them add up to the sum of the hand weights.
+    /// The weight proposed for a scorecard: the calibrated one, or the hand weight where those are kept. All of them add up to
+    /// the sum of the hand weights.
     pub weight: f64,
     /// `w_m` of the logit, per 100 points.
     pub coefficient: f64,
@@ -93,6 +94,10 @@ pub struct Figures {
     pub lift: f64,
     /// The 5 % quantile of the AUC gain over the hand score, or over chance where that is worse, by resampled customers.
     pub gain_quantile: f64,
+    /// The same of the calibrated weights alone, without silence and without which measures were reported: of the score they
+    /// would give. `None` of fits kept before it was asked.
+    #[serde(default)]
+    pub weights_gain_quantile: Option<f64>,
     /// The expected calibration error after isotonic recalibration.
     pub error: f64,
     /// What is allowed: 0.05, or the 95 % quantile when the probabilities are right, if larger.
@@ -106,6 +111,10 @@ pub struct Fit {
     pub model: Model,
     /// Per measure, in the order of the hand weights.
     pub measures: Vec<Learned>,
+    /// The hand weights are proposed: all is refused, or the calibrated weights alone show no gain over them. Not so of fits
+    /// kept before that was asked: they propose what was calibrated.
+    #[serde(default)]
+    pub weights_kept: bool,
     /// `None` where silence was never known, and of fits kept before it was an input.
     #[serde(default)]
     pub silence: Option<LearnedSilence>,

@@ -92,6 +92,8 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     let weight = |key: &str| learned["measures"].as_array().unwrap().iter().find(|m| m["measure"] == key).unwrap()["weight"].as_f64().unwrap();
     assert!(weight("csat") > 3.0 && weight("adoption") < 1.0, "{learned}");
     assert!((weight("csat") + weight("adoption") - 4.0).abs() < 0.002);
+    assert_eq!((&learned["weights_kept"], &learned["weights_reason"]), (&json!(false), &Value::Null));
+    assert!(learned["figures"]["weights_gain_quantile"].as_f64().unwrap() > 0.0, "{learned}");
     assert_eq!(learned["silence"], Value::Null, "reported once, nobody knows what is usual");
     let auc = |which: &str| learned["figures"][which]["auc"].as_f64().unwrap();
     assert!(auc("calibrated") > auc("hand") + 0.1, "{learned}");
@@ -133,7 +135,9 @@ async fn silence_foretells_losses_beside_the_weights() {
     let measures = learned["measures"].as_array().unwrap().iter();
     let weights: BTreeMap<&str, f64> = measures.map(|m| (m["measure"].as_str().unwrap(), m["weight"].as_f64().unwrap())).collect();
     assert_eq!(weights.keys().copied().collect::<Vec<_>>(), ["adoption", "csat"], "it is no part of the weights");
-    assert!((weights.values().sum::<f64>() - 4.0).abs() < 0.002);
+    assert_eq!(weights.into_values().collect::<Vec<_>>(), [3.0, 1.0], "what silence gains says nothing for other weights");
+    assert_eq!((&learned["weights_kept"], &learned["weights_reason"]["code"]), (&json!(true), &json!("weights_no_gain")), "{learned}");
+    assert!(learned["figures"]["weights_gain_quantile"].as_f64().unwrap() <= 0.0 && learned["weights_reason"]["detail_ja"].as_str().unwrap().contains("手動の重み"));
 
     // C-1 and C-102 said the same; on 2027-01-21 of the one nothing was heard for 120 days, of the other for 60: z = 4 and 2.
     let customers = lesson.app.get(&lesson.staff, "/v1/customers?limit=1000").await.expect(200);
@@ -157,6 +161,10 @@ async fn noise_is_refused_with_a_reason_and_nothing_changes() {
     let learned = lesson.calibrate().await;
     assert_eq!((&learned["verdict"], &learned["reason"]["code"]), (&json!("refused"), &json!("no_gain")), "{learned}");
     assert!(learned["reason"]["detail_ja"].as_str().unwrap().contains("改善が認められません"));
+    assert_eq!((&learned["weights_kept"], &learned["weights_reason"]), (&json!(true), &Value::Null), "the reason of the refusal says it");
+    for measure in learned["measures"].as_array().unwrap() {
+        assert_eq!(measure["weight"], measure["hand_weight"], "{learned}");
+    }
     assert_eq!(lesson.app.get(&lesson.staff, "/v1/scorecards").await.expect(200), before);
     let customer = text(&lesson.app.get(&lesson.staff, "/v1/customers?limit=1").await.expect(200)["data"][0]["id"]);
     let told = lesson.app.get(&lesson.staff, &format!("/v1/customers/{customer}/churn-probability")).await.expect(200);

@@ -113,6 +113,8 @@ fn learns_what_the_world_is_made_of() {
     assert!(fit.measures[4].blocked && w[4] == 0.0);
     assert!(fit.measures.iter().all(|m| !m.not_monotone && !m.too_few));
     assert!(fit.figures.gain_quantile > 0.0 && fit.figures.auc.auc > fit.figures.auc_hand.auc);
+    // What is gained is gained by the weights.
+    assert!(fit.figures.weights_gain_quantile.unwrap() > 0.0 && !fit.weights_kept, "{:?}", fit.figures);
     // Not reported is a bad sign here, so that reported is a good one.
     assert!(fit.model.flags[0] > 0.2);
     // On customers never seen.
@@ -158,8 +160,10 @@ fn silence_is_learned_where_it_tells() {
     println!("{told:?} {:?}", fit.figures);
     assert!(told.coefficient > 2.0 && told.coefficient == fit.model.silence && !told.blocked && !told.too_few);
     assert_eq!(told.known, cases.iter().filter(|c| c.silence.is_some()).count());
-    // It is no part of the weights, which keep their sum.
-    assert!((fit.measures.iter().map(|m| m.weight).sum::<f64>() - 100.0).abs() < 1e-9);
+    // It is no part of the weights: the measures tell nothing, so that those stay as they are.
+    assert!(fit.figures.weights_gain_quantile.unwrap() <= 0.0 && fit.weights_kept, "{:?}", fit.figures);
+    assert_eq!(fit.measures.iter().map(|m| m.weight).collect::<Vec<_>>(), EQUAL);
+    assert!(fit.model.coefficients.iter().any(|w| *w != fit.model.coefficients[0]));
     let values = [Some(50.0); 5];
     assert!(fit.model.risk(&values, Some(1.0)) > fit.model.risk(&values, None) && fit.model.risk(&values, None) > fit.model.risk(&values, Some(0.0)));
     // Without it there is next to nothing to learn; turned round it is held at 0, and of few customers it is near 0.
@@ -174,6 +178,42 @@ fn silence_is_learned_where_it_tells() {
     assert_eq!((turned.coefficient, turned.blocked), (0.0, true));
     let few = changed(|n, s| (n < 50).then_some(s)).silence.unwrap();
     assert!(few.too_few && few.coefficient < told.coefficient, "{few:?}");
+}
+
+/// A world in which only what is withheld tells who leaves: the first measure is not reported, logit 0.5 against -2.
+#[test]
+fn what_the_flags_gain_is_not_credited_to_the_weights() {
+    let mut rng = Rng::with_seed(12);
+    let mut cases = world("chance", 1_200, 1, 7);
+    for case in &mut cases {
+        case.values[0] = (rng.f64() > 0.4).then(|| rng.f64() * 100.0);
+        let logit: f64 = if case.values[0].is_some() { -2.0 } else { 0.5 };
+        case.churned = rng.f64() < 1.0 / (1.0 + (-logit).exp());
+    }
+    let learned = calibrate(&cases, &EQUAL, &Settings::default()).unwrap();
+    assert!(!matches!(learned.verdict, Verdict::Refused(_)), "{:?}", learned.verdict);
+    let fit = learned.fit.unwrap();
+    assert!(fit.weights_kept && fit.model.flags[0] > 1.0, "{:?}", fit.figures);
+    assert_eq!(fit.measures.iter().map(|m| m.weight).collect::<Vec<_>>(), EQUAL);
+}
+
+/// A refused fit proposes nothing but what there is.
+#[test]
+fn the_refused_keep_their_weights() {
+    let fit = calibrate(&shuffled(world("weights", 1_200, 1, 7), 0), &EQUAL, &Settings::default()).unwrap().fit.unwrap();
+    assert!(fit.weights_kept && fit.measures.iter().all(|m| m.weight == m.hand));
+}
+
+/// What was kept before a figure was asked can be read, and does not claim it.
+#[test]
+fn older_answers_can_be_read() {
+    let settings = Settings { resamples: 20, ..Settings::default() };
+    let mut kept = serde_json::to_value(calibrate(&world("weights", 300, 1, 7), &EQUAL, &settings).unwrap()).unwrap();
+    let fit = kept["fit"].as_object_mut().unwrap();
+    assert!(fit.remove("weights_kept").is_some() && fit["figures"].as_object_mut().unwrap().remove("weights_gain_quantile").is_some());
+    let read: Calibration = serde_json::from_value(kept).unwrap();
+    let fit = read.fit.unwrap();
+    assert!(!fit.weights_kept && fit.figures.weights_gain_quantile.is_none());
 }
 
 #[test]

@@ -50,10 +50,10 @@ impl From<Auc> for AucView {
     }
 }
 
-/// Why the hand weights stay.
+/// Why the hand weights stay, or less than everything may be used.
 #[derive(Serialize, ToSchema)]
 struct Reason {
-    /// `too_few`, `no_gain`, `not_converged` or `probabilities_off`.
+    /// `too_few`, `no_gain`, `not_converged` or `probabilities_off`; of the weights `weights_no_gain`.
     code: &'static str,
     detail: String,
     detail_ja: String,
@@ -82,6 +82,15 @@ impl Reason {
         };
         Some(Self { code, detail, detail_ja })
     }
+
+    /// Why the hand weights are proposed by a verdict that is no refusal.
+    fn of_weights(quantile: f64) -> Self {
+        Self {
+            code: "weights_no_gain",
+            detail: format!("The hand weights are proposed: other weights of the measures, without anything else, show no gain (5 % quantile of the AUC gain {quantile:.3})."),
+            detail_ja: format!("指標の重みの変更だけでは改善が認められないため、手動の重みをそのまま提案します(AUC 改善幅の 5% 分位点 {quantile:.3})。"),
+        }
+    }
 }
 
 /// What was learned of one measure.
@@ -90,7 +99,7 @@ struct LearnedMeasure {
     measure: Key,
     /// As it is, its groups' shared out to it.
     hand_weight: f64,
-    /// As proposed, for a scorecard without groups; all of them add up to the sum of the hand weights.
+    /// As proposed, for a scorecard without groups; all of them add up to the sum of the hand weights. The hand weight where `weights_kept`.
     weight: f64,
     /// The data ask for a negative weight; 0 is the least allowed.
     blocked: bool,
@@ -130,6 +139,9 @@ struct FiguresView {
     calibrated_lift: f64,
     /// The 5 % quantile of the AUC gain, by resampled customers; above 0 to be accepted.
     gain_quantile: f64,
+    /// The same of the weights alone, without silence and without which measures were reported; above 0, or the hand weights are proposed. Null
+    /// in calibrations made before this was asked.
+    weights_gain_quantile: Option<f64>,
     calibration_error: f64,
     calibration_error_limit: f64,
 }
@@ -152,6 +164,10 @@ struct CalibrationView {
     figures: Option<FiguresView>,
     /// The proposal; make a scorecard with these weights to use it.
     measures: Vec<LearnedMeasure>,
+    /// The hand weights are proposed: it is refused, or what is gained is not gained by the weights.
+    weights_kept: bool,
+    /// Why the hand weights are proposed although the verdict is no refusal; otherwise null, as `reason` says it.
+    weights_reason: Option<Reason>,
     /// Beside the measures, and no part of the proposal; null where it was never known.
     silence: Option<SilenceView>,
     #[schema(value_type = String, format = DateTime)]
@@ -169,11 +185,13 @@ impl From<&Kept> for CalibrationView {
                 hand_lift: three_digits(f.lift_hand),
                 calibrated_lift: three_digits(f.lift),
                 gain_quantile: three_digits(f.gain_quantile),
+                weights_gain_quantile: f.weights_gain_quantile.map(three_digits),
                 calibration_error: three_digits(f.error),
                 calibration_error_limit: three_digits(f.error_limit),
             }
         });
         let learned = c.fit.iter().flat_map(|fit| &fit.measures);
+        let kept_alone = c.fit.as_ref().filter(|fit| fit.weights_kept && !matches!(c.verdict, Verdict::Refused(_)));
         let measure = |(key, l): (&Key, &Learned)| LearnedMeasure {
             measure: key.clone(),
             hand_weight: l.hand,
@@ -193,6 +211,8 @@ impl From<&Kept> for CalibrationView {
             lost: c.churned,
             figures,
             measures: kept.learned.measures.iter().zip(learned).map(measure).collect(),
+            weights_kept: c.fit.as_ref().is_none_or(|fit| fit.weights_kept),
+            weights_reason: kept_alone.and_then(|fit| fit.figures.weights_gain_quantile).map(Reason::of_weights),
             silence: c.fit.as_ref().and_then(|fit| fit.silence.as_ref()).map(SilenceView::from),
             created_at: kept.created_at,
         }
@@ -219,7 +239,8 @@ pub(super) fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
 ///
 /// Proposes weights, none negative, pulled towards the hand weights, and says whether they may be used: from 100 outcomes with 30 losses on,
 /// with a gain shown, and with probabilities that hold. Refuses noise and says why. Nothing is activated. Which measures were reported, and how
-/// silent it was, are weighed as well: they have a part in the gain and in the probability, none in the weights.
+/// silent it was, are weighed as well: they have a part in the gain and in the probability, none in the weights. Where the weights alone show no
+/// gain, the hand weights are proposed, and `weights_reason` says so.
 #[utoipa::path(operation_id = "calibrate_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), WriteQuery), request_body = CalibrateBody,
     responses((status = 201, description = "What it came to", body = CalibrationView)))]
 #[post("/v1/scorecards/{scorecard_id}/calibrate")]
