@@ -4,11 +4,12 @@
 //! randomness comes from the seed. The caller keeps the as-of discipline: values known before the outcome window only.
 
 pub use super::draft::{Case, Settings};
-pub use super::verdict::{Calibration, Figures, Fit, Learned, LearnedSilence, Refusal, Verdict};
+pub use super::verdict::{Calibration, Figures, Fit, Later, Learned, LearnedSilence, Refusal, Verdict};
 
 use super::backtest::{Fault, auc, calibration_error, top_decile_lift};
 use super::draft::{draft, proposed, score};
-use super::folds::Folds;
+use super::folds::{CHANCE, Customers, Folds};
+use super::later::later;
 use super::logistic::{interpolate, isotonic, quantile};
 use super::model::Model;
 use super::verdict::{MIN_CHURNED, sparse};
@@ -63,16 +64,17 @@ fn error_limit(predicted: &[f64], simulations: usize, rng: &mut Rng) -> Result<f
 pub fn calibrate(cases: &[Case], hand: &[f64], settings: &Settings) -> Result<Calibration, Invalid> {
     check(cases, hand, settings)?;
     let mut sorted: Vec<&Case> = cases.iter().collect();
-    let order = |a: &Case, b: &Case| (a.group, a.churned, a.silence, &a.values).partial_cmp(&(b.group, b.churned, b.silence, &b.values));
+    let order = |a: &Case, b: &Case| (a.group, a.churned, a.silence, &a.values, a.day).partial_cmp(&(b.group, b.churned, b.silence, &b.values, b.day));
     sorted.sort_by(|a, b| order(a, b).unwrap_or(Ordering::Equal));
     let groups: Vec<u64> = sorted.iter().map(|c| c.group).collect();
-    let mut rng = Rng::with_seed(settings.seed);
-    let folds = Folds::new(&groups, sorted.iter().map(|c| c.churned).collect(), settings.folds, &mut rng);
-    let (churned, customers) = folds.customers(|_| true);
+    let whose = Customers::new(&groups, sorted.iter().map(|c| c.churned).collect());
+    let (churned, customers) = whose.count(|_| true);
     let answer = |verdict, fit| Calibration { cases: cases.len(), customers, churned, verdict, fit };
     if sparse((churned, customers)) {
         return Ok(answer(Verdict::Refused(Refusal::TooFew { churned, outcomes: customers }), None));
     }
+    let mut rng = Rng::with_seed(settings.seed);
+    let folds = Folds::new(whose, settings.folds, &mut rng);
     Ok(match judge(&sorted, &folds, hand, settings, &mut rng) {
         Some((verdict, fit)) => answer(verdict, Some(fit)),
         None => answer(Verdict::Refused(Refusal::NotConverged), None),
@@ -82,7 +84,7 @@ pub fn calibrate(cases: &[Case], hand: &[f64], settings: &Settings) -> Result<Ca
 fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng: &mut Rng) -> Option<(Verdict, Fit)> {
     let whole = draft(cases, hand, settings)?;
     let pick = |which: &[usize]| which.iter().map(|i| cases[*i]).collect::<Vec<&Case>>();
-    let churned = folds.churned();
+    let (customers, churned) = (folds.customers(), folds.customers().churned());
     let learn = |seen: &[usize]| {
         let model = draft(&pick(seen), hand, settings)?.model;
         let weights = proposed(&model.coefficients, hand);
@@ -95,19 +97,20 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
     let foretold = folds.held_out(learn, foretell)?;
     let [risk, hand_risk, weights_risk] = [0usize, 1, 2].map(|of| foretold.iter().map(|risks| risks[of]).collect::<Vec<f64>>());
     // What is drawn later stands below: whoever draws more leaves the figures above it as they were.
-    let gain_quantile = folds.gain(&hand_risk, &risk, |_| true, settings.resamples, rng)?.quantile;
+    let gain_quantile = customers.gain(&hand_risk, &risk, CHANCE, |_| true, settings.resamples, rng)?.low;
     // Each fold's probabilities come from the other folds: judged where it was made, isotonic regression has no error.
     let learn = |seen: &[usize]| Some(isotonic(&seen.iter().map(|i| risk[*i]).collect::<Vec<_>>(), &folds.outcomes(seen)));
     let probability = folds.held_out(learn, |knots, i| interpolate(knots, risk[i]).unwrap_or(0.5))?;
     let error_limit = error_limit(&probability, settings.resamples, rng).ok()?;
     let shape = |m: usize| {
         let values: Vec<Option<f64>> = cases.iter().map(|c| c.values[m]).collect();
-        let too_few = sparse(folds.customers(|i| values[i].is_some()));
+        let too_few = sparse(customers.count(|i| values[i].is_some()));
         let shape = if too_few { None } else { folds.shape_gain(&values, settings.resamples, rng) };
-        (too_few, shape.is_some_and(|shape| shape.gain > SHAPE_GAIN && shape.quantile > 0.0))
+        (too_few, shape.is_some_and(|shape| shape.gain > SHAPE_GAIN && shape.low > 0.0))
     };
     let shapes: Vec<(bool, bool)> = (0..hand.len()).map(shape).collect();
-    let weights_gain = folds.gain(&hand_risk, &weights_risk, |_| true, settings.resamples, rng)?.quantile;
+    let weights_gain = customers.gain(&hand_risk, &weights_risk, CHANCE, |_| true, settings.resamples, rng)?.low;
+    let later = later(cases, hand, settings, rng);
     let figures = Figures {
         auc_hand: auc(&hand_risk, churned).ok()?,
         auc: auc(&risk, churned).ok()?,
@@ -120,6 +123,9 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
     };
     let verdict = if gain_quantile <= 0.0 {
         Verdict::Refused(Refusal::NoGain { quantile: gain_quantile })
+    } else if let Some(Later { gain_low: low, gain_high: high, .. }) = later.filter(|later| later.gain_high < 0.0) {
+        // The later part is small: that it shows no gain says little, that it shows a loss says enough.
+        Verdict::Refused(Refusal::WorseLater { low, high })
     } else if figures.error > figures.error_limit {
         Verdict::RankingOnly { error: figures.error, limit: figures.error_limit }
     } else {
@@ -138,10 +144,10 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
     let measures = shapes.into_iter().enumerate().map(learned).collect();
     let known = cases.iter().filter(|c| c.silence.is_some()).count();
     let silence = (known > 0).then(|| {
-        let too_few = sparse(folds.customers(|i| cases[i].silence.is_some()));
+        let too_few = sparse(customers.count(|i| cases[i].silence.is_some()));
         // Its column stands behind those of the measures.
         LearnedSilence { coefficient: whole.model.silence, known, blocked: whole.blocked[hand.len()], too_few }
     });
     let knots = if verdict == Verdict::Accepted { isotonic(&risk, churned) } else { Vec::new() };
-    Some((verdict, Fit { model: Model { knots, ..whole.model }, measures, weights_kept, silence, slope: whole.slope, figures }))
+    Some((verdict, Fit { model: Model { knots, ..whole.model }, measures, weights_kept, silence, slope: whole.slope, figures, later }))
 }

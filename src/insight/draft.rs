@@ -4,12 +4,15 @@
 use super::folds::SMALL_RIDGE;
 use super::logistic::{Column, minimise};
 use super::model::Model;
+use chrono::NaiveDate;
 
 /// One customer at one moment with a known outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     /// The customer: cases of one customer stay in one fold and are drawn together.
     pub group: u64,
+    /// The day it ended, or was renewed: by days it is judged whether what is learned holds later. Where all are the same, it is not.
+    pub day: NaiveDate,
     /// `V_m` per measure, 0-100, high is good, in the order of the hand weights; `None` when not reported.
     pub values: Vec<Option<f64>>,
     /// How silent the reporters were, 0-1 (SCIENCE 2.8).

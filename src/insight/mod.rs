@@ -10,6 +10,7 @@ mod dimension;
 mod draft;
 mod flow;
 mod folds;
+mod later;
 mod lesson;
 mod logistic;
 pub mod model;

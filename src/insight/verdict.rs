@@ -2,6 +2,7 @@
 
 use super::backtest::Auc;
 use super::model::Model;
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 /// Churned customers, and as many renewed ones, below which nothing is learned: (i).
@@ -28,6 +29,13 @@ pub enum Refusal {
     NoGain {
         /// The 5 % quantile of the AUC gain.
         quantile: f64,
+    },
+    /// Shown to be worse than the hand weights on customers whose outcomes came later.
+    WorseLater {
+        /// The 5 % quantile of the AUC gain there.
+        low: f64,
+        /// The 95 % quantile, below 0.
+        high: f64,
     },
     /// The optimiser did not reach the minimum.
     NotConverged,
@@ -104,6 +112,25 @@ pub struct Figures {
     pub error_limit: f64,
 }
 
+/// How good it is ahead in time: learned from what had happened by a day, judged on customers whose outcomes came after it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Later {
+    /// The last day learned from: two thirds of the cases were past by it.
+    pub until: NaiveDate,
+    /// Customers judged on. Nothing was learned from them.
+    pub customers: usize,
+    /// Those of them that left.
+    pub churned: usize,
+    /// Of the hand score.
+    pub auc_hand: Auc,
+    /// Of the calibrated risk.
+    pub auc: Auc,
+    /// The 5 % quantile of the AUC gain over the hand score, by resampled customers.
+    pub gain_low: f64,
+    /// Its 95 % quantile.
+    pub gain_high: f64,
+}
+
 /// A fit with all that is known about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
@@ -122,6 +149,10 @@ pub struct Fit {
     pub slope: f64,
     /// How good it is.
     pub figures: Figures,
+    /// How good it is ahead in time. `None` where the cases are too few for that or all of one day, and of fits kept before it
+    /// was asked.
+    #[serde(default)]
+    pub later: Option<Later>,
 }
 
 /// The answer.

@@ -66,7 +66,11 @@ impl Lesson {
 
     /// The vendor records outcomes by the partner's ids.
     async fn tell(&self, kind: impl Fn(usize) -> &'static str) -> Value {
-        let outcome = |n: usize| json!({ "customer_external_id": format!("C-{n}"), "kind": kind(n), "occurred_on": "2027-01-15" });
+        self.tell_of(kind, |_| "2027-01-15").await
+    }
+
+    async fn tell_of(&self, kind: impl Fn(usize) -> &'static str, day: impl Fn(usize) -> &'static str) -> Value {
+        let outcome = |n: usize| json!({ "customer_external_id": format!("C-{n}"), "kind": kind(n), "occurred_on": day(n) });
         let outcomes: Vec<Value> = (0..CUSTOMERS).map(outcome).collect();
         self.app.post(&self.staff, &format!("/v1/outcomes/batch?partner={}", self.partner), &json!({ "outcomes": outcomes })).await.expect(200)
     }
@@ -94,6 +98,7 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     assert!((weight("csat") + weight("adoption") - 4.0).abs() < 0.002);
     assert_eq!((&learned["weights_kept"], &learned["weights_reason"]), (&json!(false), &Value::Null));
     assert!(learned["figures"]["weights_gain_quantile"].as_f64().unwrap() > 0.0, "{learned}");
+    assert_eq!(learned["later"], Value::Null, "all of one day");
     assert_eq!(learned["silence"], Value::Null, "reported once, nobody knows what is usual");
     let auc = |which: &str| learned["figures"][which]["auc"].as_f64().unwrap();
     assert!(auc("calibrated") > auc("hand") + 0.1, "{learned}");
@@ -156,11 +161,16 @@ async fn silence_foretells_losses_beside_the_weights() {
 async fn noise_is_refused_with_a_reason_and_nothing_changes() {
     let mut lesson = Lesson::begin().await;
     lesson.later(60).await;
-    lesson.tell(|n| if (n * 7919) % 97 < 40 { "churned" } else { "renewed" }).await;
+    // Of every third a few days later.
+    let kind = |n: usize| if (n * 7919) % 97 < 40 { "churned" } else { "renewed" };
+    lesson.tell_of(kind, |n| if n % 3 == 2 { "2027-01-18" } else { "2027-01-15" }).await;
     let before = lesson.app.get(&lesson.staff, "/v1/scorecards").await.expect(200);
     let learned = lesson.calibrate().await;
     assert_eq!((&learned["verdict"], &learned["reason"]["code"]), (&json!("refused"), &json!("no_gain")), "{learned}");
     assert!(learned["reason"]["detail_ja"].as_str().unwrap().contains("改善が認められません"));
+    let later = &learned["later"];
+    assert_eq!((&later["until"], &later["customers"], &later["lost"]), (&json!("2027-01-15"), &json!(106), &json!(44)), "{learned}");
+    assert!(later["gain_low"].as_f64().unwrap() <= later["gain_high"].as_f64().unwrap());
     assert_eq!((&learned["weights_kept"], &learned["weights_reason"]), (&json!(true), &Value::Null), "the reason of the refusal says it");
     for measure in learned["measures"].as_array().unwrap() {
         assert_eq!(measure["weight"], measure["hand_weight"], "{learned}");

@@ -1,4 +1,5 @@
 //! Calibration on generated customers, and on 2,000 accounts of a real vendor (tests/data/saas).
+use chrono::{Duration, NaiveDate};
 use fastrand::Rng;
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,7 +25,7 @@ fn saas() -> Option<(Vec<Case>, Vec<Case>, Vec<f64>)> {
         let id = fields.next().unwrap();
         let (is_test, churned) = outcomes[id];
         let values = fields.map(|v| v.parse().ok()).collect();
-        let case = Case { group: id[1..].parse().unwrap(), values, silence: None, churned };
+        let case = Case { group: id[1..].parse().unwrap(), day: NaiveDate::default(), values, silence: None, churned };
         if is_test { test.push(case) } else { train.push(case) }
     }
     Some((train, test, hand))
@@ -74,6 +75,8 @@ fn logit(shape: &str, v: &[f64]) -> f64 {
                 -1e9
             }
         }
+        "early" => 2.0 - 7.0 * v[0],
+        "late" => 1.5 - 1.5 * (v[1] + v[2] + v[3] + v[4]),
         _ => -1.2,
     }
 }
@@ -87,10 +90,20 @@ fn world(shape: &str, customers: u64, each: usize, seed: u64) -> Vec<Case> {
         let churned = rng.f64() < 1.0 / (1.0 + (-logit(shape, &v)).exp());
         for _ in 0..each {
             let values = v.iter().enumerate().map(|(m, v)| (rng.f64() > if m == 0 && *v < 0.3 { 0.5 } else { 0.14 }).then_some(v * 100.0)).collect();
-            cases.push(Case { group, values, silence: (rng.f64() > 0.3).then(|| rng.f64()), churned });
+            cases.push(Case { group, day: NaiveDate::default(), values, silence: (rng.f64() > 0.3).then(|| rng.f64()), churned });
         }
     }
     cases
+}
+
+/// All cases of a customer end on one day, of each a day after the one before.
+fn one_a_day(mut cases: Vec<Case>) -> Vec<Case> {
+    cases.iter_mut().for_each(|c| c.day = day(c.group));
+    cases
+}
+
+fn day(number: u64) -> NaiveDate {
+    NaiveDate::default() + Duration::days(number as i64)
 }
 
 fn shuffled(mut cases: Vec<Case>, seed: u64) -> Vec<Case> {
@@ -210,10 +223,55 @@ fn older_answers_can_be_read() {
     let settings = Settings { resamples: 20, ..Settings::default() };
     let mut kept = serde_json::to_value(calibrate(&world("weights", 300, 1, 7), &EQUAL, &settings).unwrap()).unwrap();
     let fit = kept["fit"].as_object_mut().unwrap();
-    assert!(fit.remove("weights_kept").is_some() && fit["figures"].as_object_mut().unwrap().remove("weights_gain_quantile").is_some());
+    assert!(fit.remove("weights_kept").is_some() && fit.remove("later").is_some() && fit["figures"].as_object_mut().unwrap().remove("weights_gain_quantile").is_some());
     let read: Calibration = serde_json::from_value(kept).unwrap();
     let fit = read.fit.unwrap();
-    assert!(!fit.weights_kept && fit.figures.weights_gain_quantile.is_none());
+    assert!(!fit.weights_kept && fit.figures.weights_gain_quantile.is_none() && fit.later.is_none());
+}
+
+/// 1,200 customers, one a day: the first 800 are learned from, and what they teach holds for the others.
+#[test]
+fn what_holds_later_is_told() {
+    let cases = world("weights", 1_200, 1, 7);
+    let at_once = calibrate(&cases, &EQUAL, &Settings::default()).unwrap().fit.unwrap();
+    let c = calibrate(&one_a_day(cases), &EQUAL, &Settings::default()).unwrap();
+    assert_eq!(c.verdict, Verdict::Accepted);
+    let fit = c.fit.unwrap();
+    let later = fit.later.unwrap();
+    println!("{later:?}");
+    assert_eq!((later.until, later.customers), (day(799), 400));
+    assert!((30..=370).contains(&later.churned) && later.auc.auc > later.auc_hand.auc && later.gain_low > 0.0 && later.gain_low < later.gain_high);
+    // That it is asked changes nothing else.
+    assert_eq!(fit, Fit { later: Some(later), ..at_once });
+}
+
+/// Of the first 800 customers the first measure tells, of the last 400 all others: seen together the earlier lesson gains, but it is past.
+#[test]
+fn what_no_longer_holds_is_refused() {
+    let mut cases = world("early", 800, 1, 7);
+    cases.extend(world("late", 400, 1, 8).into_iter().map(|c| Case { group: c.group + 800, ..c }));
+    let mut cases = one_a_day(cases);
+    let c = calibrate(&cases, &EQUAL, &Settings::default()).unwrap();
+    let fit = c.fit.clone().unwrap();
+    let later = fit.later.unwrap();
+    println!("{:?} {later:?}", c.verdict);
+    assert!(fit.figures.gain_quantile > 0.0, "{:?}", fit.figures);
+    assert_eq!(c.verdict, Verdict::Refused(Refusal::WorseLater { low: later.gain_low, high: later.gain_high }));
+    assert!(later.gain_high < 0.0 && later.auc.auc < later.auc_hand.auc);
+    assert!(fit.weights_kept && fit.model.knots.is_empty());
+    Rng::with_seed(1).shuffle(&mut cases);
+    assert_eq!(calibrate(&cases, &EQUAL, &Settings::default()).unwrap(), c);
+}
+
+#[test]
+fn too_little_later_says_nothing() {
+    let later = |cases: Vec<Case>| calibrate(&cases, &EQUAL, &Settings { resamples: 20, ..Settings::default() }).unwrap().fit.unwrap().later;
+    assert_eq!(later(world("weights", 1_200, 1, 7)), None, "all of one day");
+    assert_eq!(later(one_a_day(world("weights", 240, 1, 7))), None, "of 80 customers fewer than 30 left");
+    // Each customer a second time 1,000 days after the first: by the time two thirds are past, all were learned from.
+    let mut twice = one_a_day(world("weights", 1_200, 2, 7));
+    twice.iter_mut().skip(1).step_by(2).for_each(|c| c.day += Duration::days(1_000));
+    assert_eq!(later(twice), None, "nobody is judged on who was learned from");
 }
 
 #[test]

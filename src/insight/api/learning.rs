@@ -7,7 +7,7 @@ use crate::insight::backtest::Auc;
 use crate::insight::flow::{history, keep};
 use crate::insight::lesson::VerdictWord;
 use crate::insight::store::{self, Kept};
-use crate::insight::verdict::{Learned, LearnedSilence, Refusal, Verdict};
+use crate::insight::verdict::{Later, Learned, LearnedSilence, Refusal, Verdict};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
@@ -16,6 +16,7 @@ use crate::kernel::text::{Broken, Key};
 use crate::kernel::time::Moment;
 use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
+use chrono::NaiveDate;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,7 +54,7 @@ impl From<Auc> for AucView {
 /// Why the hand weights stay, or less than everything may be used.
 #[derive(Serialize, ToSchema)]
 struct Reason {
-    /// `too_few`, `no_gain`, `not_converged` or `probabilities_off`; of the weights `weights_no_gain`.
+    /// `too_few`, `no_gain`, `worse_later`, `not_converged` or `probabilities_off`; of the weights `weights_no_gain`.
     code: &'static str,
     detail: String,
     detail_ja: String,
@@ -77,6 +78,11 @@ impl Reason {
                 "no_gain",
                 format!("No gain over the hand weights is shown: the 5 % quantile of the AUC gain is {quantile:.3}."),
                 format!("手動の重みに対する改善が認められません(AUC 改善幅の 5% 分位点 {quantile:.3})。"),
+            ),
+            Verdict::Refused(Refusal::WorseLater { low, high }) => (
+                "worse_later",
+                format!("Learned from the earlier outcomes, it foretells the later ones worse than the hand weights: the AUC gain lies between {low:.3} and {high:.3}."),
+                format!("過去の結果から学習した重みは、その後の結果の予測で手動の重みを下回ります(AUC 改善幅の 5%〜95% 分位点 {low:.3}〜{high:.3})。"),
             ),
             Verdict::Refused(Refusal::NotConverged) => ("not_converged", "The fit found no minimum.".to_owned(), "推定が収束しませんでした。".to_owned()),
         };
@@ -146,6 +152,37 @@ struct FiguresView {
     calibration_error_limit: f64,
 }
 
+/// How good it is ahead in time: learned from the outcomes up to a day, asked about customers whose outcomes came after it.
+#[derive(Serialize, ToSchema)]
+struct LaterView {
+    /// The last day learned from; two thirds of the outcomes had happened by then.
+    #[schema(value_type = String, format = Date)]
+    until: NaiveDate,
+    /// Customers asked about. Nothing was learned from them.
+    customers: usize,
+    lost: usize,
+    hand: AucView,
+    calibrated: AucView,
+    /// The 5 % quantile of the AUC gain over the hand weights, by resampled customers.
+    gain_low: f64,
+    /// The 95 % quantile; below 0 it is refused. That no gain is shown is no ground to refuse: these customers are few.
+    gain_high: f64,
+}
+
+impl From<Later> for LaterView {
+    fn from(later: Later) -> Self {
+        Self {
+            until: later.until,
+            customers: later.customers,
+            lost: later.churned,
+            hand: later.auc_hand.into(),
+            calibrated: later.auc.into(),
+            gain_low: three_digits(later.gain_low),
+            gain_high: three_digits(later.gain_high),
+        }
+    }
+}
+
 /// What calibrating a scorecard by outcomes came to.
 #[derive(Serialize, ToSchema)]
 struct CalibrationView {
@@ -162,6 +199,8 @@ struct CalibrationView {
     /// Customers lost among them.
     lost: usize,
     figures: Option<FiguresView>,
+    /// Null where it could not be validated later: too few outcomes up to that day, or fewer than 30 customers lost or 30 kept after it.
+    later: Option<LaterView>,
     /// The proposal; make a scorecard with these weights to use it.
     measures: Vec<LearnedMeasure>,
     /// The hand weights are proposed: it is refused, or what is gained is not gained by the weights.
@@ -210,6 +249,7 @@ impl From<&Kept> for CalibrationView {
             customers: c.customers,
             lost: c.churned,
             figures,
+            later: c.fit.as_ref().and_then(|fit| fit.later).map(LaterView::from),
             measures: kept.learned.measures.iter().zip(learned).map(measure).collect(),
             weights_kept: c.fit.as_ref().is_none_or(|fit| fit.weights_kept),
             weights_reason: kept_alone.and_then(|fit| fit.figures.weights_gain_quantile).map(Reason::of_weights),
@@ -238,9 +278,9 @@ pub(super) fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
 /// Calibrate a scorecard's weights by outcomes
 ///
 /// Proposes weights, none negative, pulled towards the hand weights, and says whether they may be used: from 100 outcomes with 30 losses on,
-/// with a gain shown, and with probabilities that hold. Refuses noise and says why. Nothing is activated. Which measures were reported, and how
-/// silent it was, are weighed as well: they have a part in the gain and in the probability, none in the weights. Where the weights alone show no
-/// gain, the hand weights are proposed, and `weights_reason` says so.
+/// with a gain shown, not shown to be worse on later outcomes, and with probabilities that hold. Refuses noise and says why. Nothing is activated.
+/// Which measures were reported, and how silent it was, are weighed as well: they have a part in the gain and in the probability, none in the
+/// weights. Where the weights alone show no gain, the hand weights are proposed, and `weights_reason` says so.
 #[utoipa::path(operation_id = "calibrate_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), WriteQuery), request_body = CalibrateBody,
     responses((status = 201, description = "What it came to", body = CalibrationView)))]
 #[post("/v1/scorecards/{scorecard_id}/calibrate")]

@@ -80,7 +80,7 @@ impl History {
         let mut told: Vec<Vec<Told>> = self.outcomes.chunk_by(|a, b| a.customer_id == b.customer_id).map(|of_one| of_one.iter().map(tell).collect()).collect();
         // Customers are numbered by what is told of them, not by their ids: the same history in another house teaches the same.
         told.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
-        let case = |group: usize, (_, values, churned, silence): Told| Case { group: group as u64, values, silence, churned };
+        let case = |group: usize, (day, values, churned, silence): Told| Case { group: group as u64, day, values, silence, churned };
         let cases: Vec<Case> = told.into_iter().enumerate().flat_map(|(group, of_one)| of_one.into_iter().map(move |told| case(group, told))).collect();
         let calibration = calibrate(&cases, &self.past.weights(), &Settings::default())?;
         Ok(Lesson { measures: self.past.measures(), calibration })
