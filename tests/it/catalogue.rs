@@ -42,6 +42,26 @@ async fn every_broken_rule_is_found() {
     }
 }
 
+// While there are no statistics every index that begins with some columns of the key costs the planner the same, and reads every row of a partner for each
+// row that refers to it. It takes the one made last: a migration that adds such an index makes the key anew behind it (see `keys_find_their_index`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_key_is_checked_by_the_keys_own_index_also_before_there_are_statistics() {
+    let name = database().await.base.get_dbname().unwrap().to_owned();
+    let keys = "SELECT DISTINCT f.confrelid::regclass::text, (SELECT relname FROM pg_class WHERE oid = f.conindid),
+                  (SELECT string_agg(format('%I = $%s', a.attname, k.o), ' AND ' ORDER BY k.o) FROM unnest(f.confkey) WITH ORDINALITY k(n, o)
+                   JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.n), repeat(', NULL', cardinality(f.confkey) - 1)
+                FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0";
+    let keys = sql(&name, keys).await;
+    assert!(keys.len() > 5);
+    for key in keys {
+        let [table, index, equal, nulls] = [0, 1, 2, 3].map(|n| key[n].as_deref().unwrap());
+        let check =
+            format!("SET plan_cache_mode = force_generic_plan; PREPARE k AS SELECT 1 FROM ONLY {table} WHERE {equal} FOR KEY SHARE; EXPLAIN (COSTS off) EXECUTE k (NULL{nulls})");
+        let plan: Vec<String> = sql(&name, &check).await.into_iter().filter_map(|line| line[0].clone()).collect();
+        assert!(plan.iter().any(|line| line.contains(&format!("using {index} "))), "{table}: {plan:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_without_a_scope_is_an_error_and_never_an_empty_answer() {
     let world = World::make().await;
