@@ -10,6 +10,7 @@ use super::token;
 use crate::db::{Turn, Tx};
 use crate::http::body::{self, Faults, MAX_BATCH_BODY, MAX_BODY};
 use crate::http::etag::IfMatch;
+use crate::http::json::{self, Node};
 use crate::http::limit::{Class, Place};
 use crate::http::page::Asked;
 use crate::http::query::{Limit, Param};
@@ -23,7 +24,7 @@ use crate::kernel::id::{CredentialId, CustomerId, OutcomeId, OverrideId, Partner
 use crate::kernel::text::Broken;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev, web};
-use deserr::Deserr;
+use deserr::{Deserr, Map};
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -124,7 +125,7 @@ impl<T: Deserr<Faults> + 'static> Body for Json<T> {
     const MEDIA: &'static [&'static str] = &["application/json"];
     const LIMIT: usize = MAX_BODY;
     fn read(bytes: &[u8]) -> Result<Self, Fault> {
-        body::decode(body::parse(bytes)?).map(Self).map_err(Fault::invalid)
+        body::decode(json::parse(bytes)?).map(Self).map_err(Fault::invalid)
     }
 }
 
@@ -148,7 +149,7 @@ pub trait BatchOf: 'static {
 /// The rows of a batch, each still to be decoded on its own.
 pub struct Batch<K> {
     /// The rows.
-    pub rows: Vec<serde_json::Value>,
+    pub rows: Vec<Node>,
     kind: std::marker::PhantomData<K>,
 }
 
@@ -160,7 +161,7 @@ impl<K: BatchOf> Body for Batch<K> {
     const LIMIT: usize = MAX_BATCH_BODY;
     const BATCH: bool = true;
     fn read(bytes: &[u8]) -> Result<Self, Fault> {
-        let serde_json::Value::Object(mut members) = body::parse(bytes)? else {
+        let Node::Object(mut members) = json::parse(bytes)? else {
             return Err(Fault::field("", Broken::WrongType));
         };
         let given = members.remove(K::MEMBER);
@@ -168,10 +169,10 @@ impl<K: BatchOf> Body for Batch<K> {
         let mut faults: Vec<FieldFault> = members.keys().take(100).map(|key| FieldFault { pointer: escaped(key), code: Broken::UnknownField }).collect();
         let wrong = match given {
             None => Some(Broken::Required),
-            Some(serde_json::Value::Array(rows)) if rows.len() > MAX_ROWS => Some(Broken::TooLong),
-            Some(serde_json::Value::Array(rows)) if rows.is_empty() => Some(Broken::Empty),
-            Some(serde_json::Value::Array(rows)) if faults.is_empty() => return Ok(Self { rows, kind: std::marker::PhantomData }),
-            Some(serde_json::Value::Array(_)) => None,
+            Some(Node::List(rows)) if rows.len() > MAX_ROWS => Some(Broken::TooLong),
+            Some(Node::List(rows)) if rows.is_empty() => Some(Broken::Empty),
+            Some(Node::List(rows)) if faults.is_empty() => return Ok(Self { rows, kind: std::marker::PhantomData }),
+            Some(Node::List(_)) => None,
             Some(_) => Some(Broken::WrongType),
         };
         faults.extend(wrong.map(|code| FieldFault { pointer: format!("/{}", K::MEMBER), code }));

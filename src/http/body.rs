@@ -1,5 +1,4 @@
-//! Bodies in: read within size and time, parsed strictly, then turned into typed drafts with every fault reported at once
-//! (SECURITY c.6). Duplicate keys, depth, lone surrogates and numbers out of range are syntax; the rest is schema.
+//! Bodies in: read within size and time, and parsed JSON turned into typed drafts with every fault reported at once (SECURITY c.6).
 
 use crate::kernel::change::Patch;
 use crate::kernel::code::Code;
@@ -12,10 +11,6 @@ use actix_web::{HttpRequest, dev, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, Value, ValuePointerRef};
 use futures_util::StreamExt;
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::Value as Json;
-use std::cell::Cell;
-use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -23,8 +18,6 @@ use std::time::Duration;
 pub const MAX_BODY: usize = 256 * 1024;
 /// The largest body of a batch.
 pub const MAX_BATCH_BODY: usize = 32 * 1024 * 1024;
-/// The deepest nesting of arrays and objects.
-const MAX_DEPTH: u8 = 16;
 /// A body may take this long to arrive, and longer only at 1 KiB/s or more.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// However steadily it comes, a body of the smaller limit must be there by then, and one of a batch by then: it holds a place.
@@ -67,97 +60,9 @@ pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usiz
     }
 }
 
-/// Parses strict JSON: every object key once, at most 16 deep, nothing before or after.
-pub fn parse(bytes: &[u8]) -> Result<Json, Fault> {
-    let malformed = |cause: serde_json::Error| Fault { cause: Some(cause.to_string()), ..Fault::of(Code::MalformedRequest) };
-    let mut source = serde_json::Deserializer::from_slice(bytes);
-    let budget = Cell::new(MAX_VALUES);
-    let value = Strict { depth: 0, budget: &budget }.deserialize(&mut source).map_err(malformed)?;
-    source.end().map_err(malformed)?;
-    Ok(value)
-}
-
 /// Turns parsed JSON into a draft; all faults at once, a pointer each.
-pub fn decode<T: Deserr<Faults>>(value: Json) -> Result<T, Vec<FieldFault>> {
+pub fn decode<T: Deserr<Faults>>(value: impl IntoValue) -> Result<T, Vec<FieldFault>> {
     deserr::deserialize::<T, _, Faults>(value).map_err(|faults| faults.0)
-}
-
-/// The most values of a body, so that a few bytes each cannot become a great deal of memory.
-const MAX_VALUES: u32 = 4_000_000;
-/// An object counts as so many values: even one of a single member takes some 640 bytes.
-const OBJECT: u32 = 20;
-
-#[derive(Clone, Copy)]
-struct Strict<'b> {
-    depth: u8,
-    budget: &'b Cell<u32>,
-}
-
-impl Strict<'_> {
-    fn spend<E: serde::de::Error>(self, values: u32) -> Result<(), E> {
-        self.budget.set(self.budget.get().checked_sub(values).ok_or_else(|| E::custom("too many values"))?);
-        Ok(())
-    }
-
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH { Err(E::custom("too deep")) } else { Ok(Self { depth: self.depth + 1, ..self }) }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Json;
-    fn deserialize<D: serde::Deserializer<'de>>(self, source: D) -> Result<Json, D::Error> {
-        self.spend(1)?;
-        source.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Json;
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Bool(value))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(value.into())
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(value.into())
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
-        Ok(value.into())
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(value.into())
-    }
-    fn visit_string<E>(self, value: String) -> Result<Json, E> {
-        Ok(value.into())
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        let mut items = Vec::new();
-        self.deeper::<A::Error>()?;
-        while let Some(item) = seq.next_element_seed(self.deeper()?)? {
-            items.push(item);
-        }
-        Ok(Json::Array(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut members = serde_json::Map::new();
-        self.spend(OBJECT)?;
-        let inner = self.deeper::<A::Error>()?;
-        while let Some(key) = map.next_key::<String>()? {
-            if members.contains_key(&key) {
-                return Err(serde::de::Error::custom("duplicate key"));
-            }
-            members.insert(key, map.next_value_seed(inner)?);
-        }
-        Ok(Json::Object(members))
-    }
 }
 
 /// Everything wrong with a body.
@@ -311,6 +216,7 @@ impl<T: Deserr<Faults>> Deserr<Faults> for Patch<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::parse;
     use super::*;
     use proptest::prelude::*;
 
@@ -343,17 +249,6 @@ mod tests {
         for number in ["1.0", "9223372036854775808", "true"] {
             assert_eq!(faults(&format!(r#"{{"name":"a","count":{number}}}"#))[0].0, "/count");
         }
-    }
-
-    #[test]
-    fn syntax_that_is_not_read() {
-        let deep = format!("{}1{}", "[".repeat(17), "]".repeat(17));
-        let abyss = "[".repeat(200_000);
-        for text in ["", " ", "{", r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"\u0062":2}}"#, "{} x", "\u{feff}{}", r#""\ud800""#, "1e400", "NaN", "01", &deep, &abyss, "{\"a\":1,}"] {
-            assert_eq!(parse(text.as_bytes()).unwrap_err().code, Code::MalformedRequest, "{}", &text[..text.len().min(40)]);
-        }
-        assert_eq!(parse(b"\"\xff\"").unwrap_err().code, Code::MalformedRequest);
-        assert!(parse(format!("{}1{}", "[".repeat(16), "]".repeat(16)).as_bytes()).is_ok());
     }
 
     proptest! {

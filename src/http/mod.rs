@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod etag;
 pub mod idempotency;
 pub mod interval;
+pub mod json;
 pub mod limit;
 pub mod page;
 pub mod problem;

@@ -1,6 +1,7 @@
 //! What batches share: the answer of one row, and the answer of the whole.
 
 use crate::http::body::Faults;
+use crate::http::json::Node;
 use crate::http::problem::ProblemField;
 use crate::http::query::Param;
 use crate::kernel::change::Upserted;
@@ -113,7 +114,7 @@ pub fn batch_rejected<'a>(member: &str, refused: impl Iterator<Item = (usize, &'
 }
 
 /// Decodes the rows of a batch, each for itself.
-pub fn decode_rows<T: Deserr<Faults>, D>(rows: &mut Vec<serde_json::Value>, draft: impl Fn(T) -> Result<D, Fault>) -> Vec<Result<D, Fault>> {
+pub fn decode_rows<T: Deserr<Faults>, D>(rows: &mut Vec<Node>, draft: impl Fn(T) -> Result<D, Fault>) -> Vec<Result<D, Fault>> {
     std::mem::take(rows).into_iter().map(|row| crate::http::body::decode::<T>(row).map_err(Fault::invalid).and_then(&draft)).collect()
 }
 

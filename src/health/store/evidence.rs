@@ -125,13 +125,17 @@ pub async fn evidence<S: Tenant>(
     let vendor = tx.scope().vendor();
     let rows: Vec<EvidenceRow> = tx
         .rows(
-            sql("SELECT DISTINCT ON (customer_id, measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day FROM (
+            // The reports in force are looked up in a table of their own: one by one, and without statistics, each would be sought among all of the partner's.
+            sql("WITH heads AS MATERIALIZED (SELECT report_id FROM todoku.status_report_head WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}))
+                 SELECT DISTINCT ON (customer_id, measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day FROM (
                    SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, (o.observed_at AT TIME ZONE {})::date AS day, o.observed_at, o.arrival
                    FROM todoku.observation o
                    WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.audience = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {}
-                     AND (o.report_id IS NULL OR EXISTS (SELECT 1 FROM todoku.status_report_head h
-                       WHERE h.vendor_id = o.vendor_id AND h.partner_id = o.partner_id AND h.customer_id = o.customer_id AND h.report_id = o.report_id))) said
+                     AND (o.report_id IS NULL OR o.report_id IN (SELECT report_id FROM heads))) said
                  ORDER BY customer_id, measure_id, evidence, audience, day, observed_at DESC, arrival DESC")
+            .bind::<SqlUuid, _>(vendor)
+            .bind::<SqlUuid, _>(partner)
+            .bind::<Array<SqlUuid>, _>(customers.clone())
             .bind::<Text, _>(zone.name())
             .bind::<SqlUuid, _>(vendor)
             .bind::<SqlUuid, _>(partner)
