@@ -305,25 +305,27 @@ def crawl(port, token, count, opened, answered, broken):
 
 
 def slow_clients(bench, callers):
-    fork, without, beside, memory, share = multiprocessing.get_context("fork"), [], [], [], []
+    """As a flood, each turn with them stands between two without, and is compared with these."""
+    fork, beside, memory, share = multiprocessing.get_context("fork"), [], [], []
+    alone = lambda: callers.load().run(bench.asked.seconds, 16).goodput  # noqa: E731
     opened, answered, broken = (fork.Value("i", 0, lock=False) for _ in range(3))
-    rest = bench.resident_mb()
+    rest, without = bench.resident_mb(), [alone()]
     for _ in range(bench.asked.rounds):
-        without.append(callers.load().run(bench.asked.seconds, 16).goodput)
         opened.value = 0
         slow = fork.Process(target=crawl, args=(bench.port, callers.tokens()[0], SLOW, opened, answered, broken), daemon=True)
         slow.start()
         try:
             time.sleep(6)  # until the first heads have run out of time
             begun, before = clock(), cpu_seconds(slow.pid)
-            beside.append(callers.load().run(bench.asked.seconds, 16).goodput)
+            beside.append(alone())
             share.append((cpu_seconds(slow.pid) - before) / (clock() - begun))
             memory.append((bench.resident_mb(), opened.value))
         finally:
             slow.kill()
             slow.join()
         time.sleep(1)
-    ratio = middle(ours / limit for ours, limit in zip(beside, without))
+        without.append(alone())
+    ratio = middle(2 * ours / (before + behind) for ours, before, behind in zip(beside, without, without[1:]))
     bench.row(f"goodput beside {SLOW:,} clients of a byte a second", f"{middle(beside):,.0f} /s", f"{middle(without):,.0f} /s without them", ratio, 0.95, at_least=True)
     highest = max(memory)
     bench.row("resident memory with them", f"{highest[0]:.0f} MB ({rest:.0f} before)", "120 MB", highest[0] / 120, 1, at_least=False)

@@ -317,6 +317,8 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
     // Who was revoked, suspended or timed out while a slow body came does not get in.
     let caller = if begun.elapsed() < SLOW_BODY { caller } else { authenticate(request, &gate, rule.id)? };
+    // Before the body is looked at: in a flood most requests end here, and must not cost what the others need.
+    gate.limits.turns.hope(caller.caller_id())?;
     let key = if rule.writes { idempotency::key(request.headers())? } else { None };
     let if_match = if rule.if_match { IfMatch::required(request)? } else { IfMatch::Any };
     let path = P::read(request).ok_or(Fault::of(Code::NotFound))?;

@@ -53,6 +53,10 @@ impl Drop for Waiting<'_> {
     }
 }
 
+fn busy() -> Fault {
+    Fault::unavailable(Code::Overloaded, "the caller's transactions take all its turns")
+}
+
 impl Turns {
     /// So many per caller, each waited for no longer than `patience`.
     pub fn new(at_once: u32, patience: Duration) -> Self {
@@ -62,23 +66,29 @@ impl Turns {
     /// Waits for one of a caller's turns: however long its transactions wait for each other's locks, the others find connections. Who by the
     /// pace of late would wait longer than anybody may is told at once: a flood's refusals cost neither time nor memory.
     pub async fn take(&self, caller: Uuid) -> Result<Turn, Fault> {
-        let queue = {
-            let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-            queues.entry(caller).or_insert_with(|| Arc::new(Queue::of(self.at_once))).clone()
-        };
-        let busy = || Fault::unavailable(Code::Overloaded, "the caller's transactions take all its turns");
+        let queue = self.queues.lock().unwrap_or_else(PoisonError::into_inner).entry(caller).or_insert_with(|| Arc::new(Queue::of(self.at_once))).clone();
         let place = match queue.places.clone().try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
                 let before = queue.waiting.fetch_add(1, Ordering::Relaxed);
                 let _waiting = Waiting(&queue);
-                if queue.prospect(before, self.at_once) > self.patience {
-                    return Err(busy());
-                }
+                self.prospect(&queue, before)?;
                 tokio::time::timeout(self.patience, queue.places.clone().acquire_owned()).await.ok().and_then(Result::ok).ok_or_else(busy)?
             }
         };
         Ok(Turn { queue, since: Instant::now(), longest: self.patience, _place: place })
+    }
+
+    /// Tells a caller at once that it would wait in vain; promises nothing to one that would not.
+    pub fn hope(&self, caller: Uuid) -> Result<(), Fault> {
+        let queue = self.queues.lock().unwrap_or_else(PoisonError::into_inner).get(&caller).cloned();
+        queue.filter(|queue| queue.places.available_permits() == 0).map_or(Ok(()), |queue| self.prospect(&queue, queue.waiting.load(Ordering::Relaxed)))
+    }
+
+    /// Whether who comes behind so many is likely to have a turn in time.
+    fn prospect(&self, queue: &Queue, before: u32) -> Result<(), Fault> {
+        let wait = queue.taken.load(Ordering::Relaxed).saturating_mul(u64::from(before) + 1) / u64::from(self.at_once);
+        if Duration::from_micros(wait) > self.patience { Err(busy()) } else { Ok(()) }
     }
 
     /// Forgets callers that are away.
@@ -91,11 +101,6 @@ impl Turns {
 impl Queue {
     fn of(at_once: u32) -> Self {
         Self { places: Arc::new(Semaphore::new(at_once as usize)), waiting: AtomicU32::new(0), taken: AtomicU64::new(0) }
-    }
-
-    /// How long whoever comes behind so many is likely to wait.
-    fn prospect(&self, before: u32, at_once: u32) -> Duration {
-        Duration::from_micros(self.taken.load(Ordering::Relaxed).saturating_mul(u64::from(before) + 1) / u64::from(at_once))
     }
 }
 
@@ -118,11 +123,13 @@ mod tests {
         let mut five: Vec<_> = (0..5).map(|_| ask()).collect();
         assert!(five.iter_mut().all(|one| one.now_or_never().is_none()));
         assert!(ask().now_or_never().unwrap().is_err());
+        assert!(turns.hope(caller).is_err() && turns.hope(Uuid::max()).is_ok());
         assert!(turns.take(Uuid::max()).now_or_never().unwrap().is_ok(), "another caller's queue is its own");
         drop(both);
         for one in five {
             assert!(one.await.is_ok());
         }
+        assert!(turns.hope(caller).is_ok());
         turns.tidy();
         assert!(turns.queues.lock().unwrap().is_empty());
     }

@@ -2,7 +2,7 @@
 
 use super::VENDOR;
 use super::bias::in_force_at;
-use super::rulebook::rulebook;
+use super::rulebook::{Rulebook, rulebook};
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{Vendor, calendar};
@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 /// After so many customers others have their turn on the thread.
 const TURN: usize = 256;
+/// So many customers are scored at once: what is known of them is held in memory, whatever the partner's size.
+const AT_ONCE: usize = 2_000;
 
 /// What a customer's running subscriptions come to.
 #[derive(Default)]
@@ -45,10 +47,18 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
     if facts.is_empty() {
         return Ok(());
     }
-    let (partner, ids) = (tx.scope().acts()?, facts.keys().copied().collect::<Vec<Uuid>>());
     // Read behind the locks: a day that turned while we waited for them is the day to score for.
     let (vendor, turned, rules) = futures_util::try_join!(calendar(tx), store::scoring_day(tx), rulebook(tx))?;
     let on = turned.unwrap_or(vendor.zone.day_of(tx.now()));
+    let facts: Vec<(Uuid, Facts)> = facts.into_iter().collect();
+    for some in facts.chunks(AT_ONCE) {
+        score(tx, (&vendor, &rules, on), some, audiences).await?;
+    }
+    Ok(())
+}
+
+async fn score<S: Tenant>(tx: &Tx<S>, (vendor, rules, on): (&Vendor, &Rulebook, NaiveDate), facts: &[(Uuid, Facts)], audiences: &[&'static str]) -> Result<(), Fault> {
+    let (partner, ids) = (tx.scope().acts()?, facts.iter().map(|(id, _)| *id).collect::<Vec<Uuid>>());
     let since = vendor.zone.start_of(on - Duration::days(rules.horizon_days()));
     let whole = audiences.contains(&VENDOR);
     let biases = async { if whole { store::newest_biases(tx, PartnerId::of(partner)).await } else { Ok(Vec::new()) } };
@@ -64,7 +74,7 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
         biases,
     )?;
     let bias = in_force_at(&biases, tx.now());
-    let mut worth = worth_of(priced, &rates, &vendor, on);
+    let mut worth = worth_of(priced, &rates, vendor, on);
     let mut standings = Vec::with_capacity(facts.len() * audiences.len());
     for (nth, (id, fact)) in facts.iter().enumerate() {
         if nth % TURN == TURN - 1 {
