@@ -91,19 +91,20 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
              w AS (SELECT {} AS vendor_id, {} AS partner_id, {} AS scored_for, {} AS scored_at),
              o AS (SELECT h.* FROM todoku.health_score h, n, w
                    WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose),
-             put AS (INSERT INTO todoku.health_score AS t (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage,
+             kept AS (UPDATE todoku.health_score h SET scorecard_id = n.scorecard_id, scored_for = w.scored_for, scored_at = w.scored_at, score = n.score, low = n.low, high = n.high,
+                        band = n.band, coverage = n.coverage, parts = n.parts::json, counted = n.counted, value_minor = n.value_minor, unconverted = n.unconverted,
+                        reported_on = n.reported_on, due_on = n.due_on, in_cadence = n.in_cadence, renews_on = n.renews_on, adjustments = n.adjustments::jsonb,
+                        sources = n.sources::jsonb, divergence = n.divergence, diverges_since = n.diverges_since, divergence_weight = n.divergence_weight,
+                        region = n.region, segment = n.segment, touch_model = n.touch_model, product = n.product, stage = n.stage FROM n, w
+                      WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose
+                      RETURNING h.customer_id, h.audience, h.purpose),
+             first AS (INSERT INTO todoku.health_score (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage,
                        parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on, purpose, adjustments, sources, divergence, diverges_since,
                        divergence_weight, region, segment, touch_model, product, stage)
                      SELECT w.vendor_id, w.partner_id, n.customer_id, n.audience, n.scorecard_id, w.scored_for, w.scored_at, n.score, n.low, n.high, n.band, n.coverage,
                        n.parts::json, n.counted, n.value_minor, n.unconverted, n.reported_on, n.due_on, n.in_cadence, n.renews_on, n.purpose, n.adjustments::jsonb, n.sources::jsonb, n.divergence,
                        n.diverges_since, n.divergence_weight, n.region, n.segment, n.touch_model, n.product, n.stage FROM n, w
-                     ON CONFLICT (vendor_id, partner_id, customer_id, audience, purpose) DO UPDATE SET scorecard_id = excluded.scorecard_id, scored_for = excluded.scored_for,
-                       scored_at = excluded.scored_at, score = excluded.score, low = excluded.low, high = excluded.high, band = excluded.band, coverage = excluded.coverage,
-                       parts = excluded.parts, counted = excluded.counted, value_minor = excluded.value_minor, unconverted = excluded.unconverted,
-                       reported_on = excluded.reported_on, due_on = excluded.due_on, in_cadence = excluded.in_cadence, renews_on = excluded.renews_on,
-                       adjustments = excluded.adjustments, sources = excluded.sources, divergence = excluded.divergence, diverges_since = excluded.diverges_since,
-                       divergence_weight = excluded.divergence_weight, region = excluded.region, segment = excluded.segment, touch_model = excluded.touch_model,
-                       product = excluded.product, stage = excluded.stage),
+                     WHERE (n.customer_id, n.audience, n.purpose) NOT IN (SELECT k.customer_id, k.audience, k.purpose FROM kept k)),
              x AS (SELECT 1 AS s, n.audience, n.score, n.band, n.coverage, n.value_minor, n.unconverted, n.in_cadence, w.scored_for - n.reported_on AS age,
                      n.region, n.segment, n.touch_model, n.product, n.stage FROM n, w WHERE n.counted
                    UNION ALL SELECT -1, o.audience, o.score, o.band, o.coverage, o.value_minor, o.unconverted, o.in_cadence, o.scored_for - o.reported_on,
