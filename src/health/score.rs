@@ -141,7 +141,6 @@ pub struct Known<'a> {
 /// The figures of a score before anything adjusts them, in points and shares.
 struct Mean {
     h: f64,
-    half: f64,
     mass: f64,
 }
 
@@ -195,7 +194,10 @@ impl Scorer {
         }
         let mut adjustments = Vec::new();
         let mut score = mean.as_ref().map(|mean| milli(mean.h) as i32);
-        let mut interval = mean.as_ref().map(|mean| (milli((mean.h - mean.half).max(0.0)) as i32, milli((mean.h + mean.half).min(100.0)) as i32));
+        let mut interval = mean.as_ref().map(|mean| {
+            let half = Z80 * self.variance(&sums, coverage, mean.mass).sqrt();
+            (milli((mean.h - half).max(0.0)) as i32, milli((mean.h + half).min(100.0)) as i32)
+        });
         for (limit, id) in self.card.limits.iter().zip(&self.limited) {
             let Some(from) = score.filter(|_| limit.applies(known.cases, &evidence, *id, on)) else { continue };
             let bound = |value: i32| limit.bound(value.into()) as i32;
@@ -279,15 +281,19 @@ impl Scorer {
             return None;
         }
         let h = (weighed().map(|(weight, s)| weight * s.counts * s.points.unwrap_or(0.0)).sum::<f64>() / mass).clamp(0.0, 100.0);
+        Some(Mean { h, mass })
+    }
+
+    /// How far off the mean may be, squared.
+    fn variance(&self, sums: &[Sums], coverage: f64, mass: f64) -> f64 {
         // (W_m E_m)^2 q_m / n_m with 1 / n_m = f2 / f^2, in an order that cannot underflow to 0 / 0; what only stands for a measure is one value.
         let noise = |(weight, s): (f64, &Sums)| match s.assumed {
             Some(_) => (weight / mass * s.counts).powi(2) * self.card.measure_variance,
             None if s.points.is_some() => (weight / mass * (s.counts / s.f)).powi(2) * self.card.measure_variance * s.f2,
             None => 0.0,
         };
-        let noise: f64 = weighed().map(noise).sum();
-        let variance = self.card.common_error.powi(2) + noise + ((1.0 - coverage) * self.card.unheard_spread).powi(2);
-        Some(Mean { h, half: Z80 * variance.sqrt(), mass })
+        let noise: f64 = self.measures.iter().map(|measure| measure.weight).zip(sums).map(noise).sum();
+        self.card.common_error.powi(2) + noise + ((1.0 - coverage) * self.card.unheard_spread).powi(2)
     }
 }
 

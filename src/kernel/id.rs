@@ -1,6 +1,7 @@
 //! TypeIDs: a prefix that names the kind, `_`, and 26 lower-case Crockford base32 digits of a UUIDv7 (DECISIONS 19).
 //! Exactly one spelling is accepted; every other is an id that does not exist.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -50,8 +51,16 @@ fn read(prefix: &str, text: &str) -> Result<Uuid, NotAnId> {
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal, $kind:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name(Uuid);
+
+        // The order of the bytes, compared as one number: scoring compares little else.
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering { self.0.as_u128().cmp(&other.0.as_u128()) }
+        }
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> { Some(self.cmp(other)) }
+        }
 
         impl TypeId for $name {
             const PREFIX: &'static str = $prefix;
