@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 /// After so many customers others have their turn on the thread.
 const TURN: usize = 256;
-/// So many customers are scored at once: what is known of them is held in memory, whatever the partner's size.
-const AT_ONCE: usize = 2_000;
+/// So many customers are scored at once: what is known of them is held in memory, and a database without statistics may compare each with each.
+const AT_ONCE: usize = 500;
 
 /// What a customer's running subscriptions come to.
 #[derive(Default)]

@@ -84,19 +84,21 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
     let sources: Vec<Option<String>> = list.iter().map(|s| s.sources.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
     // In float: the product of the two may pass what an integer holds, and it only orders a list.
     let weight = |s: &Standing| s.diverges_since.and(s.divergence()).map(|gap| f64::from(gap) * s.value_minor as f64);
+    // The customers are named a second time as a list, so that without statistics no more rows than theirs are compared.
+    let customers: Vec<Uuid> = list.iter().map(|s| s.customer).collect();
     tx.run(
         sql("WITH n AS (SELECT * FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
                AS u(customer_id, audience, score, low, high, band, coverage, parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on,
                  purpose, scorecard_id, adjustments, sources, divergence, diverges_since, divergence_weight, region, segment, touch_model, product, stage)),
              w AS (SELECT {} AS vendor_id, {} AS partner_id, {} AS scored_for, {} AS scored_at),
              o AS (SELECT h.* FROM todoku.health_score h, n, w
-                   WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose),
+                   WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = ANY ({}) AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose),
              kept AS (UPDATE todoku.health_score h SET scorecard_id = n.scorecard_id, scored_for = w.scored_for, scored_at = w.scored_at, score = n.score, low = n.low, high = n.high,
                         band = n.band, coverage = n.coverage, parts = n.parts::json, counted = n.counted, value_minor = n.value_minor, unconverted = n.unconverted,
                         reported_on = n.reported_on, due_on = n.due_on, in_cadence = n.in_cadence, renews_on = n.renews_on, adjustments = n.adjustments::jsonb,
                         sources = n.sources::jsonb, divergence = n.divergence, diverges_since = n.diverges_since, divergence_weight = n.divergence_weight,
                         region = n.region, segment = n.segment, touch_model = n.touch_model, product = n.product, stage = n.stage FROM n, w
-                      WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose
+                      WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = ANY ({}) AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose
                       RETURNING h.customer_id, h.audience, h.purpose),
              first AS (INSERT INTO todoku.health_score (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage,
                        parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on, purpose, adjustments, sources, divergence, diverges_since,
@@ -127,7 +129,7 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
                d.unconverted, d.score_sum, d.score_squares, d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum, d.value_scores, d.points, {} FROM d, w
              WHERE (d.healthy, d.watch, d.at_risk, d.unknown, d.value_healthy, d.value_watch, d.value_at_risk, d.value_unknown, d.unconverted, d.score_sum, d.score_squares,
                d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum, d.value_scores, d.points) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
-        .bind::<Array<SqlUuid>, _>(list.iter().map(|s| s.customer).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(customers.clone())
         .bind::<Array<Text>, _>(list.iter().map(|s| s.audience).collect::<Vec<_>>())
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.score).collect::<Vec<_>>())
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.interval.map(|i| i.0)).collect::<Vec<_>>())
@@ -158,6 +160,8 @@ pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standi
         .bind::<SqlUuid, _>(tx.scope().acts()?)
         .bind::<Date, _>(on)
         .bind::<Timestamptz, _>(tx.now())
+        .bind::<Array<SqlUuid>, _>(customers.clone())
+        .bind::<Array<SqlUuid>, _>(customers)
         .bind::<SqlUuid, _>(tx.new_id::<crate::kernel::id::JobId>().uuid()),
     )
     .await
