@@ -8,7 +8,6 @@ UPDATE todoku.list_close l SET beside = true FROM (
   FROM todoku.list_close WHERE band = 'unknown' AND renews_on <= closed_on + 180) n
 WHERE n.place <= 21 AND l.vendor_id = n.vendor_id AND l.partner_id = n.partner_id AND l.closed_on = n.closed_on AND l.audience = n.audience AND l.customer_id = n.customer_id;
 ALTER TABLE todoku.list_close FORCE ROW LEVEL SECURITY;
-ALTER TABLE todoku.list_close ALTER COLUMN beside DROP DEFAULT;
 -- NULL in `band` is now also of one that stood beside those at risk alone.
 ALTER TABLE todoku.list_close DROP CONSTRAINT list_close_check;
 ALTER TABLE todoku.list_close ADD CONSTRAINT list_close_stood CHECK (beside OR num_nonnulls(band, diverges_since) > 0);

@@ -228,8 +228,8 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         self.scope.clone()
     }
 
-    /// One of the caller's places for a transaction; given back when dropped.
-    pub async fn place(&self) -> Result<Turn, Fault> {
+    /// One of the caller's turns at the database; given back when dropped.
+    pub async fn turn(&self) -> Result<Turn, Fault> {
         self.gate.limits.turns.take(self.caller.caller_id()).await
     }
 
@@ -238,7 +238,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
     where
         A::Scope: Clone,
     {
-        let turn = self.place().await?;
+        let turn = self.turn().await?;
         self.gate.state.db.begin_read(self.scope()).await?.holding(turn).look(look).await
     }
 
@@ -249,7 +249,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
     {
         let desk = tokio::time::timeout(STUDY_PATIENCE, STUDY.acquire()).await;
         let desk = desk.map_err(|_| Fault::unavailable(Code::Overloaded, "another study is running"))?.map_err(Fault::internal)?;
-        let turn = self.place().await?;
+        let turn = self.turn().await?;
         let seen = self.gate.state.db.begin_study(self.scope()).await?.holding(turn).look(look).await?;
         Ok((seen, desk))
     }
@@ -313,12 +313,12 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
         B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
     }
     check_accept(request, Q::ANSWERS)?;
+    // Before the body is read: in a flood most requests end here, and must not cost what the others need.
+    gate.limits.turns.hope(caller.caller_id())?;
     let begun = Instant::now();
     let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
     // Who was revoked, suspended or timed out while a slow body came does not get in.
     let caller = if begun.elapsed() < SLOW_BODY { caller } else { authenticate(request, &gate, rule.id)? };
-    // Before the body is looked at: in a flood most requests end here, and must not cost what the others need.
-    gate.limits.turns.hope(caller.caller_id())?;
     let key = if rule.writes { idempotency::key(request.headers())? } else { None };
     let if_match = if rule.if_match { IfMatch::required(request)? } else { IfMatch::Any };
     let path = P::read(request).ok_or(Fault::of(Code::NotFound))?;

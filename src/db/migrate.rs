@@ -66,9 +66,12 @@ pub async fn migrate(database: &tokio_postgres::Config, place: &Place, today: Mo
     let mut conn = open(database).await?;
     run(&mut conn, "SELECT pg_advisory_lock(7231002)").await?;
     prepare_database(&mut conn, &prefix).await?;
+    // Whoever is at work must not queue behind a migration that itself waits for long: it fails, changes nothing, and is run again.
+    run(&mut conn, "SET lock_timeout = '10s'").await?;
     let mut harness = AsyncMigrationHarness::new(conn);
     let done = harness.run_pending_migrations(MIGRATIONS).map_err(Fault::internal)?.len();
     let mut conn = harness.into_inner();
+    run(&mut conn, "RESET lock_timeout").await?;
     let hash: String = sha256(policies.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     if anew || done > 0 || policies_in_force(&mut conn).await? != Some(format!("policies {hash}")) {
         apply(&mut conn, &format!("{policies} COMMENT ON SCHEMA ops IS 'policies {hash}';")).await?;

@@ -6,9 +6,9 @@ use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::time::{Moment, to_micros};
 use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -84,9 +84,6 @@ static AUTHORITIES: LazyLock<Result<MakeRustlsConnect, String>> = LazyLock::new(
     Ok(tls)
 });
 
-/// The time limits of a read, the commonest transaction, which need not be said again with each.
-pub(super) const LIMITS: &str = "SET statement_timeout='2s';SET lock_timeout='500ms'";
-
 /// Connects with the given parameters. The connection task ends when the connection is dropped. `sslmode=require` encrypts and,
 /// unlike libpq's, always verifies the server's certificate; otherwise the connection is plain.
 pub(super) async fn connect(parameters: &tokio_postgres::Config) -> diesel::ConnectionResult<AsyncPgConnection> {
@@ -131,11 +128,7 @@ impl Db {
             manager.recycling_method = RecyclingMethod::Fast;
             manager.custom_setup = Box::new(move |_| {
                 let parameters = parameters.clone();
-                Box::pin(async move {
-                    let mut connection = connect(&parameters).await?;
-                    connection.batch_execute(LIMITS).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
-                    Ok(connection)
-                })
+                Box::pin(async move { connect(&parameters).await })
             });
             Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
                 .max_size(size)

@@ -40,14 +40,14 @@ enum Kind {
 }
 
 impl Kind {
-    /// Reads see one snapshot, however many statements they take: figures and the day they are for belong together. Where no time limit is set,
-    /// the connection's own hold ([`LIMITS`](super::pool::LIMITS)).
+    /// Reads see one snapshot, however many statements they take: figures and the day they are for belong together. What goes over many rows may hash them:
+    /// a list that does not fit is searched from its beginning for each row.
     fn begin(self) -> &'static str {
         match self {
-            Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;",
-            Kind::Study => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SET LOCAL statement_timeout='30s';",
-            Kind::Write => "BEGIN;SET LOCAL lock_timeout='1500ms';",
-            Kind::Batch => "BEGIN;SET LOCAL statement_timeout='30s';SET LOCAL lock_timeout='5s';",
+            Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SET LOCAL statement_timeout='2s';SET LOCAL lock_timeout='500ms';",
+            Kind::Study => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SET LOCAL statement_timeout='30s';SET LOCAL lock_timeout='500ms';SET LOCAL work_mem='32MB';",
+            Kind::Write => "BEGIN;SET LOCAL statement_timeout='2s';SET LOCAL lock_timeout='1500ms';",
+            Kind::Batch => "BEGIN;SET LOCAL statement_timeout='30s';SET LOCAL lock_timeout='5s';SET LOCAL work_mem='32MB';",
         }
     }
 }

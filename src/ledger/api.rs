@@ -65,7 +65,7 @@ where
         Some(slot) => Some(call.gate.limits.flight(flight_key(call.scope().vendor(), slot))?),
         None => None,
     };
-    let _place = call.place().await?;
+    let _turn = call.turn().await?;
     let tx = if B::BATCH { state.db.begin_batch(call.scope()).await? } else { state.db.begin_write(call.scope()).await? };
     let done = tokio::time::timeout(LIMIT, perform(call, &tx, &actor, slot.as_ref(), deed)).await;
     let done = done.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the transaction took too long")));

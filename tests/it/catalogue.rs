@@ -34,6 +34,12 @@ async fn every_broken_rule_is_found() {
         ("CREATE FUNCTION todoku.loose() RETURNS int LANGUAGE sql AS 'SELECT 1'", "no fixed search_path"),
         ("GRANT CREATE ON SCHEMA todoku TO todoku_partner", "may create"),
         ("GRANT DELETE ON todoku.customer TO todoku_partner", "has no policy"),
+        ("GRANT DELETE ON todoku.customer TO todoku_analyst", "to todoku_analyst has no policy"),
+        ("GRANT SELECT ON todoku.customer TO PUBLIC", "to public has no policy"),
+        (
+            "CREATE FOREIGN DATA WRAPPER far; CREATE SERVER far FOREIGN DATA WRAPPER far; CREATE FOREIGN TABLE todoku.far (id uuid) SERVER far; GRANT SELECT ON todoku.far TO todoku_staff",
+            "on todoku.far to todoku_staff has no policy",
+        ),
     ] {
         let place = database().await;
         sql(place.base.get_dbname().unwrap(), damage).await;
