@@ -131,7 +131,8 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
     } else {
         Verdict::Accepted
     };
-    let weights_kept = weights_gain <= 0.0 || matches!(verdict, Verdict::Refused(_));
+    let lose_later = later.and_then(|later| later.weights_gain_high).is_some_and(|high| high < 0.0);
+    let weights_kept = weights_gain <= 0.0 || lose_later || matches!(verdict, Verdict::Refused(_));
     let weights = if weights_kept { hand.to_vec() } else { proposed(&whole.model.coefficients, hand) };
     let learned = |(m, (too_few, not_monotone)): (usize, (bool, bool))| Learned {
         hand: hand[m],

@@ -2,7 +2,7 @@
 //! customers not learned from. All randomness comes from the generator given.
 
 use super::backtest::auc;
-use super::draft::{Case, Settings, draft, score};
+use super::draft::{Case, Settings, draft, proposed, score};
 use super::folds::Customers;
 use super::verdict::{Later, MIN_CHURNED, sparse};
 use chrono::NaiveDate;
@@ -37,6 +37,9 @@ pub fn later(cases: &[&Case], hand: &[f64], settings: &Settings, rng: &mut Rng) 
     let hand_risk: Vec<f64> = after.iter().map(|c| -score(c, hand, &model.means)).collect();
     // The hand score counts as it is, also below chance: which of the two is worse is what is asked.
     let gain = customers.gain(&hand_risk, &risk, 0.0, |_| true, settings.resamples, rng)?;
+    let weights = proposed(&model.coefficients, hand);
+    let weights_risk: Vec<f64> = after.iter().map(|c| -score(c, &weights, &model.means)).collect();
+    let weights_gain = customers.gain(&hand_risk, &weights_risk, 0.0, |_| true, settings.resamples, rng)?;
     Some(Later {
         until,
         customers: all,
@@ -45,6 +48,7 @@ pub fn later(cases: &[&Case], hand: &[f64], settings: &Settings, rng: &mut Rng) 
         auc: auc(&risk, customers.churned()).ok()?,
         gain_low: gain.low,
         gain_high: gain.high,
+        weights_gain_high: Some(weights_gain.high),
     })
 }
 

@@ -129,6 +129,9 @@ pub struct Later {
     pub gain_low: f64,
     /// Its 95 % quantile.
     pub gain_high: f64,
+    /// The same quantile of the calibrated weights alone. `None` of fits kept before it was asked.
+    #[serde(default)]
+    pub weights_gain_high: Option<f64>,
 }
 
 /// A fit with all that is known about it.
@@ -138,8 +141,8 @@ pub struct Fit {
     pub model: Model,
     /// Per measure, in the order of the hand weights.
     pub measures: Vec<Learned>,
-    /// The hand weights are proposed: all is refused, or the calibrated weights alone show no gain over them. Not so of fits
-    /// kept before that was asked: they propose what was calibrated.
+    /// The hand weights are proposed: all is refused, or the calibrated weights alone show no gain over them, or later a loss. Not so of
+    /// fits kept before that was asked: they propose what was calibrated.
     #[serde(default)]
     pub weights_kept: bool,
     /// `None` where silence was never known, and of fits kept before it was an input.

@@ -263,6 +263,22 @@ fn what_no_longer_holds_is_refused() {
     assert_eq!(calibrate(&cases, &EQUAL, &Settings::default()).unwrap(), c);
 }
 
+/// The same, and silence tells all along: the risk is good later as well, but weights that lose there are not proposed.
+#[test]
+fn weights_that_lose_later_are_not_proposed() {
+    let mut cases = world("early", 800, 1, 7);
+    cases.extend(world("late", 400, 1, 8).into_iter().map(|c| Case { group: c.group + 800, ..c }));
+    let mut rng = Rng::with_seed(3);
+    cases.iter_mut().for_each(|c| c.silence = Some(if c.churned == (rng.f64() < 0.85) { 1.0 } else { 0.0 }));
+    let c = calibrate(&one_a_day(cases), &EQUAL, &Settings::default()).unwrap();
+    let fit = c.fit.unwrap();
+    let later = fit.later.unwrap();
+    println!("{:?} {later:?} {:?}", c.verdict, fit.figures);
+    assert!(later.gain_low > 0.0 && !matches!(c.verdict, Verdict::Refused(_)));
+    assert!(fit.figures.weights_gain_quantile.unwrap() > 0.0 && later.weights_gain_high.unwrap() < 0.0);
+    assert!(fit.weights_kept && fit.measures.iter().all(|m| m.weight == m.hand));
+}
+
 #[test]
 fn too_little_later_says_nothing() {
     let later = |cases: Vec<Case>| calibrate(&cases, &EQUAL, &Settings { resamples: 20, ..Settings::default() }).unwrap().fit.unwrap().later;

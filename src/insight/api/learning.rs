@@ -7,7 +7,7 @@ use crate::insight::backtest::Auc;
 use crate::insight::flow::{history, keep};
 use crate::insight::lesson::VerdictWord;
 use crate::insight::store::{self, Kept};
-use crate::insight::verdict::{Later, Learned, LearnedSilence, Refusal, Verdict};
+use crate::insight::verdict::{Fit, Later, Learned, LearnedSilence, Refusal, Verdict};
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
@@ -54,7 +54,7 @@ impl From<Auc> for AucView {
 /// Why the hand weights stay, or less than everything may be used.
 #[derive(Serialize, ToSchema)]
 struct Reason {
-    /// `too_few`, `no_gain`, `worse_later`, `not_converged` or `probabilities_off`; of the weights `weights_no_gain`.
+    /// `too_few`, `no_gain`, `worse_later`, `not_converged` or `probabilities_off`; of the weights `weights_no_gain` or `weights_worse_later`.
     code: &'static str,
     detail: String,
     detail_ja: String,
@@ -90,12 +90,25 @@ impl Reason {
     }
 
     /// Why the hand weights are proposed by a verdict that is no refusal.
-    fn of_weights(quantile: f64) -> Self {
-        Self {
-            code: "weights_no_gain",
-            detail: format!("The hand weights are proposed: other weights of the measures, without anything else, show no gain (5 % quantile of the AUC gain {quantile:.3})."),
-            detail_ja: format!("指標の重みの変更だけでは改善が認められないため、手動の重みをそのまま提案します(AUC 改善幅の 5% 分位点 {quantile:.3})。"),
+    fn of_weights(fit: &Fit) -> Option<Self> {
+        let quantile = fit.figures.weights_gain_quantile?;
+        if quantile <= 0.0 {
+            return Some(Self {
+                code: "weights_no_gain",
+                detail: format!("The hand weights are proposed: other weights of the measures, without anything else, show no gain (5 % quantile of the AUC gain {quantile:.3})."),
+                detail_ja: format!("指標の重みの変更だけでは改善が認められないため、手動の重みをそのまま提案します(AUC 改善幅の 5% 分位点 {quantile:.3})。"),
+            });
         }
+        let high = fit.later?.weights_gain_high?;
+        Some(Self {
+            code: "weights_worse_later",
+            detail: format!(
+                "The hand weights are proposed: other weights learned from the earlier outcomes foretell the later ones worse (95 % quantile of the AUC gain {high:.3})."
+            ),
+            detail_ja: format!(
+                "過去の結果から学習した重みは、それだけではその後の結果の予測で手動の重みを下回るため、手動の重みをそのまま提案します(AUC 改善幅の 95% 分位点 {high:.3})。"
+            ),
+        })
     }
 }
 
@@ -167,6 +180,8 @@ struct LaterView {
     gain_low: f64,
     /// The 95 % quantile; below 0 it is refused. That no gain is shown is no ground to refuse: these customers are few.
     gain_high: f64,
+    /// The same of the weights alone; below 0 the hand weights are proposed. Null in calibrations made before this was asked.
+    weights_gain_high: Option<f64>,
 }
 
 impl From<Later> for LaterView {
@@ -179,6 +194,7 @@ impl From<Later> for LaterView {
             calibrated: later.auc.into(),
             gain_low: three_digits(later.gain_low),
             gain_high: three_digits(later.gain_high),
+            weights_gain_high: later.weights_gain_high.map(three_digits),
         }
     }
 }
@@ -199,11 +215,12 @@ struct CalibrationView {
     /// Customers lost among them.
     lost: usize,
     figures: Option<FiguresView>,
-    /// Null where it could not be validated later: too few outcomes up to that day, or fewer than 30 customers lost or 30 kept after it.
+    /// Null where it could not be validated later: too few outcomes up to that day, fewer than 30 customers lost or 30 kept after it, or nothing
+    /// could be fitted to what was known by then.
     later: Option<LaterView>,
     /// The proposal; make a scorecard with these weights to use it.
     measures: Vec<LearnedMeasure>,
-    /// The hand weights are proposed: it is refused, or what is gained is not gained by the weights.
+    /// The hand weights are proposed: it is refused, or what is gained is not gained by the weights, or they lose later.
     weights_kept: bool,
     /// Why the hand weights are proposed although the verdict is no refusal; otherwise null, as `reason` says it.
     weights_reason: Option<Reason>,
@@ -230,11 +247,13 @@ impl From<&Kept> for CalibrationView {
             }
         });
         let learned = c.fit.iter().flat_map(|fit| &fit.measures);
-        let kept_alone = c.fit.as_ref().filter(|fit| fit.weights_kept && !matches!(c.verdict, Verdict::Refused(_)));
+        let refused = matches!(c.verdict, Verdict::Refused(_));
+        // A refusal proposes the hand weights, also one kept before it said so.
+        let weights_kept = refused || c.fit.as_ref().is_some_and(|fit| fit.weights_kept);
         let measure = |(key, l): (&Key, &Learned)| LearnedMeasure {
             measure: key.clone(),
             hand_weight: l.hand,
-            weight: round(l.weight * 1e6) as f64 / 1e6,
+            weight: round(if weights_kept { l.hand } else { l.weight } * 1e6) as f64 / 1e6,
             blocked: l.blocked,
             not_monotone: l.not_monotone,
             too_few: l.too_few,
@@ -251,8 +270,8 @@ impl From<&Kept> for CalibrationView {
             figures,
             later: c.fit.as_ref().and_then(|fit| fit.later).map(LaterView::from),
             measures: kept.learned.measures.iter().zip(learned).map(measure).collect(),
-            weights_kept: c.fit.as_ref().is_none_or(|fit| fit.weights_kept),
-            weights_reason: kept_alone.and_then(|fit| fit.figures.weights_gain_quantile).map(Reason::of_weights),
+            weights_kept,
+            weights_reason: c.fit.as_ref().filter(|_| weights_kept && !refused).and_then(Reason::of_weights),
             silence: c.fit.as_ref().and_then(|fit| fit.silence.as_ref()).map(SilenceView::from),
             created_at: kept.created_at,
         }
@@ -280,7 +299,7 @@ pub(super) fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
 /// Proposes weights, none negative, pulled towards the hand weights, and says whether they may be used: from 100 outcomes with 30 losses on,
 /// with a gain shown, not shown to be worse on later outcomes, and with probabilities that hold. Refuses noise and says why. Nothing is activated.
 /// Which measures were reported, and how silent it was, are weighed as well: they have a part in the gain and in the probability, none in the
-/// weights. Where the weights alone show no gain, the hand weights are proposed, and `weights_reason` says so.
+/// weights. Where the weights alone show no gain, or lose on later outcomes, the hand weights are proposed, and `weights_reason` says so.
 #[utoipa::path(operation_id = "calibrate_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), WriteQuery), request_body = CalibrateBody,
     responses((status = 201, description = "What it came to", body = CalibrationView)))]
 #[post("/v1/scorecards/{scorecard_id}/calibrate")]
