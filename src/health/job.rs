@@ -1,6 +1,7 @@
 //! Jobs of health: scoring in both views, and the turn of a day.
 
-use super::flow::{SHARED, VENDOR, rescore};
+use super::audience::{SHARED, VENDOR};
+use super::flow::rescore;
 use super::store;
 use crate::auth::WorkerScope;
 use crate::db::Tx;

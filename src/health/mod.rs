@@ -2,6 +2,7 @@
 //! Reports and observations are accepted here, because the reporter gets the new health in the reply.
 
 mod api;
+mod audience;
 mod bias;
 mod change;
 mod chronicle;
@@ -22,11 +23,12 @@ mod store;
 mod trend;
 
 pub use api::routes;
+pub use audience::SHARED;
 pub use bias::{Estimate, Model as BiasModel, Pair, estimate as estimate_bias};
 pub use chronicle::AsKnown;
 pub use evidence::Evidence;
 pub use flow::{
-    Accepted, ObservationDraft, Past, SHARED, Seen, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore, silence_on,
+    Accepted, ObservationDraft, Past, Seen, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore, silence_on,
     starter_scorecard, submit_reports,
 };
 pub use job::{Rescoring, closing_day, hold_customers, is_ahead, turn_day};

@@ -3,8 +3,9 @@
 use crate::auth::{Call, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::{calendar, locate_customer};
+use crate::health::audience::{SHARED, VENDOR};
 use crate::health::chronicle::AsKnown;
-use crate::health::flow::{Asked, Dossier, Rulebook, SHARED, VENDOR, dossier, kept};
+use crate::health::flow::{Asked, Dossier, Rulebook, dossier, kept};
 use crate::health::point::Times;
 use crate::health::score::{AdjustedBy, Part};
 use crate::health::scorecard::{Band, Purpose};

@@ -1,10 +1,10 @@
 //! The analysis of a day: how rosy each reporter usually is, against what the vendor observed (SCIENCE 2.4). Every measure partners
 //! declare is estimated by itself.
 
-use super::{SHARED, VENDOR};
 use crate::auth::AnalystScope;
 use crate::db::Tx;
 use crate::directory::{Vendor, all_partner_ids, calendar};
+use crate::health::audience::read_for;
 use crate::health::bias::{Pair, estimate};
 use crate::health::evidence::Evidence;
 use crate::health::store::{self, Bias};
@@ -107,7 +107,7 @@ async fn compared(tx: &Tx<AnalystScope>, vendor: &Vendor, partner: Uuid, day: Na
     let customers = store::observed_customers(tx, partner, since).await?;
     let mut pairs = Vec::new();
     for some in customers.chunks(AT_ONCE) {
-        let evidence = store::evidence(tx, partner, vendor.zone, some.to_vec(), since, &[SHARED, VENDOR]).await?;
+        let evidence = store::evidence(tx, partner, vendor.zone, some.to_vec(), since, read_for(true)).await?;
         for said in evidence.values() {
             let mean = |class: EvidenceClass| means(said.iter().map(|(item, _)| item).filter(|item| item.class == class), measures);
             let observed: Vec<f64> = mean(EvidenceClass::VendorObserved).into_values().collect();

@@ -1,11 +1,11 @@
 //! The conclusion about a customer as it is kept, and the inputs it was made from.
 
-use super::VENDOR;
 use super::bias::in_force_at;
 use super::replay::Asked;
 use super::rulebook::{Rulebook, rulebook};
 use crate::auth::Tenant;
 use crate::db::Tx;
+use crate::health::audience::{VENDOR, read_for};
 use crate::health::evidence::Evidence;
 use crate::health::input::Input;
 use crate::health::score::Known;
@@ -60,7 +60,7 @@ impl Kept {
         let (id, on, whole) = (self.customer.uuid(), health.scored_for, self.asked.audience == VENDOR);
         let since = zone.start_of(on - Duration::days(ruled.scorer.horizon_days()));
         let biases = async { if whole { store::all_biases(tx, self.partner).await } else { Ok(Vec::new()) } };
-        let evidence = store::evidence_known(tx, (self.partner.uuid(), id), zone, since, store::audiences(whole), health.known_at);
+        let evidence = store::evidence_known(tx, (self.partner.uuid(), id), zone, since, read_for(whole), health.known_at);
         let (evidence, biases) = futures_util::try_join!(evidence, biases)?;
         let evidence: Vec<Evidence> = evidence.into_iter().map(|item| Evidence { day: item.day.min(on), ..item }).collect();
         let bias = in_force_at(&biases, health.known_at);

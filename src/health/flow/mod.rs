@@ -25,8 +25,3 @@ pub use report::{Accepted, submit_reports};
 pub use rulebook::{Rulebook, cards_at, rulebook};
 pub use scoring::rescore;
 pub use simulation::{Moved, Simulation, simulate};
-
-/// The view of health from what its partner may see (DECISIONS 2).
-pub const SHARED: &str = "shared";
-/// The view from all evidence; the vendor's alone.
-pub const VENDOR: &str = "vendor";

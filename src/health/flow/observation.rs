@@ -1,9 +1,10 @@
 //! Recording observations: a partner's declarations, the vendor's facts.
 
-use super::{SHARED, rescore};
+use super::rescore;
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{CustomerRef, subjects};
+use crate::health::audience::SHARED;
 use crate::intake::{self, EvidenceClass, NewObservation, Seen, check_value, observation_outcome};
 use crate::kernel::change::Upserted;
 use crate::kernel::code::Code;

@@ -3,10 +3,10 @@
 
 use super::bias::in_force_at;
 use super::rulebook::{Rulebook, Ruled, ready};
-use super::{SHARED, VENDOR};
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::calendar;
+use crate::health::audience::{SHARED, VENDOR};
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, in_force, open_cases};
 use crate::health::evidence::Evidence;
 use crate::health::input::Input;

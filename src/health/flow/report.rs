@@ -1,9 +1,10 @@
 //! Accepting reports. A single report is a batch of one.
 
-use super::{SHARED, rescore};
+use super::rescore;
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{CustomerRef, calendar, lock_named, seen_elsewhere, subscriptions_named};
+use crate::health::audience::SHARED;
 use crate::intake::{self, EvidenceClass, Head, NewObservation, NewReport, PARTNER_BAND, ReportDraft, check_value, content_hash};
 use crate::kernel::change::Upserted;
 use crate::kernel::code::Code;

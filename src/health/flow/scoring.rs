@@ -1,18 +1,18 @@
 //! Scoring customers again by the policies in force.
 
-use super::VENDOR;
 use super::bias::in_force_at;
 use super::rulebook::{Rulebook, rulebook};
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{Vendor, calendar};
+use crate::health::audience::{VENDOR, read_for};
 use crate::health::evidence::Evidence;
 use crate::health::score::{Known, Score};
 use crate::health::scorecard::{Profile, Purpose, due_on};
 use crate::health::source::Sources;
 use crate::health::store::{self, Facts, Groups, Priced, Standing};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{PartnerId, TypeId};
+use crate::kernel::id::{MeasureId, PartnerId, TypeId};
 use crate::kernel::money::{Currency, MAX_AMOUNT, annual_value};
 use chrono::{Duration, NaiveDate};
 use std::cmp::Reverse;
@@ -20,9 +20,9 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// After so many customers others have their turn on the thread.
-const TURN: usize = 256;
-/// So many customers are scored at once: what is known of them is held in memory, and a database without statistics may compare each with each.
-const AT_ONCE: usize = 500;
+const YIELD_AFTER: usize = 256;
+/// So many customers are scored at once: what is known of them is held in memory, whatever the partner's size.
+const AT_ONCE: usize = 2_000;
 
 /// What a customer's running subscriptions come to.
 #[derive(Default)]
@@ -48,36 +48,47 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
         return Ok(());
     }
     // Read behind the locks: a day that turned while we waited for them is the day to score for.
-    let (vendor, turned, rules) = futures_util::try_join!(calendar(tx), store::scoring_day(tx), rulebook(tx))?;
+    let biases = async { if audiences.contains(&VENDOR) { store::newest_biases(tx, PartnerId::of(tx.scope().acts()?)).await } else { Ok(Vec::new()) } };
+    let (vendor, turned, rules, biases) = futures_util::try_join!(calendar(tx), store::scoring_day(tx), rulebook(tx), biases)?;
     let on = turned.unwrap_or(vendor.zone.day_of(tx.now()));
-    let facts: Vec<(Uuid, Facts)> = facts.into_iter().collect();
+    let common = Common { rates: store::rates(tx, on).await?, bias: in_force_at(&biases, tx.now()), vendor, rules, on };
+    // Neighbours in the table are scored together.
+    let mut facts: Vec<(Uuid, Facts)> = facts.into_iter().collect();
+    facts.sort_unstable_by_key(|(id, _)| *id);
     for some in facts.chunks(AT_ONCE) {
-        score(tx, (&vendor, &rules, on), some, audiences).await?;
+        score(tx, &common, some, audiences).await?;
     }
     Ok(())
 }
 
-async fn score<S: Tenant>(tx: &Tx<S>, (vendor, rules, on): (&Vendor, &Rulebook, NaiveDate), facts: &[(Uuid, Facts)], audiences: &[&'static str]) -> Result<(), Fault> {
+/// What all customers of a partner are scored by.
+struct Common {
+    vendor: Vendor,
+    rules: Rulebook,
+    rates: HashMap<String, i64>,
+    bias: HashMap<MeasureId, f64>,
+    on: NaiveDate,
+}
+
+async fn score<S: Tenant>(tx: &Tx<S>, common: &Common, facts: &[(Uuid, Facts)], audiences: &[&'static str]) -> Result<(), Fault> {
+    let Common { vendor, rules, rates, bias, on } = common;
+    let on = *on;
     let (partner, ids) = (tx.scope().acts()?, facts.iter().map(|(id, _)| *id).collect::<Vec<Uuid>>());
     let since = vendor.zone.start_of(on - Duration::days(rules.horizon_days()));
     let whole = audiences.contains(&VENDOR);
-    let biases = async { if whole { store::newest_biases(tx, PartnerId::of(partner)).await } else { Ok(Vec::new()) } };
     let overrides = async { if whole { store::overrides_in_force(tx, ids.clone(), on).await } else { Ok(HashMap::new()) } };
-    let (evidence, priced, rates, last, cases, before, overrides, biases) = futures_util::try_join!(
-        store::evidence(tx, partner, vendor.zone, ids.clone(), since, store::audiences(whole)),
+    let (evidence, priced, last, cases, before, overrides) = futures_util::try_join!(
+        store::evidence(tx, partner, vendor.zone, ids.clone(), since, read_for(whole)),
         store::running_subscriptions(tx, partner, ids.clone(), on),
-        store::rates(tx, on),
         store::last_reports(tx, ids.clone()),
         store::open_cases(tx, partner, ids.clone(), on),
         store::before(tx, ids.clone(), audiences),
         overrides,
-        biases,
     )?;
-    let bias = in_force_at(&biases, tx.now());
-    let mut worth = worth_of(priced, &rates, vendor, on);
+    let mut worth = worth_of(priced, rates, vendor, on);
     let mut standings = Vec::with_capacity(facts.len() * audiences.len());
     for (nth, (id, fact)) in facts.iter().enumerate() {
-        if nth % TURN == TURN - 1 {
+        if nth % YIELD_AFTER == YIELD_AFTER - 1 {
             tokio::task::yield_now().await;
         }
         let all = evidence.get(id).map(Vec::as_slice).unwrap_or_default();
@@ -99,7 +110,7 @@ async fn score<S: Tenant>(tx: &Tx<S>, (vendor, rules, on): (&Vendor, &Rulebook, 
                 let known = Known {
                     evidence: &seen,
                     cases: cases.get(id).map(Vec::as_slice).unwrap_or_default(),
-                    bias: (*audience == VENDOR).then_some(&bias),
+                    bias: (*audience == VENDOR).then_some(bias),
                     closed_in: before.and_then(|before| before.closed_in),
                     set: overrides.get(&(*id, purpose)).copied().filter(|_| *audience == VENDOR),
                 };

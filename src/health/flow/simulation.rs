@@ -4,10 +4,10 @@
 use super::bias::in_force_at;
 use super::rulebook::{Rulebook, rulebook};
 use super::scoring::profile;
-use super::{SHARED, VENDOR};
 use crate::auth::StaffScope;
 use crate::db::Tx;
 use crate::directory::{Vendor, calendar};
+use crate::health::audience::read_for;
 use crate::health::evidence::Evidence;
 use crate::health::score::{Known, Score};
 use crate::health::scorecard::Band;
@@ -138,7 +138,7 @@ async fn known(tx: &Tx<StaffScope>, vendor: &Vendor, on: NaiveDate, horizon: i64
     let ids: Vec<Uuid> = customers.iter().map(|customer| customer.id).collect();
     let since = vendor.zone.start_of(on - Duration::days(horizon));
     let (evidence, cases, running, biases) = futures_util::try_join!(
-        store::evidence(tx, partner, vendor.zone, ids.clone(), since, &[SHARED, VENDOR]),
+        store::evidence(tx, partner, vendor.zone, ids.clone(), since, read_for(true)),
         store::open_cases(tx, partner, ids.clone(), on),
         store::running_subscriptions(tx, partner, ids, on),
         store::newest_biases(tx, PartnerId::of(partner)),

@@ -98,9 +98,10 @@ pub async fn standing_biases(tx: &Tx<AnalystScope>) -> Result<Vec<Bias>, Fault> 
 pub async fn newest_biases<S: Tenant>(tx: &Tx<S>, partner: PartnerId) -> Result<Vec<Bias>, Fault> {
     tx.rows(
         sql("SELECT DISTINCT ON (measure_id) partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, reporters, shrink, low, high FROM todoku.reporter_bias
-             WHERE vendor_id = {} AND partner_id = {} ORDER BY measure_id, estimated_on DESC")
+             WHERE vendor_id = {} AND partner_id = {} AND known_from <= {} ORDER BY measure_id, estimated_on DESC")
         .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<SqlUuid, _>(partner.uuid()),
+        .bind::<SqlUuid, _>(partner.uuid())
+        .bind::<Timestamptz, _>(tx.now()),
     )
     .await
 }

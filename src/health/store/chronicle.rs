@@ -2,10 +2,10 @@
 
 use super::broken;
 use super::card::{Card, CardRow};
-use super::evidence::audiences;
 use crate::auth::Tenant;
 use crate::db::{Tx, sql};
 use crate::directory::{CustomerState, TouchModel};
+use crate::health::audience::read_for;
 use crate::health::chronicle::{CaseStatement, Sighting, Stay};
 use crate::health::scorecard::{Band, Purpose};
 use crate::kernel::error::Fault;
@@ -48,7 +48,7 @@ pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(partner.uuid())
             .bind::<Array<SqlUuid>, _>(customers)
-            .bind::<Array<Text>, _>(audiences(whole).to_vec())
+            .bind::<Array<Text>, _>(read_for(whole).to_vec())
             .bind::<Timestamptz, _>(since)
             .bind::<Timestamptz, _>(tx.now() + chrono::Duration::days(1)),
         )

@@ -84,11 +84,6 @@ pub async fn lock_customers<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>)
     facts(tx.rows(statement).await?)
 }
 
-/// The audiences a view is made from: the vendor's from all there is, the shared one from what is shared.
-pub fn audiences(whole: bool) -> &'static [&'static str] {
-    if whole { &["shared", "vendor"] } else { &["shared"] }
-}
-
 #[derive(QueryableByName)]
 struct EvidenceRow {
     #[diesel(sql_type = SqlUuid)]

@@ -14,8 +14,7 @@ pub use bias::{Bias, all_biases, analyse_day_once, is_analysed, keep_biases, new
 pub use card::{Card, activate_card, active_cards, card, cards, insert_card, lock_card, retire_card};
 pub use chronicle::{Bought, SetByHand, Version, cards_in_time, closes, customer_versions, purchases, set_by_hand, sightings, statements};
 pub use evidence::{
-    Counted, Facts, Priced, audiences, counted, customers, evidence, evidence_known, last_reports, lock_customers, move_scoring_day, open_cases, rates, running_subscriptions,
-    scoring_day,
+    Counted, Facts, Priced, counted, customers, evidence, evidence_known, last_reports, lock_customers, move_scoring_day, open_cases, rates, running_subscriptions, scoring_day,
 };
 pub use manual::{approve_override, at_stake, insert_override, lock_override, overrides, overrides_in_force, set_divergence_owner, withdraw_override};
 pub use quality::{QualityFlag, commonest_comments, keep_flags, newest_flags, repeats, standing_flags, values_given};

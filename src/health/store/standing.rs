@@ -74,11 +74,18 @@ fn json<T: serde::Serialize>(value: T) -> Result<String, Fault> {
     serde_json::to_string(&value).map_err(Fault::internal)
 }
 
+/// So many are kept by one statement: without statistics the database compares each of them with each that is there.
+const AT_ONCE: usize = 1_000;
+
 /// Keeps conclusions about customers of the acting partner, whose rows are locked, and adds what changed to the cells.
 pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result<(), Fault> {
-    if list.is_empty() {
-        return Ok(());
+    for some in list.chunks(AT_ONCE) {
+        keep(tx, on, some).await?;
     }
+    Ok(())
+}
+
+async fn keep<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result<(), Fault> {
     let parts: Vec<String> = list.iter().map(|s| json(&s.score.parts)).collect::<Result<_, _>>()?;
     let adjustments: Vec<String> = list.iter().map(|s| json(&s.score.adjustments)).collect::<Result<_, _>>()?;
     let sources: Vec<Option<String>> = list.iter().map(|s| s.sources.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
