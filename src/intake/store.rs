@@ -212,11 +212,18 @@ pub async fn insert_reports<S: Tenant>(tx: &Tx<S>, reported_by: Uuid, reports: &
     Ok(())
 }
 
+/// So many go in one statement: each is in memory three times then, as a value, as a column's entry and in the message.
+const OBSERVATIONS_AT_ONCE: usize = 10_000;
+
 /// Keeps observations.
 pub async fn insert_observations<S: Tenant>(tx: &Tx<S>, list: &[NewObservation]) -> Result<(), Fault> {
-    if list.is_empty() {
-        return Ok(());
+    for some in list.chunks(OBSERVATIONS_AT_ONCE) {
+        insert_some_observations(tx, some).await?;
     }
+    Ok(())
+}
+
+async fn insert_some_observations<S: Tenant>(tx: &Tx<S>, list: &[NewObservation]) -> Result<(), Fault> {
     tx.run(
         sql("INSERT INTO todoku.observation (vendor_id, partner_id, customer_id, id, subscription_id, measure_id, report_id, value, evidence, audience, observed_at, received_at)
              SELECT {}, partner, customer, id, subscription, measure, report, value, evidence, audience, observed_at, {}

@@ -82,6 +82,8 @@ pub async fn submit_reports<S: Tenant>(tx: &Tx<S>, caller: Uuid, principal: Uuid
     intake::insert_reports(tx, principal, &reports).await?;
     intake::insert_observations(tx, &observations).await?;
     record_events(tx, caller, &events).await?;
+    // Scoring takes as much again.
+    drop((observations, events));
     let touched: BTreeSet<Uuid> = reports.iter().map(|r| r.customer.uuid()).collect();
     let touched: Vec<Uuid> = touched.into_iter().collect();
     rescore(tx, Some(touched.clone()), &[SHARED]).await?;
