@@ -3,6 +3,7 @@
 use crate::config::{Config, decode_master};
 use crate::db::private::{self, Cluster, ClusterFault, Options};
 use crate::db::{Clock, Db, Place, catalogue, migrate};
+use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::state::{Keys, State, new_master};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -10,6 +11,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
@@ -32,7 +34,7 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
         migrate::make_roles(&cluster.superuser("postgres"), &place).await?;
         migrate::bring_up(&cluster.superuser(private::DATABASE), &place, chrono::Utc::now()).await?;
     } else {
-        catalogue::check(&place).await?;
+        patiently(PATIENCE, LOOK, async || catalogue::check(&place).await).await?;
     }
     let master = match cluster.as_ref().filter(|_| config.secrets.master.is_empty()) {
         Some(cluster) => kept_master(cluster.dir())?,
@@ -42,6 +44,23 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
     let db = Db::new(&place, &config.database, clock)?;
     let state = State { keys: Keys::derive(&master)?, db, config, wake: tokio::sync::Notify::new() };
     Ok(Booted { state: Arc::new(state), cluster, place })
+}
+
+/// How long a start waits for a database that is not there: whoever owns it may just be starting it again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tries again, with pauses, while the database is not to be had.
+async fn patiently<T>(patience: Duration, pause: Duration, mut attempt: impl AsyncFnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    let begun = Instant::now();
+    loop {
+        match attempt().await {
+            Err(fault) if fault.code == Code::DatabaseUnavailable && begun.elapsed() < patience => {
+                tracing::info!(%fault, "the database is waited for");
+                tokio::time::sleep(pause).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 async fn database(config: &Config) -> Result<(Place, Option<Cluster>), Box<dyn std::error::Error>> {
@@ -85,7 +104,7 @@ pub fn allow_connections() {
 }
 
 /// How often the private cluster is looked after.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Keeps the private cluster running, if there is one. Its server may be killed while we live; what was acknowledged is on disk, and requests are told
 /// to come back.
@@ -173,7 +192,24 @@ fn kept_master(dir: &Path) -> Result<String, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::outside;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_is_not_there_is_waited_for_and_one_that_is_wrong_is_not() {
+        let starts = async |patience: Duration, answers: &[Code]| {
+            let mut tries = 0;
+            let attempt = async || {
+                tries += 1;
+                answers.get(tries - 1).map_or(Ok(()), |code| Err(Fault::of(*code)))
+            };
+            let outcome = patiently(patience, Duration::ZERO, attempt).await.map_err(|fault| fault.code);
+            (outcome, tries)
+        };
+        let gone = Code::DatabaseUnavailable;
+        assert_eq!(starts(PATIENCE, &[gone, gone]).await, (Ok(()), 3));
+        assert_eq!(starts(PATIENCE, &[gone, Code::InternalError, gone]).await, (Err(Code::InternalError), 2));
+        assert_eq!(starts(Duration::ZERO, &[gone, gone]).await, (Err(gone), 1));
+    }
 
     #[test]
     fn over_a_network_the_address_says_whether_to_encrypt() {

@@ -120,7 +120,8 @@ class Crashing(House):
             until("the end of PostgreSQL", lambda: not processes().keys() & family)
 
     def fallen(self):
-        return [f"the {name} ended by itself, with {process.returncode}" for name, process in self.running.items() if process.poll() is not None]
+        last = {path.partition(".")[0]: line for path, line in (words.split(": ", 1) for words in self.last_words())}
+        return [f"the {name} ended by itself, with {process.returncode}: {last.get(name)}" for name, process in self.running.items() if process.poll() is not None]
 
     def last_words(self):
         """The ends of all logs: of what a broken run is explained by."""
