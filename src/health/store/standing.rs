@@ -74,10 +74,11 @@ fn json<T: serde::Serialize>(value: T) -> Result<String, Fault> {
     serde_json::to_string(&value).map_err(Fault::internal)
 }
 
-/// So many are kept by one statement: without statistics the database compares each of them with each that is there.
+/// So many are kept by one statement: what is held at once.
 const AT_ONCE: usize = 1_000;
 
-/// Keeps conclusions about customers of the acting partner, whose rows are locked, and adds what changed to the cells.
+/// Keeps conclusions about customers of the acting partner, whose rows are locked, and adds what changed to the cells. What is there is looked up row by row
+/// by its key (`OFFSET 0` leaves no choice) and rewritten where it lies: whatever the planner believes of the arrays, the cost goes by their length.
 pub async fn keep_standings<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result<(), Fault> {
     for some in list.chunks(AT_ONCE) {
         keep(tx, on, some).await?;
@@ -91,22 +92,21 @@ async fn keep<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result
     let sources: Vec<Option<String>> = list.iter().map(|s| s.sources.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
     // In float: the product of the two may pass what an integer holds, and it only orders a list.
     let weight = |s: &Standing| s.diverges_since.and(s.divergence()).map(|gap| f64::from(gap) * s.value_minor as f64);
-    // The customers are named a second time as a list, so that without statistics no more rows than theirs are compared.
-    let customers: Vec<Uuid> = list.iter().map(|s| s.customer).collect();
     tx.run(
         sql("WITH n AS (SELECT * FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
                AS u(customer_id, audience, score, low, high, band, coverage, parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on,
                  purpose, scorecard_id, adjustments, sources, divergence, diverges_since, divergence_weight, region, segment, touch_model, product, stage)),
              w AS (SELECT {} AS vendor_id, {} AS partner_id, {} AS scored_for, {} AS scored_at),
-             o AS (SELECT h.* FROM todoku.health_score h, n, w
-                   WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = ANY ({}) AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose),
-             kept AS (UPDATE todoku.health_score h SET scorecard_id = n.scorecard_id, scored_for = w.scored_for, scored_at = w.scored_at, score = n.score, low = n.low, high = n.high,
-                        band = n.band, coverage = n.coverage, parts = n.parts::json, counted = n.counted, value_minor = n.value_minor, unconverted = n.unconverted,
-                        reported_on = n.reported_on, due_on = n.due_on, in_cadence = n.in_cadence, renews_on = n.renews_on, adjustments = n.adjustments::jsonb,
-                        sources = n.sources::jsonb, divergence = n.divergence, diverges_since = n.diverges_since, divergence_weight = n.divergence_weight,
-                        region = n.region, segment = n.segment, touch_model = n.touch_model, product = n.product, stage = n.stage FROM n, w
-                      WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = ANY ({}) AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose
-                      RETURNING h.customer_id, h.audience, h.purpose),
+             o AS (SELECT n.*, h.* FROM n CROSS JOIN w CROSS JOIN LATERAL (SELECT h.ctid AS place, h.counted AS was_counted, h.score AS was_score, h.band AS was_band,
+                     h.coverage AS was_coverage, h.value_minor AS was_value_minor, h.unconverted AS was_unconverted, h.in_cadence AS was_in_cadence, h.scored_for - h.reported_on AS was_age,
+                     h.region AS was_region, h.segment AS was_segment, h.touch_model AS was_touch_model, h.product AS was_product, h.stage AS was_stage FROM todoku.health_score h
+                     WHERE h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id AND h.customer_id = n.customer_id AND h.audience = n.audience AND h.purpose = n.purpose OFFSET 0) h),
+             kept AS (UPDATE todoku.health_score h SET scorecard_id = o.scorecard_id, scored_for = w.scored_for, scored_at = w.scored_at, score = o.score, low = o.low, high = o.high,
+                        band = o.band, coverage = o.coverage, parts = o.parts::json, counted = o.counted, value_minor = o.value_minor, unconverted = o.unconverted,
+                        reported_on = o.reported_on, due_on = o.due_on, in_cadence = o.in_cadence, renews_on = o.renews_on, adjustments = o.adjustments::jsonb,
+                        sources = o.sources::jsonb, divergence = o.divergence, diverges_since = o.diverges_since, divergence_weight = o.divergence_weight,
+                        region = o.region, segment = o.segment, touch_model = o.touch_model, product = o.product, stage = o.stage FROM o, w
+                      WHERE h.ctid = o.place RETURNING h.customer_id, h.audience, h.purpose),
              first AS (INSERT INTO todoku.health_score (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage,
                        parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on, purpose, adjustments, sources, divergence, diverges_since,
                        divergence_weight, region, segment, touch_model, product, stage)
@@ -116,8 +116,8 @@ async fn keep<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result
                      WHERE (n.customer_id, n.audience, n.purpose) NOT IN (SELECT k.customer_id, k.audience, k.purpose FROM kept k)),
              x AS (SELECT 1 AS s, n.audience, n.score, n.band, n.coverage, n.value_minor, n.unconverted, n.in_cadence, w.scored_for - n.reported_on AS age,
                      n.region, n.segment, n.touch_model, n.product, n.stage FROM n, w WHERE n.counted
-                   UNION ALL SELECT -1, o.audience, o.score, o.band, o.coverage, o.value_minor, o.unconverted, o.in_cadence, o.scored_for - o.reported_on,
-                     o.region, o.segment, o.touch_model, o.product, o.stage FROM o WHERE o.counted),
+                   UNION ALL SELECT -1, o.audience, o.was_score, o.was_band, o.was_coverage, o.was_value_minor, o.was_unconverted, o.was_in_cadence, o.was_age,
+                     o.was_region, o.was_segment, o.was_touch_model, o.was_product, o.was_stage FROM o WHERE o.was_counted),
              d AS (SELECT audience, CASE grouping(region) WHEN 1 THEN 'all' ELSE 'grain' END AS facet, coalesce(region, '') AS region, coalesce(segment, '') AS segment,
                      coalesce(touch_model, '') AS touch_model, coalesce(product, '') AS product, coalesce(stage, '') AS stage,
                      coalesce(sum(s) FILTER (WHERE band = 'healthy'), 0) AS healthy, coalesce(sum(s) FILTER (WHERE band = 'watch'), 0) AS watch,
@@ -136,7 +136,7 @@ async fn keep<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result
                d.unconverted, d.score_sum, d.score_squares, d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum, d.value_scores, d.points, {} FROM d, w
              WHERE (d.healthy, d.watch, d.at_risk, d.unknown, d.value_healthy, d.value_watch, d.value_at_risk, d.value_unknown, d.unconverted, d.score_sum, d.score_squares,
                d.coverage_sum, d.in_cadence, d.value_in_cadence, d.heard, d.report_age_sum, d.value_scores, d.points) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
-        .bind::<Array<SqlUuid>, _>(customers.clone())
+        .bind::<Array<SqlUuid>, _>(list.iter().map(|s| s.customer).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(list.iter().map(|s| s.audience).collect::<Vec<_>>())
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.score).collect::<Vec<_>>())
         .bind::<Array<Nullable<Integer>>, _>(list.iter().map(|s| s.score.interval.map(|i| i.0)).collect::<Vec<_>>())
@@ -167,8 +167,6 @@ async fn keep<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result
         .bind::<SqlUuid, _>(tx.scope().acts()?)
         .bind::<Date, _>(on)
         .bind::<Timestamptz, _>(tx.now())
-        .bind::<Array<SqlUuid>, _>(customers.clone())
-        .bind::<Array<SqlUuid>, _>(customers)
         .bind::<SqlUuid, _>(tx.new_id::<crate::kernel::id::JobId>().uuid()),
     )
     .await
