@@ -48,7 +48,7 @@ BEGIN
     ('todoku', 'status_report_head',   'partner-owned', 'r i u', 'r i u',                  'r',        '', 'r'),
     ('todoku', 'status_report_text',   'partner-owned', 'r i',   'r i',                    '',         '', 'r:vendor_id,partner_id,report_id,comment'),
     ('todoku', 'observation',          'partner-owned', 'r i',   'r i',                    'r',        '', 'r'),
-    ('todoku', 'scorecard',            'vendor-owned',  'r',     'r i u',                  'r',        '', ''),
+    ('todoku', 'scorecard',            'vendor-owned',  'r',     'r i u:state,version,updated_at', 'r', '', ''),
     ('todoku', 'scorecard_version',    'vendor-owned',  'r',     'r i u',                  '',         '', ''),
     ('todoku', 'health_score',         'partner-owned', 'r i u', 'r i u',                  'r i u',    '', ''),
     ('todoku', 'reporter_bias',        'partner-owned', 'r',     'r',                      'r',        '', 'r i'),

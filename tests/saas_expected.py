@@ -137,14 +137,16 @@ def main():
         below = {q for q in range(PARTNERS) if q == p or (p < TOPS and q >= TOPS and q % TOPS == p)}
         partners[f"P{p:02}"] = {"own": figures([a for a in accounts if a["partner"] == p]), "rolled_up": figures([a for a in accounts if a["partner"] in below])}
     above = lambda p: [f"P{p:02}"] + ([f"P{p % TOPS:02}"] if p >= TOPS else [])
-    rollups = {
-        "by=region": rolled_up(accounts, lambda a: [(a["region"],)]),
-        "by=product": rolled_up(accounts, lambda a: [(a["product"],)]),
-        "by=segment&cross=region": rolled_up(accounts, lambda a: [(a["segment"], a["region"])]),
-        "by=touch_model&cross=stage": rolled_up(accounts, lambda a: [(a["touch_model"], a["stage"])]),
-        "by=partner&cross=product": rolled_up(accounts, lambda a: [(f"P{a['partner']:02}", a["product"])]),
-        "by=segment&cross=channel": rolled_up(accounts, lambda a: [(a["segment"], p) for p in above(a["partner"])]),
+    of = {
+        "partner": lambda a: [f"P{a['partner']:02}"],
+        "channel": lambda a: above(a["partner"]),
+        **{name: (lambda a, name=name: [a[name]]) for name in ("region", "segment", "touch_model", "product", "stage")},
     }
+    rollups = {f"by={name}": rolled_up(accounts, lambda a: [(k,) for k in of[name](a)]) for name in of}
+    for by in of:
+        for cross in of:
+            if by != cross and {by, cross} != {"partner", "channel"}:
+                rollups[f"by={by}&cross={cross}"] = rolled_up(accounts, lambda a: [(k, j) for k in of[by](a) for j in of[cross](a)])
     print(json.dumps({"partners": partners, "total": figures(accounts), "rollups": rollups}))
 
 

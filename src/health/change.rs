@@ -6,6 +6,9 @@ use crate::kernel::id::MeasureId;
 use chrono::NaiveDate;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What an unknown score counts as, in thousandths: contributions count from 50 points.
+const UNKNOWN_COUNTS: i32 = 50_000;
+
 crate::word_list! {
     /// Why a measure's contribution moved.
     Cause {
@@ -36,7 +39,7 @@ pub struct Moment<'a> {
     pub on: NaiveDate,
 }
 
-/// The difference between two known scores, in thousandths; all lines add up to it.
+/// The difference between two scores, in thousandths; all lines add up to it. An unknown score counts as the 50 points contributions count from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// What each measure's contribution moved by, and why; none of nothing.
@@ -47,7 +50,8 @@ pub struct Change {
     pub total: i64,
 }
 
-/// Splits the change from one moment to another; `None` while what is known makes no score at one of the two: then there is no difference.
+/// Splits the change from one moment to another. Where what is known makes no score at one of the two, it all became known, or is no longer; `None`
+/// where neither moment has a score.
 pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
     let at = |scorer: &Scorer, evidence: &Moment<'_>, bias: &Moment<'_>, on: NaiveDate| {
         // What adjusts a score is set against what adjusted it, not stepped through.
@@ -55,23 +59,21 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
         scorer.score(&known, on)
     };
     let (first, last) = (from.scorer.score(&from.known, from.on), to.scorer.score(&to.known, to.on));
-    let (Some(before), Some(after)) = (first.score, last.score) else { return None };
-    // A step in between may fall below the floor of coverage; then the measures have no contributions of their own there, and the
-    // steps around it are told as one.
-    let steps = [
-        (Cause::Fading, at(from.scorer, from, from, to.on)),
-        (Cause::Value, at(from.scorer, to, from, to.on)),
-        (Cause::Bias, at(from.scorer, to, to, to.on)),
-        (Cause::Policy, at(to.scorer, to, to, to.on)),
-    ];
-    let mut lines: BTreeMap<(MeasureId, Cause), i64> = BTreeMap::new();
+    if first.score.is_none() && last.score.is_none() {
+        return None;
+    }
     let mut held = at(from.scorer, from, from, from.on);
-    held.score?;
-    steps[3].1.score?;
+    let reached = (Cause::Policy, at(to.scorer, to, to, to.on));
+    let steps: Vec<(Cause, Score)> = if held.score.is_some() && reached.1.score.is_some() {
+        let between = [(Cause::Fading, at(from.scorer, from, from, to.on)), (Cause::Value, at(from.scorer, to, from, to.on)), (Cause::Bias, at(from.scorer, to, to, to.on))];
+        // A step in between may fall below the floor of coverage; then the measures have no contributions of their own there, and the
+        // steps around it are told as one.
+        between.into_iter().filter(|(_, step)| step.score.is_some()).chain([reached]).collect()
+    } else {
+        vec![(Cause::Value, reached.1)]
+    };
+    let mut lines: BTreeMap<(MeasureId, Cause), i64> = BTreeMap::new();
     for (cause, step) in steps {
-        if step.score.is_none() {
-            continue;
-        }
         let (then, now) = (by_measure(&held), by_measure(&step));
         for measure in then.keys().chain(now.keys()).copied().collect::<BTreeSet<MeasureId>>() {
             let (then, now) = (then.get(&measure).copied(), now.get(&measure).copied());
@@ -91,7 +93,7 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
     let mut adjusted: Vec<(AdjustedBy, i64)> = Vec::new();
     for (score, sign) in [(&last, 1), (&first, -1)] {
         for adjustment in &score.adjustments {
-            let by = i64::from(adjustment.to) - i64::from(adjustment.from.unwrap_or(50_000));
+            let by = i64::from(adjustment.to) - i64::from(adjustment.from.unwrap_or(UNKNOWN_COUNTS));
             match adjusted.iter_mut().find(|(what, _)| *what == adjustment.by) {
                 Some((_, sum)) => *sum += sign * by,
                 None => adjusted.push((adjustment.by.clone(), sign * by)),
@@ -101,7 +103,8 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
     lines.retain(|_, moved| *moved != 0);
     adjusted.retain(|(_, moved)| *moved != 0);
     let lines = lines.into_iter().map(|((measure, cause), moved)| (measure, cause, moved)).collect();
-    Some(Change { lines, adjusted, total: i64::from(after) - i64::from(before) })
+    let counted = |score: &Score| i64::from(score.score.unwrap_or(UNKNOWN_COUNTS));
+    Some(Change { lines, adjusted, total: counted(&last) - counted(&first) })
 }
 
 fn by_measure(score: &Score) -> BTreeMap<MeasureId, &Part> {
@@ -120,7 +123,7 @@ fn is_heard(part: &&Part) -> bool {
 mod tests {
     use super::*;
     use crate::health::score::tests::{anything, day, key, said, scorer};
-    use crate::intake::EvidenceClass;
+    use crate::intake::{EvidenceClass, OpenCase};
     use proptest::prelude::*;
 
     fn known(evidence: &[crate::health::Evidence]) -> Known<'_> {
@@ -140,6 +143,18 @@ mod tests {
         assert_eq!(change.lines.iter().map(|(_, cause, moved)| (*cause, *moved)).collect::<Vec<_>>(), [(Cause::Value, -13_667), (Cause::Weight, 1_667)]);
     }
 
+    /// Of nothing m0 became known at 80: 30 points over the 50 that contributions count from; and back.
+    #[test]
+    fn what_becomes_known_is_told_from_the_middle() {
+        let card = scorer(&[1.0], |_, _| {});
+        let now = [said(0, 80.0, 0, EvidenceClass::VendorObserved)];
+        let (nothing, something) = (Moment { scorer: &card, known: known(&[]), on: day(0) }, Moment { scorer: &card, known: known(&now), on: day(0) });
+        let told = |from, to| split(from, to).map(|change| (change.lines.iter().map(|line| (line.1, line.2)).collect::<Vec<_>>(), change.total));
+        assert_eq!(told(&nothing, &something), Some((vec![(Cause::NewlyKnown, 30_000)], 30_000)));
+        assert_eq!(told(&something, &nothing), Some((vec![(Cause::NoLongerKnown, -30_000)], -30_000)));
+        assert_eq!(told(&nothing, &nothing), None);
+    }
+
     #[test]
     fn a_policy_and_a_bias_are_told_apart_from_the_customer() {
         let evidence = [said(0, 80.0, 0, EvidenceClass::PartnerDeclared), said(1, 40.0, 0, EvidenceClass::PartnerDeclared)];
@@ -155,13 +170,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_split_adds_up((old, before, bias, on) in anything(), (new, after, other, later) in anything()) {
-            let from = Moment { scorer: &old, known: Known { bias: Some(&bias), ..known(&before) }, on: day(on) };
-            let to = Moment { scorer: &new, known: Known { bias: Some(&other), ..known(&after) }, on: day(later) };
-            if let Some(change) = split(&from, &to) {
-                let told = change.lines.iter().map(|line| line.2).sum::<i64>() + change.adjusted.iter().map(|line| line.1).sum::<i64>();
-                prop_assert_eq!(told, change.total);
-            }
+        fn a_split_adds_up(
+            (old, before, bias, on) in anything(),
+            (new, after, other, later) in anything(),
+            (cases, others) in (prop::option::of((1i32..5, 0i64..400)), prop::option::of((1i32..5, 0i64..400))),
+            (set, put) in (prop::option::of((0u128..2, 0i32..=100_000)), prop::option::of((0u128..2, 0i32..=100_000))),
+        ) {
+            let case = |severity, due: i64| OpenCase { external_id: "T".parse().unwrap(), severity, opened_on: day(0), due_on: Some(day(due)), cause: "cancel_intent".parse().ok() };
+            let (cases, others) = (cases.map(|(severity, due)| vec![case(severity, due)]), others.map(|(severity, due)| vec![case(severity, due)]));
+            let id = |n: u128| crate::kernel::id::TypeId::of(uuid::Uuid::from_u128(n));
+            let (set, put) = (set.map(|(n, score)| (id(n), score)), put.map(|(n, score)| (id(n), score)));
+            let from = Moment { scorer: &old, known: Known { bias: Some(&bias), cases: cases.as_deref().unwrap_or_default(), set, ..known(&before) }, on: day(on) };
+            let to = Moment { scorer: &new, known: Known { bias: Some(&other), cases: others.as_deref().unwrap_or_default(), set: put, ..known(&after) }, on: day(later) };
+            let scores = [&from, &to].map(|at| at.scorer.score(&at.known, at.on).score);
+            let Some(change) = split(&from, &to) else {
+                prop_assert_eq!(scores, [None, None]);
+                return Ok(());
+            };
+            let told = change.lines.iter().map(|line| line.2).sum::<i64>() + change.adjusted.iter().map(|line| line.1).sum::<i64>();
+            prop_assert_eq!(told, change.total);
+            let [then, now] = scores.map(|score| i64::from(score.unwrap_or(50_000)));
+            prop_assert_eq!(change.total, now - then);
         }
     }
 }

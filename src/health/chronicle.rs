@@ -4,8 +4,8 @@
 use super::evidence::Evidence;
 use crate::intake::{EvidenceClass, OpenCase};
 use crate::kernel::id::MeasureId;
-use crate::kernel::time::Moment;
-use chrono::NaiveDate;
+use crate::kernel::time::{Moment, Zone};
+use chrono::{Duration, NaiveDate};
 
 /// A point in both times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,18 @@ pub struct AsKnown {
     pub on: NaiveDate,
     /// What was known then: nothing received later counts.
     pub known_at: Moment,
+}
+
+impl AsKnown {
+    /// The last moment whose knowledge counts: the end of the day, or `known_at` where that is earlier. What has versions is taken as it stood then.
+    pub fn moment(self, zone: Zone) -> Moment {
+        self.known_at.min(end_of(zone, self.on))
+    }
+}
+
+/// The end of a day: the last moment whose knowledge belongs to it.
+pub fn end_of(zone: Zone, day: NaiveDate) -> Moment {
+    zone.start_of(day + Duration::days(1)) - Duration::microseconds(1)
 }
 
 /// When we knew of a thing, and since when we know better.
@@ -93,7 +105,8 @@ pub fn open_cases(statements: &[CaseStatement], at: AsKnown) -> &[OpenCase] {
 mod tests {
     use super::*;
     use crate::kernel::id::TypeId;
-    use chrono::{DateTime, Duration};
+    use chrono::DateTime;
+    use proptest::prelude::*;
     use uuid::Uuid;
 
     fn at(hours: i64) -> Moment {
@@ -122,6 +135,40 @@ mod tests {
         assert_eq!(values(9, 60, false), [30.0], "the last word of a day");
         assert_eq!(values(1, 60, true), [30.0, 99.0]);
         assert_eq!(values(0, 60, true), [30.0], "what is seen on day 1 was not yet so on day 0");
+    }
+
+    /// When it was so and when it was received, in hours; how long it stood; whether it is shared; the value.
+    type Word = (i64, i64, Option<i64>, bool, f64);
+
+    /// What counts of words, each with its place in the order of arrival.
+    fn counting(words: &[(usize, Word)], at: AsKnown) -> Vec<Evidence> {
+        let one = |(arrival, (hours, received, stays, shared, value)): &(usize, Word)| Sighting {
+            arrival: *arrival as i64,
+            ..said(*value, *hours, *received, stays.map(|stays| received + stays), *shared)
+        };
+        let mut all: Vec<Sighting> = words.iter().map(one).collect();
+        all.sort_by(Sighting::order);
+        in_force(&all, at, true)
+    }
+
+    proptest! {
+        /// In whatever order words are read, of one day and class the last one counts; and all of it said again changes nothing.
+        #[test]
+        fn order_of_reading_and_repeats_are_nothing(
+            (words, shuffled) in prop::collection::vec((0i64..96, 0i64..120, prop::option::of(0i64..60), any::<bool>(), 0.0f64..100.0), 0..30)
+                .prop_map(|words| words.into_iter().enumerate().collect::<Vec<_>>())
+                .prop_flat_map(|words| (Just(words.clone()), Just(words).prop_shuffle())),
+            (on, known) in (0i64..5, 0i64..140),
+        ) {
+            let point = AsKnown { on: at(24 * on).date_naive(), known_at: at(known) };
+            let told = counting(&words, point);
+            prop_assert_eq!(&told, &counting(&shuffled, point));
+            let again = words.iter().map(|(arrival, word)| (words.len() + arrival, *word));
+            prop_assert_eq!(&told, &counting(&words.iter().copied().chain(again).collect::<Vec<_>>(), point));
+            let mut days: Vec<_> = told.iter().map(|e| (e.class, e.day)).collect();
+            days.sort();
+            prop_assert!(days.windows(2).all(|pair| pair[0] != pair[1]), "one word of each day and class");
+        }
     }
 
     #[test]

@@ -56,6 +56,13 @@ pub fn needs_approval(value_minor: Option<i64>, from_minor: Option<i64>, stricte
 }
 
 impl Override {
+    /// As it stood at a moment: without what was decided about it later.
+    pub fn known_by(self, moment: Moment) -> Self {
+        let by_then = |at: &Moment| *at <= moment;
+        let counts_from = self.counts_from.filter(by_then);
+        Self { counts_from, approver: self.approver.filter(|_| counts_from.is_some()), withdrawn_at: self.withdrawn_at.filter(by_then), ..self }
+    }
+
     /// Where it stands on a day.
     pub fn state(&self, on: NaiveDate) -> OverrideState {
         if self.withdrawn_at.is_some() {

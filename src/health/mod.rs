@@ -22,14 +22,14 @@ mod source;
 mod store;
 mod trend;
 
-pub use api::routes;
+pub use api::{PointQuery, routes};
 pub use audience::SHARED;
 pub use bias::{Estimate, Model as BiasModel, Pair, estimate as estimate_bias};
 pub use chronicle::AsKnown;
 pub use evidence::Evidence;
 pub use flow::{
-    Accepted, ObservationDraft, Past, Seen, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore, silence_on,
-    starter_scorecard, submit_reports,
+    Accepted, ObservationDraft, Past, Seen, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore, starter_scorecard,
+    submit_reports,
 };
 pub use job::{Rescoring, closing_day, hold_customers, is_ahead, turn_day};
 pub use point::Times;

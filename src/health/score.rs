@@ -236,7 +236,7 @@ impl Scorer {
         for (i, rule, of_one) in self.rules(&evidence, bias, on) {
             let sums = Sums::of(&rule, of_one);
             inputs[i] = match (sums.assumed, sums.points) {
-                (Some(_), _) => rule.last(of_one).map(|last| rule.input(last, rule.source(last))).into_iter().collect(),
+                (Some(_), _) => rule.last(of_one).map(|last| rule.input(last, rule.faded(last))).into_iter().collect(),
                 (None, Some(_)) => rule.inputs(of_one),
                 (None, None) => Vec::new(),
             };

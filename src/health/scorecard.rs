@@ -47,7 +47,7 @@ crate::word_list! {
         Neutral = "neutral",
         /// 0 points.
         Floor = "floor",
-        /// The last value, however old.
+        /// The last value, however old; it fades by its age, as evidence does.
         LastValue = "last_value",
     }
 }

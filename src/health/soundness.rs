@@ -79,7 +79,8 @@ impl Scorecard {
             faults.demand(before.insert(&item.measure), at("measure"), Broken::Duplicate);
             faults.demand(is_weight(item.weight), at("weight"), Broken::OutOfRange);
             faults.demand(item.group.as_ref().is_none_or(|key| self.groups.iter().any(|group| group.key == *key)), at("group"), Broken::ReferenceNotFound);
-            faults.demand(item.curve.as_ref().is_none_or(crate::intake::Curve::is_sound), at("curve"), Broken::OutOfRange);
+            let curved = item.curve.iter().flat_map(crate::intake::Curve::faults);
+            faults.0.extend(curved.map(|(place, code)| (at("curve") + &place, code)));
             faults.demand(days(item.half_life_days), at("half_life_days"), Broken::OutOfRange);
             faults.demand(days(item.valid_days), at("valid_days"), Broken::OutOfRange);
             faults.demand((0.0..=1.0).contains(&item.minimum_evidence), at("minimum_evidence"), Broken::OutOfRange);

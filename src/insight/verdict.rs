@@ -172,3 +172,21 @@ pub struct Calibration {
     /// Also of a refused fit, for the eye; `None` with too few outcomes or without convergence.
     pub fit: Option<Fit>,
 }
+
+impl Calibration {
+    /// Whether nothing of it may be used.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.verdict, Verdict::Refused(_))
+    }
+
+    /// Whether the hand weights are proposed: by a refusal always, also one kept before that was said of its fit.
+    pub fn keeps_hand_weights(&self) -> bool {
+        self.is_refused() || self.fit.as_ref().is_some_and(|fit| fit.weights_kept)
+    }
+
+    /// The weights proposed, in the order of the measures; none without a fit.
+    pub fn proposal(&self) -> Vec<f64> {
+        let kept = self.keeps_hand_weights();
+        self.fit.iter().flat_map(|fit| &fit.measures).map(|learned| if kept { learned.hand } else { learned.weight }).collect()
+    }
+}

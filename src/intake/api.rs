@@ -197,13 +197,12 @@ struct NewMeasure {
 async fn create(call: Call<op::CreateMeasure, (), WriteQuery, Json<NewMeasure>>) -> Result<HttpResponse, Fault> {
     let new = &call.body.0;
     let curve = new.curve.as_ref().map_or_else(Curve::identity, Curve::from);
-    let mut faults = Vec::new();
+    let mut faults: Vec<FieldFault> = curve.faults().into_iter().map(|(place, code)| FieldFault { pointer: format!("/curve{place}"), code }).collect();
     let mut demand = |holds: bool, pointer: &str| {
         if !holds {
             faults.push(FieldFault { pointer: pointer.to_owned(), code: Broken::OutOfRange });
         }
     };
-    demand(curve.is_sound(), "/curve");
     demand(new.half_life_days.is_none_or(|days| (1..=3650).contains(&days)), "/half_life_days");
     demand(new.valid_days.is_none_or(|days| (1..=3650).contains(&days)), "/valid_days");
     if !faults.is_empty() {

@@ -1,6 +1,7 @@
 //! Curves: from a measure's unit to 0-100 points, high is good, by published knots and never by the range of current data,
 //! so that one customer's points do not move when another's change (SCIENCE 2.1).
 
+use crate::kernel::text::Broken;
 use serde::{Deserialize, Serialize};
 
 /// A point of a curve.
@@ -69,19 +70,44 @@ impl Curve {
 
     /// Whether the curve is one: finite, ascending, within 0-100.
     pub fn is_sound(&self) -> bool {
-        let knots_sound = |knots: &[Knot], least: usize| {
-            (least..=MAX_KNOTS).contains(&knots.len())
-                && knots.iter().all(|k| k.at.is_finite() && (0.0..=100.0).contains(&k.points))
-                && knots.windows(2).all(|pair| pair[0].at < pair[1].at)
+        self.faults().is_empty()
+    }
+
+    /// Everything wrong with the curve, with its place in it.
+    pub fn faults(&self) -> Vec<(String, Broken)> {
+        let mut faults = Vec::new();
+        let mut demand = |holds: bool, at: &str, code| {
+            if !holds {
+                faults.push((at.to_owned(), code));
+            }
         };
+        let points = 0.0..=100.0;
         match self {
-            Self::Piecewise { knots } => knots_sound(knots, 2),
-            Self::Step { knots } => knots_sound(knots, 1),
-            Self::LinearClamped { zero, full } => is_line(*zero, *full),
-            Self::LinearBounded { zero, full, least, most } => is_line(*zero, *full) && 0.0 <= *least && least < most && *most <= 100.0,
-            Self::Boolean => true,
-            Self::Trend { falling, rising, window_days } => is_line(*falling, *rising) && (14..=365).contains(window_days),
+            Self::Piecewise { knots } | Self::Step { knots } => {
+                let least = if matches!(self, Self::Step { .. }) { 1 } else { 2 };
+                demand(knots.len() >= least, "/knots", Broken::OutOfRange);
+                demand(knots.len() <= MAX_KNOTS, "/knots", Broken::TooLong);
+                let before = [None].into_iter().chain(knots.iter().map(|knot| Some(knot.at)));
+                for (i, (knot, before)) in knots.iter().zip(before).enumerate().take(MAX_KNOTS) {
+                    demand(knot.at.is_finite(), &format!("/knots/{i}/at"), Broken::OutOfRange);
+                    demand(before.is_none_or(|before| before < knot.at) || !knot.at.is_finite(), &format!("/knots/{i}/at"), Broken::Contradiction);
+                    demand(points.contains(&knot.points), &format!("/knots/{i}/points"), Broken::OutOfRange);
+                }
+            }
+            Self::LinearClamped { zero, full } => demand(is_line(*zero, *full), "/full", Broken::OutOfRange),
+            Self::LinearBounded { zero, full, least, most } => {
+                demand(is_line(*zero, *full), "/full", Broken::OutOfRange);
+                demand(points.contains(least), "/least", Broken::OutOfRange);
+                demand(points.contains(most), "/most", Broken::OutOfRange);
+                demand(least < most, "/most", Broken::Contradiction);
+            }
+            Self::Boolean => {}
+            Self::Trend { falling, rising, window_days } => {
+                demand(is_line(*falling, *rising), "/rising", Broken::OutOfRange);
+                demand((14..=365).contains(window_days), "/window_days", Broken::OutOfRange);
+            }
         }
+        faults
     }
 
     /// The days a trend looks back; `None` for a curve of single values.
@@ -158,18 +184,24 @@ mod tests {
     #[test]
     fn unsound_curves() {
         let knots = |list: &[(f64, f64)]| list.iter().map(|(at, points)| Knot { at: *at, points: *points }).collect::<Vec<_>>();
-        for curve in [
-            Curve::Piecewise { knots: knots(&[(0.0, 0.0)]) },
-            Curve::Piecewise { knots: knots(&[(1.0, 0.0), (1.0, 100.0)]) },
-            Curve::Piecewise { knots: knots(&[(0.0, 0.0), (1.0, 101.0)]) },
-            Curve::Step { knots: vec![] },
-            Curve::LinearClamped { zero: 5.0, full: 5.0 },
-            Curve::LinearClamped { zero: f64::NAN, full: 5.0 },
-            Curve::LinearBounded { zero: 0.0, full: 5.0, least: 60.0, most: 60.0 },
-            Curve::LinearBounded { zero: 0.0, full: 5.0, least: 0.0, most: 101.0 },
-            Curve::Trend { falling: -1.0, rising: 1.0, window_days: 7 },
+        let line = |zero: f64| Curve::LinearClamped { zero, full: 5.0 };
+        let bounded = |least, most| Curve::LinearBounded { zero: 0.0, full: 5.0, least, most };
+        for (curve, places) in [
+            (Curve::Piecewise { knots: knots(&[(0.0, 0.0)]) }, vec![("/knots", Broken::OutOfRange)]),
+            (Curve::Step { knots: vec![] }, vec![("/knots", Broken::OutOfRange)]),
+            (Curve::Step { knots: (0..60).map(|i| Knot { at: f64::from(i), points: 1.0 }).collect() }, vec![("/knots", Broken::TooLong)]),
+            (Curve::Piecewise { knots: knots(&[(1.0, 0.0), (1.0, 100.0)]) }, vec![("/knots/1/at", Broken::Contradiction)]),
+            (
+                Curve::Piecewise { knots: knots(&[(f64::NAN, 0.0), (1.0, 101.0), (2.0, -1.0)]) },
+                vec![("/knots/0/at", Broken::OutOfRange), ("/knots/1/at", Broken::Contradiction), ("/knots/1/points", Broken::OutOfRange), ("/knots/2/points", Broken::OutOfRange)],
+            ),
+            (line(5.0), vec![("/full", Broken::OutOfRange)]),
+            (line(f64::NAN), vec![("/full", Broken::OutOfRange)]),
+            (bounded(60.0, 60.0), vec![("/most", Broken::Contradiction)]),
+            (bounded(-1.0, 101.0), vec![("/least", Broken::OutOfRange), ("/most", Broken::OutOfRange)]),
+            (Curve::Trend { falling: -1.0, rising: 1.0, window_days: 7 }, vec![("/window_days", Broken::OutOfRange)]),
         ] {
-            assert!(!curve.is_sound(), "{curve:?}");
+            assert_eq!(curve.faults(), places.into_iter().map(|(at, code)| (at.to_owned(), code)).collect::<Vec<_>>(), "{curve:?}");
         }
     }
 

@@ -1,89 +1,8 @@
-//! Health in depth: limits and cases, purposes and criteria, three sources, overrides, both times, the split of a change, simulation.
+//! Health in depth: limits and cases, purposes and criteria, three sources, overrides, simulation, bias.
 
-use crate::harness::{App, Reply};
-use crate::world::{reseller, text};
-use chrono::{Duration, NaiveDate};
+use crate::house::{House, adds_up, micros, points, sign_in_again};
+use crate::world::text;
 use serde_json::{Value, json};
-
-/// A vendor with one partner and one customer.
-struct House {
-    app: App,
-    staff: String,
-    founded: todoku::command::Founded,
-    portal: String,
-    customer: String,
-}
-
-impl House {
-    async fn build() -> Self {
-        let app = App::start().await;
-        let (founded, staff) = app.found("株式会社カンリ").await;
-        let (_, portal) = reseller(&app, &staff, "ひかり販売").await;
-        let customer = json!({ "external_id": "K-1", "name": "青葉製作所", "state": "active", "segment": "製造業" });
-        let customer = text(&app.post(&portal, "/v1/customers", &customer).await.expect(201)["id"]);
-        let bought = json!({ "external_id": "S-1", "customer_external_id": "K-1", "product": "Kanri", "amount_minor": 1_200_000, "currency": "JPY", "period_months": 12,
-            "starts_on": "2026-04-01", "renews_on": "2027-04-01" });
-        app.post(&portal, "/v1/subscriptions", &bought).await.expect(201);
-        app.settle().await;
-        Self { app, staff, founded, portal, customer }
-    }
-
-    /// Signs everybody in again, some days later, when the day has turned.
-    async fn days_later(&mut self, days: i64) {
-        for _ in 0..days {
-            self.app.clock.turn_to(self.app.clock.now() + Duration::days(1));
-            self.app.settle().await;
-        }
-        self.staff = self.app.token(&self.founded.client.to_string(), &self.founded.secret).await;
-    }
-
-    async fn report(&self, day: &str, more: Value) -> Value {
-        let mut body = json!({ "customer_external_id": "K-1", "period_end": day });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let answer = self.app.post(&self.portal, "/v1/status-reports", &body).await.expect(201);
-        self.app.settle().await;
-        answer
-    }
-
-    async fn fact(&self, measure: &str, value: f64) {
-        let fact = json!({ "customer_id": self.customer, "measure": measure, "value": value });
-        self.app.post(&self.staff, "/v1/observations", &fact).await.expect(201);
-        self.app.settle().await;
-    }
-
-    async fn ask(&self, token: &str, path: &str) -> Reply {
-        self.app.get(token, &format!("/v1/customers/{}/{path}", self.customer)).await
-    }
-
-    async fn health(&self, token: &str, query: &str) -> Value {
-        self.ask(token, &format!("health{query}")).await.expect(200)
-    }
-
-    async fn activate(&self, card: &Value) -> String {
-        let id = text(&self.app.post(&self.staff, "/v1/scorecards", card).await.expect(201)["id"]);
-        // Versions need moments in the order in which they came to be.
-        self.app.clock.turn_to(self.app.clock.now() + Duration::seconds(1));
-        self.app.post_with(&self.staff, &format!("/v1/scorecards/{id}/activate"), &json!(null), &[("if-match", "*")]).await.expect(200);
-        self.app.settle().await;
-        id
-    }
-
-    async fn set(&self, body: Value) -> Reply {
-        self.app.post(&self.staff, &format!("/v1/customers/{}/overrides", self.customer), &body).await
-    }
-}
-
-fn points(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("no number: {value}"))
-}
-
-/// 50, the contributions and what adjusted the score make the score.
-fn adds_up(explained: &Value) {
-    let sum: f64 = explained["measures"].as_array().unwrap().iter().filter_map(|m| m["contribution"].as_f64()).sum();
-    let moved: f64 = explained["adjustments"].as_array().unwrap().iter().map(|a| points(&a["to"]) - a["from"].as_f64().unwrap_or(50.0)).sum();
-    assert!((50.0 + sum + moved - points(&explained["score"])).abs() < 1e-9, "{explained}");
-    assert_eq!(explained["sum"], explained["score"]);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overdue_case_caps_a_rosy_score_and_a_later_report_lifts_the_cap() {
@@ -158,6 +77,101 @@ async fn purposes_stand_side_by_side_and_criteria_choose_the_scorecard() {
     assert_eq!(house.app.get(&house.staff, "/v1/insights/channels").await.expect(200)["total"]["customers"], 1);
 }
 
+/// Each measure reads its value by a curve of its own kind, worked by hand; all said by the partner today, each weighs 0.8 and the score is their mean.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_curve_reads_values() {
+    let house = House::build().await;
+    let knots = json!([{ "at": 0, "points": 20 }, { "at": 10, "points": 60 }]);
+    let curves = [
+        ("contract_signed", json!({ "kind": "boolean" }), 1.0, 100.0),
+        ("not_signed", json!({ "kind": "boolean" }), 0.0, 0.0),
+        ("stage_reached", json!({ "kind": "step", "knots": knots }), 9.9, 20.0),
+        ("hours", json!({ "kind": "piecewise", "knots": knots }), 5.0, 40.0),
+        ("tickets", json!({ "kind": "linear_clamped", "zero": 10, "full": 0 }), 2.5, 75.0),
+        ("depth", json!({ "kind": "linear_bounded", "zero": 0, "full": 10, "least": 20, "most": 80 }), 99.0, 80.0),
+    ];
+    for (key, curve, ..) in &curves {
+        let measure = json!({ "key": key, "name_en": key, "name_ja": "尺度", "unit": "x", "nature": "figure", "curve": curve });
+        house.app.post(&house.staff, "/v1/measures", &measure).await.expect(201);
+    }
+    let measures: Vec<Value> = curves.iter().map(|(key, ..)| json!({ "measure": key, "weight": 2 })).collect();
+    house.activate(&json!({ "name": "Curves", "measures": measures })).await;
+    let said: Vec<Value> = curves.iter().map(|(key, _, value, _)| json!({ "measure": key, "value": value })).collect();
+    house.report("2026-11-22", json!({ "observations": said })).await;
+    let explained = house.ask(&house.portal, "health/explanation").await.expect(200);
+    for ((key, _, _, expected), measure) in curves.iter().zip(explained["measures"].as_array().unwrap()) {
+        assert_eq!((&measure["measure"], &measure["points"]), (&json!(key), &json!(expected)));
+    }
+    assert_eq!((&explained["score"], &explained["coverage"]), (&json!(52.5), &json!(0.8)));
+}
+
+/// Adoption is known today at 80 and weighs 0.8; satisfaction was 20 thirty days ago, one half-life, and counts for 10 days.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_taken_as_the_scorecard_says() {
+    let house = House::build().await;
+    house.report("2026-10-23", json!({ "observations": [{ "measure": "csat", "value": 20 }] })).await;
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }] })).await;
+    // 0.8 * 80 and 1 * 50; 0.8 * 80 and 1 * 0; 0.8 * 80 and 0.4 * 20.
+    for (missing, score) in [("exclude", 80.0), ("neutral", 63.333), ("floor", 35.556), ("last_value", 60.0)] {
+        let csat = json!({ "measure": "csat", "weight": 1, "missing": missing, "half_life_days": 30, "valid_days": 10 });
+        house.activate(&json!({ "name": missing, "measures": [{ "measure": "adoption", "weight": 1 }, csat] })).await;
+        let explained = house.ask(&house.portal, "health/explanation").await.expect(200);
+        assert_eq!((&explained["score"], &explained["coverage"]), (&json!(score), &json!(0.4)), "{missing}");
+        let assumed = if missing == "exclude" { Value::Null } else { json!(missing) };
+        assert_eq!(explained["measures"][1].get("assumed").unwrap_or(&Value::Null), &assumed);
+        adds_up(&explained);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_criterion_chooses() {
+    let house = House::build().await;
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "csat", "value": 20 }] })).await;
+    let mut given = json!({ "external_id": "K-1" });
+    for (rank, (criterion, word, member, other)) in [
+        ("segments", "製造業", "segment", "医療"),
+        ("touch_models", "tech", "touch_model", "high"),
+        ("stages", "onboarding", "state", "active"),
+        ("business_models", "従量課金", "business_model", "定額"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        given[member] = json!(other);
+        house.app.post(&house.portal, "/v1/customers", &given).await.expect(200);
+        let card = json!({ "name": criterion, "rank": rank + 1, "criteria": { criterion: [word] }, "measures": [{ "measure": "csat", "weight": 1 }] });
+        let card = house.activate(&card).await;
+        assert_eq!(house.health(&house.portal, "").await["score"], 50.0, "{criterion}: another {member}");
+        given[member] = json!(word);
+        house.app.post(&house.portal, "/v1/customers", &given).await.expect(200);
+        house.app.settle().await;
+        let chosen = house.health(&house.portal, "").await;
+        assert_eq!((&chosen["score"], &chosen["scorecard_id"]), (&json!(20.0), &json!(card)), "{criterion}");
+        given[member] = json!(other);
+        house.app.post(&house.portal, "/v1/customers", &given).await.expect(200);
+        house.app.settle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scorecard_that_was_active_never_changes() {
+    let house = House::build().await;
+    let first = house.activate(&json!({ "name": "First", "measures": [{ "measure": "csat", "weight": 1 }] })).await;
+    let activate = async |id: &str| house.app.post_with(&house.staff, &format!("/v1/scorecards/{id}/activate"), &json!(null), &[("if-match", "*")]).await;
+    assert_eq!(activate(&first).await.problem().1, "state-conflict", "it is in force");
+    house.activate(&json!({ "name": "Second", "measures": [{ "measure": "adoption", "weight": 1 }] })).await;
+    assert_eq!(activate(&first).await.problem().1, "state-conflict", "it was retired");
+    for method in ["PUT", "PATCH", "DELETE"] {
+        let bearer = format!("Bearer {}", house.staff);
+        let reply = house.app.send(method, &format!("/v1/scorecards/{first}"), &[("authorization", &bearer), ("content-type", "application/json")], Some(b"{}".to_vec())).await;
+        assert!([404, 405].contains(&reply.status.as_u16()), "{method}: {}", reply.status);
+    }
+    // Nor may any login that serves: of a scorecard it may change where it stands and nothing else.
+    let granted = "SELECT count(*) FROM pg_attribute a CROSS JOIN pg_roles r WHERE a.attrelid = 'todoku.scorecard'::regclass AND a.attnum > 0 AND r.rolname LIKE 'todoku\\_%'
+        AND r.rolname <> 'todoku_owner' AND has_column_privilege(r.rolname, a.attrelid, a.attname, 'UPDATE')";
+    assert_eq!(house.app.count(granted).await, 3, "state, version, updated_at; to the staff's login");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scorecard_that_cannot_be_is_refused_with_every_place() {
     let house = House::build().await;
@@ -171,8 +185,13 @@ async fn a_scorecard_that_cannot_be_is_refused_with_every_place() {
         (json!({ "measures": [{ "measure": "csat", "weight": -1 }] }), "/measures/0/weight", "out-of-range"),
         (
             json!({ "measures": [{ "measure": "csat", "weight": 1, "curve": { "kind": "linear_bounded", "zero": 0, "full": 1, "least": 9, "most": 1 } }] }),
-            "/measures/0/curve",
-            "out-of-range",
+            "/measures/0/curve/most",
+            "contradiction",
+        ),
+        (
+            json!({ "measures": [{ "measure": "csat", "weight": 1, "curve": { "kind": "step", "knots": [{ "at": 1, "points": 1 }, { "at": 1, "points": 2 }] } }] }),
+            "/measures/0/curve/knots/1/at",
+            "contradiction",
         ),
         (json!({ "measures": [{ "measure": "csat", "weight": 1, "missing": "guess" }] }), "/measures/0/missing", "not-in-set"),
         (
@@ -213,6 +232,9 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
     assert_eq!((&gap["since"], &gap["age_days"], &gap["owner"]), (&json!("2026-11-22"), &json!(2), &Value::Null));
     assert_eq!(gap["sources"]["vendor_observed"], 20.0);
     assert_eq!(gap["sources"]["customer_voiced"], Value::Null);
+    let seen = house.health(&house.staff, "").await;
+    assert_eq!((&gap["score"], &gap["interval"], &gap["coverage"]), (&seen["score"], &seen["interval"], &seen["coverage"]));
+    assert!(gap["interval"].is_object());
     assert!((points(&gap["divergence"]) - (points(&gap["sources"]["partner_declared"]) - 20.0)).abs() < 1e-9);
     let path = format!("/v1/customers/{}/divergence-owner", house.customer);
     let bearer = format!("Bearer {}", house.staff);
@@ -233,13 +255,6 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
     assert_eq!(house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200)["data"], json!([]));
 }
 
-/// Tokens run out; a new client of the same partner signs in.
-async fn sign_in_again(house: &House) -> String {
-    let partners = house.app.get(&house.staff, "/v1/partners").await.expect(200);
-    let partner = partners["data"].as_array().unwrap().iter().find(|p| p["external_id"] == "ひかり販売").unwrap();
-    crate::world::client(&house.app, &house.staff, partner["id"].as_str().unwrap(), &[]).await.1
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_override_stands_beside_the_score_until_its_last_day() {
     let mut house = House::build().await;
@@ -256,6 +271,9 @@ async fn an_override_stands_beside_the_score_until_its_last_day() {
     house.days_later(2).await;
     assert_eq!(house.health(&house.staff, "").await["score"], 85.0);
     let listed = house.ask(&house.staff, "overrides").await.expect(200);
+    // On its first day it counted, and nobody knew better.
+    let then = house.ask(&house.staff, "overrides?as_of=2026-11-22").await.expect(200);
+    assert_eq!((&then["data"][0]["id"], &then["data"][0]["state"]), (&set["id"], &json!("in_force")));
     assert_eq!((&listed["data"][0]["state"], &listed["data"][0]["reason"]), (&json!("expired"), &json!("決裁者が交代")));
     for (body, pointer, code) in [
         (json!({ "score": 20, "reason": "x" }), "/expires_on", "required"),
@@ -294,121 +312,6 @@ async fn above_a_value_a_second_person_approves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_past_answers_with_the_same_bytes_for_ever() {
-    let mut house = House::build().await;
-    let case = json!([{ "external_id": "T-1", "severity": 1, "opened_on": "2026-11-01", "due_on": "2026-11-10" }]);
-    house
-        .report(
-            "2026-11-20",
-            json!({ "declared_band": "healthy", "observations": [{ "measure": "adoption", "value": 90 }, { "measure": "csat", "value": 80 }], "open_cases": case }),
-        )
-        .await;
-    house.fact("seats_used", 30.0).await;
-    house.set(json!({ "score": 33, "reason": "x", "expires_on": "2026-11-25" })).await.expect(201);
-    house.app.settle().await;
-    house.days_later(1).await;
-    house.portal = sign_in_again(&house).await;
-    house.app.settle().await;
-    let known_at = house.app.clock.now();
-    let mut told = Vec::new();
-    for what in ["health", "health/explanation"] {
-        told.push((what, house.ask(&house.staff, what).await.bytes, house.ask(&house.portal, what).await.bytes));
-    }
-    // Then everything changes: the report, the facts, the customer, the policy, the override.
-    house.days_later(3).await;
-    house.portal = sign_in_again(&house).await;
-    house.report("2026-11-20", json!({ "declared_band": "at_risk", "observations": [{ "measure": "adoption", "value": 5 }], "open_cases": [] })).await;
-    house.fact("seats_used", 99.0).await;
-    house.app.post(&house.portal, "/v1/customers", &json!({ "external_id": "K-1", "touch_model": "high", "segment": "医療" })).await.expect(200);
-    house.activate(&json!({ "name": "Other", "measures": [{ "measure": "csat", "weight": 1 }] })).await;
-    house.set(json!({ "score": 99, "reason": "x", "expires_on": "2026-12-25" })).await.expect(201);
-    house.app.settle().await;
-    let at = known_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-    for (what, staff, portal) in told {
-        let path = format!("{what}?as_of=2026-11-23&known_at={at}");
-        assert_eq!(text_of(&house.ask(&house.staff, &path).await), String::from_utf8(staff).unwrap(), "{path}");
-        assert_eq!(text_of(&house.ask(&house.portal, &path).await), String::from_utf8(portal).unwrap(), "{path}");
-    }
-    // The same day as it is known now: the report of that day says something else by now.
-    let restated = house.health(&house.portal, "?as_of=2026-11-23").await;
-    assert_eq!((&restated["scored_for"], &restated["adjustments"]), (&json!("2026-11-23"), &json!([])));
-    for (query, parameter, code) in [
-        ("?as_of=2027-01-01", "as_of", "in-the-future"),
-        ("?as_of=2026-11-21", "as_of", "out-of-range"),
-        ("?known_at=2026-11-01T00:00:00Z", "known_at", "out-of-range"),
-        (&format!("?known_at={}", house.app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)), "known_at", "in-the-future"),
-    ] {
-        let refused = house.ask(&house.portal, &format!("health{query}")).await.problem();
-        assert_eq!((refused.0, refused.2), (422, vec![(parameter.to_owned(), code.to_owned())]), "{query}");
-    }
-}
-
-fn text_of(reply: &Reply) -> String {
-    String::from_utf8(reply.bytes.clone()).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn history_shows_each_day_as_it_was_known_and_bands_do_not_flicker() {
-    let mut house = House::build().await;
-    // One measure, one source: the score is the value.
-    house.activate(&json!({ "name": "One", "measures": [{ "measure": "adoption", "weight": 1 }] })).await;
-    for value in [70, 66, 64, 66, 69, 39, 42, 44] {
-        house.portal = sign_in_again(&house).await;
-        let today = house.app.clock.now().date_naive();
-        house.report(&today.to_string(), json!({ "observations": [{ "measure": "adoption", "value": value }], "external_id": "R" })).await;
-        house.days_later(1).await;
-    }
-    house.portal = sign_in_again(&house).await;
-    for token in [&house.staff, &house.portal] {
-        let history = house.ask(token, "health/history?from=2026-11-22").await.expect(200);
-        let days: Vec<(&str, f64, &str)> =
-            history["data"].as_array().unwrap().iter().map(|day| (day["on"].as_str().unwrap(), points(&day["score"]), day["band"].as_str().unwrap())).collect();
-        assert_eq!(
-            days,
-            [
-                ("2026-11-22", 70.0, "healthy"),
-                ("2026-11-23", 66.0, "healthy"),
-                ("2026-11-24", 64.0, "watch"),
-                ("2026-11-25", 66.0, "watch"),
-                ("2026-11-26", 69.0, "healthy"),
-                ("2026-11-27", 39.0, "at_risk"),
-                ("2026-11-28", 42.0, "at_risk"),
-                ("2026-11-29", 44.0, "watch"),
-                ("2026-11-30", 44.0, "watch"),
-            ]
-        );
-        assert_eq!(history["trend"]["days"], 9);
-        assert!(points(&history["trend"]["points_per_30_days"]) < 0.0);
-    }
-    let late = house.ask(&house.portal, &format!("health/history?from={}", NaiveDate::from_ymd_opt(2025, 1, 1).unwrap())).await.problem();
-    assert_eq!((late.0, late.2), (422, vec![("from".to_owned(), "out-of-range".to_owned())]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_change_is_split_exactly() {
-    let mut house = House::build().await;
-    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "csat", "value": 60 }] })).await;
-    house.days_later(10).await;
-    house.portal = sign_in_again(&house).await;
-    let case = json!([{ "external_id": "T-1", "severity": 1, "opened_on": "2026-11-01", "due_on": "2026-11-10" }]);
-    house.report("2026-12-01", json!({ "observations": [{ "measure": "adoption", "value": 70 }, { "measure": "sentiment", "value": 90 }], "open_cases": case })).await;
-    house
-        .activate(&json!({ "name": "Other", "measures": [{ "measure": "adoption", "weight": 3 }, { "measure": "csat", "weight": 1 }, { "measure": "sentiment", "weight": 2 }] }))
-        .await;
-    let change = house.ask(&house.portal, "health/change?since=2026-11-22").await.expect(200);
-    let sum = |member: &str| change[member].as_array().unwrap().iter().map(|line| points(&line["points"])).sum::<f64>();
-    assert!((sum("lines") + sum("adjusted") - points(&change["total"])).abs() < 1e-9, "{change}");
-    assert!((sum("causes") - sum("lines")).abs() < 1e-9);
-    assert!((points(&change["after"]["score"]) - points(&change["before"]["score"]) - points(&change["total"])).abs() < 1e-9);
-    let causes: Vec<&str> = change["causes"].as_array().unwrap().iter().map(|line| line["cause"].as_str().unwrap()).collect();
-    assert_eq!(causes, ["fading", "value", "weight", "newly_known", "policy"]);
-    assert_eq!(change["adjusted"][0]["limit"], "overdue_case");
-    assert_eq!(house.ask(&house.portal, "health/change").await.problem().0, 400, "since is required");
-    let nothing = house.ask(&house.portal, "health/change?since=2026-12-02&as_of=2026-12-02").await.expect(200);
-    assert_eq!((&nothing["total"], &nothing["lines"]), (&json!(0.0), &json!([])));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_draft_shows_what_it_would_change_and_changes_nothing() {
     let house = House::build().await;
     house.report("2026-11-20", json!({ "observations": [{ "measure": "adoption", "value": 90 }, { "measure": "csat", "value": 20 }] })).await;
@@ -420,7 +323,11 @@ async fn a_draft_shows_what_it_would_change_and_changes_nothing() {
     let shown = house.app.post(&house.staff, &format!("/v1/scorecards/{draft}/simulate"), &json!(null)).await.expect(200);
     assert_eq!((&shown["customers"], &shown["changed"]), (&json!(1), &json!(1)));
     assert_eq!(shown["bands"], json!([{ "from": "watch", "to": "at_risk", "customers": 1, "value_minor": 1_200_000 }]));
-    assert_eq!((&shown["movers"][0]["before"], &shown["movers"][0]["after"]), (&before["score"], &json!(20.0)));
+    assert_eq!((&shown["movers"][0]["before"]["score"], &shown["movers"][0]["after"]["score"]), (&before["score"], &json!(20.0)));
+    for (member, known) in [("band", "watch"), ("interval", ""), ("coverage", "")] {
+        let shown = &shown["movers"][0]["before"][member];
+        assert!(*shown == before[member] && (known.is_empty() || shown == known), "{member}: {shown}");
+    }
     assert_eq!(house.health(&house.staff, "").await, before);
     assert_eq!(house.app.count(rows).await, written, "nothing is written");
 }
@@ -489,26 +396,20 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     let portal = crate::world::client(&house.app, &house.staff, &partners[2].0, &[]).await.1;
     let now = house.app.get(&portal, &format!("/v1/customers/{customer}/health")).await.expect(200);
     assert_eq!(now["score"], shared["score"]);
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_portfolio_shows_each_day_as_it_closed() {
-    let mut house = House::build().await;
-    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "csat", "value": 80 }] })).await;
-    house.app.post(&house.portal, "/v1/customers", &json!({ "external_id": "K-2", "name": "silent" })).await.expect(201);
-    house.app.settle().await;
-    house.days_later(2).await;
-    house.portal = sign_in_again(&house).await;
-    house.report("2026-11-24", json!({ "observations": [{ "measure": "adoption", "value": 20 }, { "measure": "csat", "value": 20 }] })).await;
-    for token in [&house.staff, &house.portal] {
-        let told = house.app.get(token, "/v1/insights/portfolio").await.expect(200);
-        let days: Vec<(&str, f64, i64)> =
-            told["data"].as_array().unwrap().iter().map(|day| (day["on"].as_str().unwrap(), points(&day["mean_health"]), day["customers"].as_i64().unwrap())).collect();
-        assert_eq!(days, [("2026-11-22", 80.0, 2), ("2026-11-23", 80.0, 2)]);
-        // One of two is unknown: it may be anywhere.
-        assert_eq!(told["data"][0]["mean_health_bounds"], json!({ "low": 40.0, "high": 90.0 }));
-        assert!(points(&told["total"]["mean_health"]) < 60.0);
-        assert_eq!(house.app.get(token, "/v1/insights/portfolio?as_of=2026-12-01").await.problem().2, vec![("as_of".to_owned(), "in-the-future".to_owned())]);
-        assert_eq!(house.app.get(token, "/v1/insights/portfolio?from=2026-01-01").await.problem().2, vec![("from".to_owned(), "out-of-range".to_owned())]);
+    // What was estimated then stays as it was, whatever is estimated since.
+    let known_at = micros(house.app.clock.now());
+    let path = format!("/v1/partners/{}/bias", partners[2].0);
+    let then = house.app.get(&house.staff, &path).await.bytes;
+    let sober = (0..12).map(|n| json!({ "customer_external_id": format!("C-{n}"), "period_end": "2026-11-23", "observations": [{ "measure": "sentiment", "value": 10 + n }] }));
+    house.app.post(&portal, "/v1/status-reports/batch", &json!({ "reports": sober.collect::<Vec<_>>() })).await.expect(200);
+    house.days_later(1).await;
+    assert_ne!(house.app.get(&house.staff, &path).await.bytes, then);
+    let asked = [format!("{path}?as_of=2026-11-23&known_at={known_at}"), format!("{path}?known_at={known_at}")];
+    for asked in asked {
+        assert_eq!(house.app.get(&house.staff, &asked).await.bytes, then, "{asked}");
     }
+    assert_eq!(house.app.get(&house.staff, &format!("{path}?as_of=2026-11-22")).await.expect(200)["data"], json!([]), "nothing was known on the first day");
+    let ahead = house.app.get(&house.staff, &format!("{path}?as_of=2027-11-22")).await.problem();
+    assert_eq!((ahead.0, ahead.2), (422, vec![("as_of".to_owned(), "in-the-future".to_owned())]));
 }

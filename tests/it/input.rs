@@ -62,7 +62,7 @@ async fn bad_values_name_their_places() {
         (
             "/v1/measures",
             json!({ "key": "x", "name_en": "x", "name_ja": "x", "unit": "x", "nature": "figure", "curve": { "kind": "piecewise", "knots": [{ "at": 0, "points": 0 }] } }),
-            "/curve",
+            "/curve/knots",
         ),
         ("/v1/currency-rates", json!({ "currency": "USD", "valid_from": "2026-01-01", "rate": "-1" }), "/rate"),
         ("/v1/currency-rates", json!({ "currency": "JPY", "valid_from": "2026-01-01", "rate": "1" }), "/currency"),

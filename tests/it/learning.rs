@@ -1,6 +1,7 @@
 //! Learning from outcomes through the API: recording them, calibrating a scorecard, looking back, the probability of a loss.
 
 use crate::harness::App;
+use crate::house::micros;
 use crate::world::{client, reseller, text};
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -80,6 +81,55 @@ impl Lesson {
     }
 }
 
+/// What the hand weights foretold, counted by the definitions alone: every pair, the lowest tenth, everybody ever at risk.
+struct LookedBack {
+    auc: f64,
+    lift: f64,
+    false_share: f64,
+    missed: usize,
+}
+
+fn looked_back() -> LookedBack {
+    // 3 and 1; both said by the partner on one day, so each weighs the same, and fades at its own pace alone: 45 and 90 days.
+    let health = |n: usize, age: f64| {
+        let (a, c) = (3.0 * (-age / 45.0f64).exp2(), (-age / 90.0f64).exp2());
+        (a * adoption(n) as f64 + c * csat(n) as f64) / (a + c)
+    };
+    // Asked 45 days before 2027-01-15: nine days after the report of 2026-11-22. In thousandths, as a score is.
+    let asked: Vec<(i64, bool)> = (0..CUSTOMERS).map(|n| ((health(n, 9.0) * 1000.0).round() as i64, lost(n))).collect();
+    let losses = asked.iter().filter(|(_, lost)| *lost).count();
+    let pairs = asked.iter().filter(|(_, lost)| *lost).flat_map(|(low, _)| {
+        asked.iter().filter(|(_, lost)| !lost).map(move |(high, _)| {
+            if low < high {
+                1.0
+            } else if low == high {
+                0.5
+            } else {
+                0.0
+            }
+        })
+    });
+    let auc = pairs.sum::<f64>() / (losses * (CUSTOMERS - losses)) as f64;
+    let mut sorted = asked.clone();
+    sorted.sort();
+    let border = sorted[CUSTOMERS / 10 - 1].0;
+    let share = |of: &dyn Fn(i64) -> bool| {
+        let these: Vec<bool> = asked.iter().filter(|(h, _)| of(*h)).map(|(_, lost)| *lost).collect();
+        (these.len() as f64, these.iter().filter(|lost| **lost).count() as f64)
+    };
+    let ((below, hits), (at, ties)) = (share(&|h| h < border), share(&|h| h == border));
+    let tenth = (CUSTOMERS / 10) as f64;
+    let lift = (hits + ties * (tenth - below) / at) / tenth / (losses as f64 / CUSTOMERS as f64);
+    // Asked each week from 2026-11-27 on, the fifth day: an alarm is a score below 40 on any of these days, while enough is known of it.
+    let raised = |n: usize| {
+        (0..8).map(|week| 5.0 + 7.0 * f64::from(week)).any(|age| health(n, age) < 39.999_5 && 0.8 * (3.0 * (-age / 45.0f64).exp2() + (-age / 90.0f64).exp2()) / 4.0 >= 0.15)
+    };
+    let raised: Vec<bool> = (0..CUSTOMERS).map(raised).collect();
+    let alarms = raised.iter().filter(|raised| **raised).count();
+    let fallen = (0..CUSTOMERS).filter(|n| raised[*n] && lost(*n)).count();
+    LookedBack { auc, lift, false_share: (alarms - fallen) as f64 / alarms as f64, missed: losses - fallen }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     let mut lesson = Lesson::begin().await;
@@ -109,6 +159,13 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     assert_eq!(back["channels"][0]["partner_id"], json!(lesson.partner));
     let told = back["total"]["table"].as_array().unwrap().iter().map(|row| row["outcomes"].as_u64().unwrap()).sum::<u64>();
     assert_eq!(told, 320);
+    let foretold = &back["total"];
+    let expected = looked_back();
+    for (told, expected) in [("discrimination", expected.auc), ("top_decile_lift", expected.lift), ("false_alarm_share", expected.false_share)] {
+        let told = if told == "discrimination" { &foretold[told]["auc"] } else { &foretold[told] };
+        assert!((told.as_f64().unwrap() - expected).abs() <= 0.000_5, "{told}, not {expected}: {foretold}");
+    }
+    assert_eq!(foretold["missed"], json!(expected.missed));
     assert!(back["total"]["lead_time_days"].as_f64().unwrap() > 30.0, "{back}");
 
     let customers = lesson.app.get(&lesson.staff, "/v1/customers?limit=1000").await.expect(200);
@@ -119,6 +176,21 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
         assert_eq!(told["calibration_id"], learned["id"]);
         probability.insert(n, told["probability"].as_f64().unwrap());
     }
+    // Learned once more and asked later: what was told then is told of then.
+    let known_at = micros(lesson.app.clock.now());
+    let customer = text(&customers["data"].as_array().unwrap().iter().find(|c| c["external_id"] == "C-27").unwrap()["id"]);
+    let path = format!("/v1/customers/{customer}/churn-probability");
+    let then = lesson.app.get(&lesson.staff, &path).await.bytes;
+    lesson.later(1).await;
+    let report = json!({ "customer_external_id": "C-27", "period_end": "2027-01-21", "observations": [{ "measure": "csat", "value": 3 }] });
+    lesson.app.post(&lesson.portal, "/v1/status-reports", &report).await.expect(201);
+    lesson.calibrate().await;
+    lesson.app.settle().await;
+    assert_ne!(lesson.app.get(&lesson.staff, &path).await.bytes, then);
+    assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}?as_of=2027-01-21&known_at={known_at}")).await.bytes, then);
+    let before = lesson.app.get(&lesson.staff, &format!("{path}?as_of=2026-12-01")).await.expect(200);
+    assert_eq!((&before["calibration_id"], &before["probability"], &before["on"]), (&Value::Null, &Value::Null, &json!("2026-12-01")), "nothing was learned by then");
+
     // C-0 said 0, C-27 said 90.
     assert!(probability[&0] > 0.6 && probability[&27] < 0.4, "{probability:?}");
 }

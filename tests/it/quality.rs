@@ -1,6 +1,7 @@
 //! Data-quality flags through the API: what stands out, who sees it, and that it ends.
 
 use crate::harness::App;
+use crate::house::micros;
 use crate::world::{client, text};
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -112,6 +113,9 @@ async fn what_stands_out_is_told_quietly_and_ends() {
     channel.app.settle().await;
     assert_eq!(channel.rows().await, 3, "what is as it was is kept once");
 
+    let known_at = micros(channel.app.clock.now());
+    let then = channel.flags(&channel.staff, &tens).await;
+
     // Months later all report as others do.
     channel.turn(98).await;
     channel.app.settle().await;
@@ -124,4 +128,8 @@ async fn what_stands_out_is_told_quietly_and_ends() {
         assert_eq!(channel.flags(&channel.staff, partner).await, json!([]));
     }
     assert_eq!(channel.rows().await, 6, "that a flag ended is kept as well");
+    // What stood out then is still told of that day.
+    for (asked, told) in [(format!("as_of=2026-11-24&known_at={known_at}"), then.clone()), ("as_of=2026-11-24".into(), then), ("as_of=2026-11-22".into(), json!([]))] {
+        assert_eq!(channel.app.get(&channel.staff, &format!("/v1/partners/{tens}/quality?{asked}")).await.expect(200)["data"], told, "{asked}");
+    }
 }

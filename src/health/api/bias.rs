@@ -1,5 +1,6 @@
 //! `/v1/partners/{partner_id}/bias`: how rosy a partner usually is, for the vendor and for that partner.
 
+use super::point::PointQuery;
 use crate::auth::{Call, Tenant, op};
 use crate::directory;
 use crate::health::store::{self, Bias};
@@ -73,15 +74,16 @@ const RULE_JA: &str = "パートナーとベンダーのシステムの双方が
 /// Read how rosy a partner usually is
 ///
 /// Per measure: the estimate, the customers behind it and how far it is believed. For the vendor, and for the partner itself.
-#[utoipa::path(operation_id = "get_partner_bias", tag = "Health", params(("partner_id" = PartnerId, Path)), responses((status = 200, description = "Its bias", body = BiasAnswer)))]
+#[utoipa::path(operation_id = "get_partner_bias", tag = "Health", params(("partner_id" = PartnerId, Path), PointQuery), responses((status = 200, description = "Its bias", body = BiasAnswer)))]
 #[get("/v1/partners/{partner_id}/bias")]
-async fn get_bias(call: Call<op::GetPartnerBias, PartnerId>) -> Result<HttpResponse, Fault> {
+async fn get_bias(call: Call<op::GetPartnerBias, PartnerId, PointQuery>) -> Result<HttpResponse, Fault> {
     let whole = call.scope().visible().is_none();
     call.is_told_of(call.path)?;
     let (found, catalogue) = call
         .read(async |tx| {
             let partner = directory::partner_of(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
-            futures_util::try_join!(store::newest_biases(tx, partner.id), intake::measures(tx))
+            let (_, moment) = call.query.point(tx).await?;
+            futures_util::try_join!(store::newest_biases(tx, partner.id, moment), intake::measures(tx))
         })
         .await?;
     // In thousandths; for a partner of whole points.

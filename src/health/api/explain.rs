@@ -265,7 +265,8 @@ struct ChangeView {
     before: HealthView,
     /// The later point.
     after: HealthView,
-    /// The difference in points; absent while what is known makes no score at one of the two points.
+    /// The difference in points. An unknown score counts as 50, from which contributions count: what made it known, or no longer known, is told by
+    /// its lines. Absent where both are unknown, and where no scorecard applied.
     total: Option<f64>,
     /// By measure and cause. All of them and what is adjusted make the total, exactly.
     lines: Vec<MovedMeasure>,

@@ -1,6 +1,7 @@
 //! What the vendor's people say about a customer's health: scores set by hand, and who looks after a gap between the sources. The
 //! vendor's alone; no partner learns of it.
 
+use super::point::PointQuery;
 use crate::auth::{Call, Json, NoBody, WriteQuery, op};
 use crate::directory::{calendar, locate_customer};
 use crate::health::flow::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};
@@ -86,18 +87,19 @@ struct OverrideList {
 
 /// List the scores set by hand for a customer
 ///
-/// Newest first, also those that count no more.
-#[utoipa::path(operation_id = "list_overrides", tag = "Health", params(("customer_id" = CustomerId, Path)), responses((status = 200, description = "The overrides", body = OverrideList)))]
+/// Newest first, also those that count no more; now, or as they stood.
+#[utoipa::path(operation_id = "list_overrides", tag = "Health", params(("customer_id" = CustomerId, Path), PointQuery), responses((status = 200, description = "The overrides", body = OverrideList)))]
 #[get("/v1/customers/{customer_id}/overrides")]
-async fn list(call: Call<op::ListOverrides, CustomerId>) -> Result<HttpResponse, Fault> {
-    let (found, today) = call
+async fn list(call: Call<op::ListOverrides, CustomerId, PointQuery>) -> Result<HttpResponse, Fault> {
+    let (found, on) = call
         .read(async |tx| {
             let partner = locate_customer(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
-            let (found, vendor) = futures_util::try_join!(store::overrides(tx, partner, call.path), calendar(tx))?;
-            Ok((found, vendor.zone.day_of(tx.now())))
+            let (at, moment) = call.query.point(tx).await?;
+            let found = store::overrides(tx, partner, call.path, moment).await?;
+            Ok((found.into_iter().map(|o| o.known_by(moment)).collect::<Vec<_>>(), at.on))
         })
         .await?;
-    Ok(HttpResponse::Ok().json(OverrideList { data: found.into_iter().map(|o| OverrideView::of(o, today)).collect() }))
+    Ok(HttpResponse::Ok().json(OverrideList { data: found.into_iter().map(|o| OverrideView::of(o, on)).collect() }))
 }
 
 /// A score to be set by hand.

@@ -8,9 +8,12 @@ mod history;
 mod input;
 mod manual;
 mod observation;
+mod point;
 mod quality;
 mod report;
 mod scorecard;
+
+pub use point::PointQuery;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

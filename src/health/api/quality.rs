@@ -1,6 +1,7 @@
 //! `/v1/partners/{partner_id}/quality`: what stands out in how a partner reports, for the vendor and for that partner. Facts, with what
 //! would improve them; no score changes by them.
 
+use super::point::PointQuery;
 use crate::auth::{Call, Tenant, op};
 use crate::directory;
 use crate::health::quality::{FlagKind, MIN_CHARACTERS, MIN_CUSTOMERS, MIN_DUE, MIN_PEERS, MIN_POINTS, SAME_TEXT_SHARE, TOP_FROM, TOP_SHARE, UNCHANGED_SHARE, WINDOW};
@@ -103,17 +104,18 @@ fn advice(kind: FlagKind) -> (&'static str, &'static str) {
 #[utoipa::path(
     operation_id = "get_partner_quality",
     tag = "Health",
-    params(("partner_id" = PartnerId, Path)),
+    params(("partner_id" = PartnerId, Path), PointQuery),
     responses((status = 200, description = "What stands out", body = QualityAnswer))
 )]
 #[get("/v1/partners/{partner_id}/quality")]
-async fn get_quality(call: Call<op::GetPartnerQuality, PartnerId>) -> Result<HttpResponse, Fault> {
+async fn get_quality(call: Call<op::GetPartnerQuality, PartnerId, PointQuery>) -> Result<HttpResponse, Fault> {
     let whole = call.scope().visible().is_none();
     call.is_told_of(call.path)?;
     let found = call
         .read(async |tx| {
             let partner = directory::partner_of(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
-            store::newest_flags(tx, partner.id).await
+            let (_, moment) = call.query.point(tx).await?;
+            store::newest_flags(tx, partner.id, moment).await
         })
         .await?;
     let view = |f: QualityFlag| {

@@ -2,10 +2,11 @@
 
 use super::card::{NewScorecard, ScorecardView};
 use crate::auth::{Call, Json, NoBody, Tenant, WriteQuery, op};
-use crate::health::flow::{Moved, Simulation, activate, add_scorecard, retire, simulate};
+use crate::health::flow::{Figure, Moved, Simulation, activate, add_scorecard, retire, simulate};
 use crate::health::scorecard::{Band, CardState, LAST_RANK, Purpose};
 use crate::health::store;
 use crate::http::etag::etag;
+use crate::http::interval::Interval;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CustomerId, PartnerId, ScorecardId, TypeId};
@@ -127,26 +128,31 @@ struct MovedCustomer {
     partner_id: PartnerId,
     external_id: String,
     name: String,
+    before: SimulatedScore,
+    after: SimulatedScore,
+}
+
+/// A score by one of the policies compared.
+#[derive(Serialize, ToSchema)]
+struct SimulatedScore {
     /// Absent while too little is known.
-    before: Option<f64>,
-    after: Option<f64>,
-    band_before: Band,
-    band_after: Band,
+    score: Option<f64>,
+    band: Band,
+    /// Where the score lies, with 80 %; absent while too little is known.
+    interval: Option<Interval>,
+    /// How much of what the scorecard asks is known, 0-1.
+    coverage: f64,
+}
+
+impl From<Figure> for SimulatedScore {
+    fn from(f: Figure) -> Self {
+        Self { score: f.score.map(|s| thousandths(s.into())), band: f.band, interval: f.interval.map(Interval::of), coverage: thousandths(f.coverage.into()) }
+    }
 }
 
 impl From<Moved> for MovedCustomer {
     fn from(m: Moved) -> Self {
-        let points = |score: Option<i32>| score.map(|s| thousandths(s.into()));
-        Self {
-            customer_id: m.customer,
-            partner_id: m.partner,
-            external_id: m.external_id,
-            name: m.name,
-            before: points(m.before),
-            after: points(m.after),
-            band_before: m.band_before,
-            band_after: m.band_after,
-        }
+        Self { customer_id: m.customer, partner_id: m.partner, external_id: m.external_id, name: m.name, before: m.before.into(), after: m.after.into() }
     }
 }
 

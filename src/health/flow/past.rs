@@ -6,14 +6,14 @@ use super::rulebook::ready;
 use crate::auth::StaffScope;
 use crate::db::Tx;
 use crate::directory::calendar;
-use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, in_force, open_cases};
+use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases};
 use crate::health::score::{Known, Scorer};
 use crate::health::scorecard::Band;
 use crate::health::silence::silence_at;
 use crate::health::store::{self, Bias, Card};
 use crate::intake;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, PartnerId, TypeId};
+use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::text::Key;
 use crate::kernel::time::Zone;
 use chrono::{Duration, NaiveDate};
@@ -95,24 +95,21 @@ impl Past {
         self.scorer.measures.iter().map(|measure| measure.weight).collect()
     }
 
-    /// What the scorecard saw of a customer on a day.
+    /// What the scorecard saw of a customer when a day ended.
     pub fn seen(&self, partner: Uuid, customer: Uuid, on: NaiveDate) -> Seen {
-        let known_at = self.zone.start_of(on + Duration::days(1)) - Duration::microseconds(1);
-        let at = AsKnown { on, known_at };
+        self.seen_at(partner, customer, AsKnown { on, known_at: end_of(self.zone, on) })
+    }
+
+    /// What the scorecard saw of a customer at a point.
+    pub fn seen_at(&self, partner: Uuid, customer: Uuid, at: AsKnown) -> Seen {
+        let on = at.on;
         let Some(chronicle) = self.customers.get(&customer) else {
             return Seen { values: vec![None; self.scorer.measures.len()], score: None, band: Band::Unknown, silence: None };
         };
         let evidence = in_force(&chronicle.sightings, at, true);
-        let bias = in_force_at(self.biases.get(&partner).map(Vec::as_slice).unwrap_or_default(), known_at);
+        let bias = in_force_at(self.biases.get(&partner).map(Vec::as_slice).unwrap_or_default(), at.moment(self.zone));
         let known = Known { evidence: &evidence, cases: open_cases(&chronicle.cases, at), bias: Some(&bias), ..Known::default() };
         let score = self.scorer.score(&known, on);
         Seen { values: self.scorer.values(&evidence, Some(&bias), on), score: score.score, band: score.band, silence: silence_at(&chronicle.reports, at) }
     }
-}
-
-/// How silent it is about a customer on a day by what is known now, as [`Seen`] tells it of a day of the past.
-pub async fn silence_on(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, on: NaiveDate) -> Result<Option<f64>, Fault> {
-    let statements = store::statements(tx, partner, vec![customer.uuid()]).await?.remove(&customer.uuid()).unwrap_or_default();
-    let reports: Vec<(NaiveDate, Stay)> = statements.into_iter().map(|(day, stay, _)| (day, stay)).collect();
-    Ok(silence_at(&reports, AsKnown { on, known_at: tx.now() }))
 }

@@ -7,7 +7,7 @@ use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::calendar;
 use crate::health::audience::{SHARED, VENDOR};
-use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, in_force, open_cases};
+use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases};
 use crate::health::evidence::Evidence;
 use crate::health::input::Input;
 use crate::health::score::Known;
@@ -111,18 +111,18 @@ pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Custom
 impl Dossier {
     /// The policies in force at a point, over the catalogue.
     pub fn rulebook(&self, at: AsKnown) -> Rulebook {
-        let moment = at.known_at.min(self.end_of(at.on));
+        let moment = at.moment(self.zone);
         Rulebook { cards: self.rules.iter().filter(|(_, stay)| stay.at(moment)).map(|(ruled, _)| ruled.clone()).collect(), catalogue: self.catalogue.clone() }
     }
 
     /// The end of a day: the last moment whose knowledge belongs to it.
     pub fn end_of(&self, day: NaiveDate) -> Moment {
-        self.zone.start_of(day + Duration::days(1)) - Duration::microseconds(1)
+        end_of(self.zone, day)
     }
 
     /// What was known at a point; `None` where no policy applied.
     pub fn standpoint(&self, at: AsKnown) -> Option<Standpoint<'_>> {
-        let moment = at.known_at.min(self.end_of(at.on));
+        let moment = at.moment(self.zone);
         let version = self.versions.iter().find(|version| version.stay.at(moment))?;
         let products: Vec<String> = self.bought(at.on, moment).map(|bought| bought.product.clone()).collect();
         let profile = Profile {
@@ -142,7 +142,7 @@ impl Dossier {
     /// The conclusion at a point; `None` where no policy applied.
     pub fn health(&self, at: AsKnown) -> Option<Health> {
         let point = self.standpoint(at)?;
-        let moment = at.known_at.min(self.end_of(at.on));
+        let moment = at.moment(self.zone);
         let touch_model = self.versions.iter().find(|version| version.stay.at(moment))?.touch_model;
         let reported_on = self.reports.iter().filter(|(day, stay)| *day <= at.on && stay.at(at.known_at)).map(|(day, _)| *day).max();
         let sources = self.whole.then(|| Sources::of(&point.ruled.scorer, &point.evidence, at.on));

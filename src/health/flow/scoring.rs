@@ -48,10 +48,10 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
         return Ok(());
     }
     // Read behind the locks: a day that turned while we waited for them is the day to score for.
-    let biases = async { if audiences.contains(&VENDOR) { store::newest_biases(tx, PartnerId::of(tx.scope().acts()?)).await } else { Ok(Vec::new()) } };
+    let biases = async { if audiences.contains(&VENDOR) { store::newest_biases(tx, PartnerId::of(tx.scope().acts()?), tx.now()).await } else { Ok(Vec::new()) } };
     let (vendor, turned, rules, biases) = futures_util::try_join!(calendar(tx), store::scoring_day(tx), rulebook(tx), biases)?;
     let on = turned.unwrap_or(vendor.zone.day_of(tx.now()));
-    let common = Common { rates: store::rates(tx, on).await?, bias: in_force_at(&biases, tx.now()), vendor, rules, on };
+    let common = Common { bias: in_force_at(&biases, tx.now()), vendor, rules, on };
     // Neighbours in the table are scored together.
     let mut facts: Vec<(Uuid, Facts)> = facts.into_iter().collect();
     facts.sort_unstable_by_key(|(id, _)| *id);
@@ -65,27 +65,28 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
 struct Common {
     vendor: Vendor,
     rules: Rulebook,
-    rates: HashMap<String, i64>,
     bias: HashMap<MeasureId, f64>,
     on: NaiveDate,
 }
 
 async fn score<S: Tenant>(tx: &Tx<S>, common: &Common, facts: &[(Uuid, Facts)], audiences: &[&'static str]) -> Result<(), Fault> {
-    let Common { vendor, rules, rates, bias, on } = common;
+    let Common { vendor, rules, bias, on } = common;
     let on = *on;
     let (partner, ids) = (tx.scope().acts()?, facts.iter().map(|(id, _)| *id).collect::<Vec<Uuid>>());
     let since = vendor.zone.start_of(on - Duration::days(rules.horizon_days()));
     let whole = audiences.contains(&VENDOR);
     let overrides = async { if whole { store::overrides_in_force(tx, ids.clone(), on).await } else { Ok(HashMap::new()) } };
-    let (evidence, priced, last, cases, before, overrides) = futures_util::try_join!(
+    // A rate that changes between two parts of a large partner leaves a job for all of it.
+    let (evidence, priced, last, cases, before, rates, overrides) = futures_util::try_join!(
         store::evidence(tx, partner, vendor.zone, ids.clone(), since, read_for(whole)),
         store::running_subscriptions(tx, partner, ids.clone(), on),
         store::last_reports(tx, ids.clone()),
         store::open_cases(tx, partner, ids.clone(), on),
         store::before(tx, ids.clone(), audiences),
+        store::rates(tx, on),
         overrides,
     )?;
-    let mut worth = worth_of(priced, rates, vendor, on);
+    let mut worth = worth_of(priced, &rates, vendor, on);
     let mut standings = Vec::with_capacity(facts.len() * audiences.len());
     for (nth, (id, fact)) in facts.iter().enumerate() {
         if nth % YIELD_AFTER == YIELD_AFTER - 1 {

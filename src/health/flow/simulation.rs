@@ -31,16 +31,32 @@ pub struct Moved {
     pub partner: PartnerId,
     pub external_id: String,
     pub name: String,
-    pub before: Option<i32>,
-    pub after: Option<i32>,
-    pub band_before: Band,
-    pub band_after: Band,
+    pub before: Figure,
+    pub after: Figure,
+}
+
+/// A score by one of the policies compared; figures in thousandths, without its parts: very many are held.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs, reason = "the members of Score")]
+pub struct Figure {
+    pub score: Option<i32>,
+    pub interval: Option<(i32, i32)>,
+    pub coverage: i32,
+    pub band: Band,
+}
+
+impl Figure {
+    /// Of a customer no scorecard is for, that nothing is known.
+    fn of(score: Option<Score>) -> Self {
+        let score = score.unwrap_or_else(Score::unknown);
+        Self { score: score.score, interval: score.interval, coverage: score.coverage, band: score.band }
+    }
 }
 
 impl Moved {
     /// How far, in thousandths; becoming known or unknown weighs as much as the whole scale.
     fn far(&self) -> i32 {
-        match (self.before, self.after) {
+        match (self.before.score, self.after.score) {
             (Some(before), Some(after)) => (after - before).abs(),
             (None, None) => 0,
             _ => 100_000,
@@ -93,17 +109,16 @@ pub async fn simulate(tx: &Tx<StaffScope>, card: Card) -> Result<Simulation, Fau
 
 impl Simulation {
     fn add(&mut self, customer: &Counted, before: Option<Score>, after: Option<Score>) {
-        let figure = |score: &Option<Score>| (score.as_ref().and_then(|s| s.score), score.as_ref().map_or(Band::Unknown, |s| s.band));
-        let ((before, band_before), (after, band_after)) = (figure(&before), figure(&after));
-        let cell = self.bands.entry((band_before, band_after)).or_default();
+        let (before, after) = (Figure::of(before), Figure::of(after));
+        let cell = self.bands.entry((before.band, after.band)).or_default();
         cell.0 += 1;
         cell.1 += customer.value_minor;
-        if (before, band_before) == (after, band_after) {
+        if (before.score, before.band) == (after.score, after.band) {
             return;
         }
         self.changed += 1;
         let (customer_id, partner) = (CustomerId::of(customer.id), PartnerId::of(customer.partner_id));
-        self.movers.push(Moved { customer: customer_id, partner, external_id: customer.external_id.clone(), name: customer.name.clone(), before, after, band_before, band_after });
+        self.movers.push(Moved { customer: customer_id, partner, external_id: customer.external_id.clone(), name: customer.name.clone(), before, after });
         if self.movers.len() >= 50 * NAMED {
             self.name_movers();
         }
@@ -141,7 +156,7 @@ async fn known(tx: &Tx<StaffScope>, vendor: &Vendor, on: NaiveDate, horizon: i64
         store::evidence(tx, partner, vendor.zone, ids.clone(), since, read_for(true)),
         store::open_cases(tx, partner, ids.clone(), on),
         store::running_subscriptions(tx, partner, ids, on),
-        store::newest_biases(tx, PartnerId::of(partner)),
+        store::newest_biases(tx, PartnerId::of(partner), tx.now()),
     )?;
     let evidence = evidence.into_iter().map(|(id, all)| (id, all.into_iter().map(|(item, _)| Evidence { day: item.day.min(on), ..item }).collect())).collect();
     let mut products: HashMap<Uuid, Vec<String>> = HashMap::new();

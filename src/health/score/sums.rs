@@ -55,7 +55,7 @@ impl Sums {
             && !is_trend
             && let Some(last) = rule.last(evidence)
         {
-            sums.assume(Missing::LastValue, rule.points(last), rule.source(last).min(1.0));
+            sums.assume(Missing::LastValue, rule.points(last), rule.faded(last).min(1.0));
             sums.newest = Some(last.day);
         }
         sums

@@ -94,14 +94,14 @@ pub async fn standing_biases(tx: &Tx<AnalystScope>) -> Result<Vec<Bias>, Fault> 
     .await
 }
 
-/// The newest estimate of each measure of a partner.
-pub async fn newest_biases<S: Tenant>(tx: &Tx<S>, partner: PartnerId) -> Result<Vec<Bias>, Fault> {
+/// The estimate of each measure of a partner that was the newest at a moment.
+pub async fn newest_biases<S: Tenant>(tx: &Tx<S>, partner: PartnerId, at: Moment) -> Result<Vec<Bias>, Fault> {
     tx.rows(
         sql("SELECT DISTINCT ON (measure_id) partner_id, measure_id, estimated_on, known_from, bias, raw, pairs, reporters, shrink, low, high FROM todoku.reporter_bias
              WHERE vendor_id = {} AND partner_id = {} AND known_from <= {} ORDER BY measure_id, estimated_on DESC")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<SqlUuid, _>(partner.uuid())
-        .bind::<Timestamptz, _>(tx.now()),
+        .bind::<Timestamptz, _>(at),
     )
     .await
 }

@@ -149,16 +149,17 @@ impl Row {
     }
 }
 
-/// A customer's overrides, newest first, at most 1,000.
-pub async fn overrides(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId) -> Result<Vec<Override>, Fault> {
+/// A customer's overrides set by a moment, newest first, at most 1,000.
+pub async fn overrides(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, by: Moment) -> Result<Vec<Override>, Fault> {
     let rows: Vec<Row> = tx
         .rows(
             sql("SELECT o.id, o.partner_id, o.customer_id, o.purpose, o.score, t.reason, t.evidence_link, o.author_id, o.created_at, o.expires_on, o.counts_from, o.approver_id, o.withdrawn_at
                  FROM todoku.health_override o JOIN todoku.health_override_text t ON t.vendor_id = o.vendor_id AND t.override_id = o.id
-                 WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = {} ORDER BY o.id DESC LIMIT 1000")
+                 WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = {} AND o.created_at <= {} ORDER BY o.id DESC LIMIT 1000")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(partner.uuid())
-            .bind::<SqlUuid, _>(customer.uuid()),
+            .bind::<SqlUuid, _>(customer.uuid())
+            .bind::<Timestamptz, _>(by),
         )
         .await?;
     rows.into_iter().map(Row::read).collect()

@@ -175,13 +175,14 @@ pub async fn standing_flags(tx: &Tx<AnalystScope>) -> Result<Vec<QualityFlag>, F
     .await
 }
 
-/// The newest row of each kind of a partner.
-pub async fn newest_flags<S: Tenant>(tx: &Tx<S>, partner: PartnerId) -> Result<Vec<QualityFlag>, Fault> {
+/// The row of each kind of a partner that was the newest at a moment.
+pub async fn newest_flags<S: Tenant>(tx: &Tx<S>, partner: PartnerId, at: Moment) -> Result<Vec<QualityFlag>, Fault> {
     tx.rows(
         sql("SELECT DISTINCT ON (kind) partner_id, kind, found_on, known_from, n, counted, share, peers, customers FROM todoku.quality_flag
-             WHERE vendor_id = {} AND partner_id = {} ORDER BY kind, found_on DESC")
+             WHERE vendor_id = {} AND partner_id = {} AND known_from <= {} ORDER BY kind, found_on DESC")
         .bind::<SqlUuid, _>(tx.scope().vendor())
-        .bind::<SqlUuid, _>(partner.uuid()),
+        .bind::<SqlUuid, _>(partner.uuid())
+        .bind::<Timestamptz, _>(at),
     )
     .await
 }

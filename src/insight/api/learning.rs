@@ -246,14 +246,11 @@ impl From<&Kept> for CalibrationView {
                 calibration_error_limit: three_digits(f.error_limit),
             }
         });
-        let learned = c.fit.iter().flat_map(|fit| &fit.measures);
-        let refused = matches!(c.verdict, Verdict::Refused(_));
-        // A refusal proposes the hand weights, also one kept before it said so.
-        let weights_kept = refused || c.fit.as_ref().is_some_and(|fit| fit.weights_kept);
-        let measure = |(key, l): (&Key, &Learned)| LearnedMeasure {
+        let learned = c.fit.iter().flat_map(|fit| &fit.measures).zip(c.proposal());
+        let measure = |(key, (l, proposed)): (&Key, (&Learned, f64))| LearnedMeasure {
             measure: key.clone(),
             hand_weight: l.hand,
-            weight: round(if weights_kept { l.hand } else { l.weight } * 1e6) as f64 / 1e6,
+            weight: round(proposed * 1e6) as f64 / 1e6,
             blocked: l.blocked,
             not_monotone: l.not_monotone,
             too_few: l.too_few,
@@ -270,8 +267,8 @@ impl From<&Kept> for CalibrationView {
             figures,
             later: c.fit.as_ref().and_then(|fit| fit.later).map(LaterView::from),
             measures: kept.learned.measures.iter().zip(learned).map(measure).collect(),
-            weights_kept,
-            weights_reason: c.fit.as_ref().filter(|_| weights_kept && !refused).and_then(Reason::of_weights),
+            weights_kept: c.keeps_hand_weights(),
+            weights_reason: c.fit.as_ref().filter(|fit| fit.weights_kept && !c.is_refused()).and_then(Reason::of_weights),
             silence: c.fit.as_ref().and_then(|fit| fit.silence.as_ref()).map(SilenceView::from),
             created_at: kept.created_at,
         }

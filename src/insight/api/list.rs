@@ -203,6 +203,10 @@ struct DivergentView {
     name: String,
     /// The score over all sources.
     score: Option<f64>,
+    /// Where it lies, with 80 %; absent while it is unknown, and of a score set by hand.
+    interval: Option<Interval>,
+    /// How much of what the scorecard asks is known, 0-1.
+    coverage: f64,
     sources: ThreeSources,
     /// The distance between the best and the worst source, in points.
     divergence: f64,
@@ -229,6 +233,8 @@ impl From<Divergent> for DivergentView {
             external_id: row.external_id,
             name: row.name,
             score: row.score.map(|s| thousandths(s.into())),
+            interval: row.low.zip(row.high).map(Interval::of),
+            coverage: thousandths(row.coverage.into()),
             divergence: thousandths(row.divergence.into()),
             since: row.diverges_since,
             age_days: (row.scored_for - row.diverges_since).num_days(),

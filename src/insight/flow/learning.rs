@@ -2,14 +2,15 @@
 
 use crate::auth::StaffScope;
 use crate::db::Tx;
-use crate::health::{self, Band, Past};
+use crate::health::{self, AsKnown, Band, Past};
 use crate::insight::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use crate::insight::calibration::{Case, Invalid, Settings, calibrate};
 use crate::insight::lesson::Lesson;
 use crate::insight::store::{self, Kept};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{ScorecardId, TypeId};
+use crate::kernel::id::{CustomerId, PartnerId, ScorecardId, TypeId};
+use crate::kernel::time::Moment;
 use crate::ledger::{Event, record_events};
 use crate::revenue::{self, Settled};
 use chrono::{Duration, NaiveDate};
@@ -51,6 +52,16 @@ fn one_a_quarter(outcomes: Vec<Settled>) -> Vec<Settled> {
 
 /// An outcome as a case is made of it: its day, what was seen before, whether it was a loss, how silent it was.
 type Told = (NaiveDate, Vec<Option<f64>>, bool, Option<f64>);
+
+/// The last calibration by a moment that may be used, with what the calibrated scorecard sees of a customer at a point: what was learned is applied to
+/// what it was learned from.
+pub async fn seen_by_calibration(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, at: AsKnown, moment: Moment) -> Result<Option<(Kept, health::Seen)>, Fault> {
+    let Some(kept) = store::usable_calibration(tx, moment).await? else { return Ok(None) };
+    let card = health::card(tx, kept.scorecard).await?.ok_or_else(|| Fault::internal("a calibration without its scorecard"))?;
+    let of = (partner.uuid(), customer.uuid());
+    let past = health::past(tx, &card, &[of], at.on).await?;
+    Ok(Some((kept, past.seen_at(of.0, of.1, at))))
+}
 
 /// Keeps what was learned of a scorecard.
 pub async fn keep(tx: &Tx<StaffScope>, caller: Uuid, scorecard: ScorecardId, lead_days: i32, learned: Lesson) -> Result<Kept, Fault> {

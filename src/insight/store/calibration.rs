@@ -70,12 +70,15 @@ pub async fn calibrations(tx: &Tx<StaffScope>, scorecard: ScorecardId) -> Result
     rows.into_iter().map(Row::read).collect()
 }
 
-/// The last calibration that was not refused, of whichever scorecard: what it learned of the measures outlives the weights it was learned beside.
-pub async fn usable_calibration(tx: &Tx<StaffScope>) -> Result<Option<Kept>, Fault> {
+/// The last calibration by a moment that was not refused, of whichever scorecard that is to tell of churn: what it learned of the measures outlives
+/// the weights it was learned beside.
+pub async fn usable_calibration(tx: &Tx<StaffScope>, by: Moment) -> Result<Option<Kept>, Fault> {
     let row: Option<Row> = tx
         .row(
-            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND verdict <> 'refused' ORDER BY id DESC LIMIT 1")
-                .bind::<SqlUuid, _>(tx.scope().vendor()),
+            sql("SELECT k.id, k.scorecard_id, k.lead_days, k.result, k.created_at FROM todoku.calibration k JOIN todoku.scorecard s ON s.vendor_id = k.vendor_id AND s.id = k.scorecard_id
+                 WHERE k.vendor_id = {} AND k.verdict <> 'refused' AND k.created_at <= {} AND s.purpose = 'churn' ORDER BY k.id DESC LIMIT 1")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Timestamptz, _>(by),
         )
         .await?;
     row.map(Row::read).transpose()

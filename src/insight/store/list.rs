@@ -21,7 +21,7 @@ const UNKNOWN_RENEWS_WITHIN: i64 = 180;
 // What is shown of a row `h`, the same whether it stands or was closed; its customer `c` has today's names. Who looks after a gap is told apart.
 macro_rules! divergent {
     () => {
-        "h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.sources, h.divergence, h.diverges_since, h.divergence_weight, h.value_minor, h.scored_for"
+        "h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.low, h.high, h.coverage, h.sources, h.divergence, h.diverges_since, h.divergence_weight, h.value_minor, h.scored_for"
     };
 }
 macro_rules! listed {
@@ -130,6 +130,12 @@ pub struct Divergent {
     pub name: String,
     #[diesel(sql_type = Nullable<Integer>)]
     pub score: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub low: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub high: Option<i32>,
+    #[diesel(sql_type = Integer)]
+    pub coverage: i32,
     #[diesel(sql_type = Jsonb)]
     pub sources: serde_json::Value,
     #[diesel(sql_type = Integer)]

@@ -1,0 +1,167 @@
+//! Both times: the past answers as it was known, day by day, with the same bytes for ever; and what moved between two points.
+
+use crate::harness::Reply;
+use crate::house::{House, micros, points, sign_in_again};
+use chrono::{Duration, NaiveDate};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_answers_with_the_same_bytes_for_ever() {
+    let mut house = House::build().await;
+    let case = json!([{ "external_id": "T-1", "severity": 1, "opened_on": "2026-11-01", "due_on": "2026-11-10" }]);
+    house
+        .report(
+            "2026-11-20",
+            json!({ "declared_band": "healthy", "observations": [{ "measure": "adoption", "value": 90 }, { "measure": "csat", "value": 80 }], "open_cases": case }),
+        )
+        .await;
+    house.fact("seats_used", 30.0).await;
+    house.set(json!({ "score": 33, "reason": "x", "expires_on": "2026-11-25" })).await.expect(201);
+    house.app.settle().await;
+    house.days_later(1).await;
+    house.portal = sign_in_again(&house).await;
+    house.app.settle().await;
+    let known_at = house.app.clock.now();
+    let mut told = Vec::new();
+    for what in ["health", "health/explanation"] {
+        told.push((what, house.ask(&house.staff, what).await.bytes, house.ask(&house.portal, what).await.bytes));
+    }
+    // Then everything changes: the report, the facts, the customer, the policy, the override.
+    house.days_later(3).await;
+    house.portal = sign_in_again(&house).await;
+    let at = micros(known_at);
+    let point = format!("as_of=2026-11-23&known_at={at}");
+    let over_time = [
+        format!("health/history?from=2026-11-22&{point}"),
+        format!("health/change?since=2026-11-22&since_known_at={at}&{point}"),
+        format!("health?{point}&bias=raw"),
+        format!("health?{point}&view=shared"),
+        format!("overrides?{point}"),
+    ];
+    let mut told_over_time = Vec::new();
+    for path in over_time {
+        let reply = house.ask(&house.staff, &path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", text_of(&reply));
+        told_over_time.push((path, text_of(&reply)));
+    }
+    house.report("2026-11-20", json!({ "declared_band": "at_risk", "observations": [{ "measure": "adoption", "value": 5 }], "open_cases": [] })).await;
+    house.fact("seats_used", 99.0).await;
+    house.app.post(&house.portal, "/v1/customers", &json!({ "external_id": "K-1", "touch_model": "high", "segment": "医療" })).await.expect(200);
+    house.activate(&json!({ "name": "Other", "measures": [{ "measure": "csat", "weight": 1 }] })).await;
+    house.set(json!({ "score": 99, "reason": "x", "expires_on": "2026-12-25" })).await.expect(201);
+    house.app.settle().await;
+    for (what, staff, portal) in told {
+        let path = format!("{what}?as_of=2026-11-23&known_at={at}");
+        assert_eq!(text_of(&house.ask(&house.staff, &path).await), String::from_utf8(staff).unwrap(), "{path}");
+        assert_eq!(text_of(&house.ask(&house.portal, &path).await), String::from_utf8(portal).unwrap(), "{path}");
+    }
+    for (path, then) in told_over_time {
+        assert_eq!(text_of(&house.ask(&house.staff, &path).await), then, "{path}");
+    }
+    // The same day as it is known now: the report of that day says something else by now.
+    let restated = house.health(&house.portal, "?as_of=2026-11-23").await;
+    assert_eq!((&restated["scored_for"], &restated["adjustments"]), (&json!("2026-11-23"), &json!([])));
+    for (query, parameter, code) in [
+        ("?as_of=2027-01-01", "as_of", "in-the-future"),
+        ("?as_of=2026-11-21", "as_of", "out-of-range"),
+        ("?known_at=2026-11-01T00:00:00Z", "known_at", "out-of-range"),
+        (&format!("?known_at={}", house.app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)), "known_at", "in-the-future"),
+    ] {
+        let refused = house.ask(&house.portal, &format!("health{query}")).await.problem();
+        assert_eq!((refused.0, refused.2), (422, vec![(parameter.to_owned(), code.to_owned())]), "{query}");
+    }
+}
+
+fn text_of(reply: &Reply) -> String {
+    String::from_utf8(reply.bytes.clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_shows_each_day_as_it_was_known_and_bands_do_not_flicker() {
+    let mut house = House::build().await;
+    // One measure, one source: the score is the value.
+    house.activate(&json!({ "name": "One", "measures": [{ "measure": "adoption", "weight": 1 }] })).await;
+    for value in [70, 66, 64, 66, 69, 39, 42, 44] {
+        house.portal = sign_in_again(&house).await;
+        let today = house.app.clock.now().date_naive();
+        house.report(&today.to_string(), json!({ "observations": [{ "measure": "adoption", "value": value }], "external_id": "R" })).await;
+        house.days_later(1).await;
+    }
+    house.portal = sign_in_again(&house).await;
+    for token in [&house.staff, &house.portal] {
+        let history = house.ask(token, "health/history?from=2026-11-22").await.expect(200);
+        let days: Vec<(&str, f64, &str)> =
+            history["data"].as_array().unwrap().iter().map(|day| (day["on"].as_str().unwrap(), points(&day["score"]), day["band"].as_str().unwrap())).collect();
+        assert_eq!(
+            days,
+            [
+                ("2026-11-22", 70.0, "healthy"),
+                ("2026-11-23", 66.0, "healthy"),
+                ("2026-11-24", 64.0, "watch"),
+                ("2026-11-25", 66.0, "watch"),
+                ("2026-11-26", 69.0, "healthy"),
+                ("2026-11-27", 39.0, "at_risk"),
+                ("2026-11-28", 42.0, "at_risk"),
+                ("2026-11-29", 44.0, "watch"),
+                ("2026-11-30", 44.0, "watch"),
+            ]
+        );
+        assert_eq!(history["trend"]["days"], 9);
+        assert!(points(&history["trend"]["points_per_30_days"]) < 0.0);
+    }
+    let late = house.ask(&house.portal, &format!("health/history?from={}", NaiveDate::from_ymd_opt(2025, 1, 1).unwrap())).await.problem();
+    assert_eq!((late.0, late.2), (422, vec![("from".to_owned(), "out-of-range".to_owned())]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_split_exactly() {
+    let mut house = House::build().await;
+    let before = micros(house.app.clock.now() + Duration::minutes(1));
+    house.app.clock.turn_to(house.app.clock.now() + Duration::minutes(2));
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "csat", "value": 60 }] })).await;
+    house.days_later(10).await;
+    house.portal = sign_in_again(&house).await;
+    let case = json!([{ "external_id": "T-1", "severity": 1, "opened_on": "2026-11-01", "due_on": "2026-11-10" }]);
+    house.report("2026-12-01", json!({ "observations": [{ "measure": "adoption", "value": 70 }, { "measure": "sentiment", "value": 90 }], "open_cases": case })).await;
+    house
+        .activate(&json!({ "name": "Other", "measures": [{ "measure": "adoption", "weight": 3 }, { "measure": "csat", "weight": 1 }, { "measure": "sentiment", "weight": 2 }] }))
+        .await;
+    let change = house.ask(&house.portal, "health/change?since=2026-11-22").await.expect(200);
+    let sum = |member: &str| change[member].as_array().unwrap().iter().map(|line| points(&line["points"])).sum::<f64>();
+    assert!((sum("lines") + sum("adjusted") - points(&change["total"])).abs() < 1e-9, "{change}");
+    assert!((sum("causes") - sum("lines")).abs() < 1e-9);
+    assert!((points(&change["after"]["score"]) - points(&change["before"]["score"]) - points(&change["total"])).abs() < 1e-9);
+    let causes: Vec<&str> = change["causes"].as_array().unwrap().iter().map(|line| line["cause"].as_str().unwrap()).collect();
+    assert_eq!(causes, ["fading", "value", "weight", "newly_known", "policy"]);
+    assert_eq!(change["adjusted"][0]["limit"], "overdue_case");
+    assert_eq!(house.ask(&house.portal, "health/change").await.problem().0, 400, "since is required");
+    // The customer was here before anything was known of it: what became known is counted from the middle of the scale.
+    let known = house.ask(&house.portal, &format!("health/change?since=2026-11-22&since_known_at={before}")).await.expect(200);
+    assert_eq!((&known["before"]["score"], known["causes"].as_array().unwrap().len()), (&Value::Null, 1), "{known}");
+    assert_eq!(known["causes"][0]["cause"], "newly_known");
+    assert!((points(&known["total"]) - (points(&known["after"]["score"]) - 50.0)).abs() < 1e-9, "{known}");
+    let nothing = house.ask(&house.portal, "health/change?since=2026-12-02&as_of=2026-12-02").await.expect(200);
+    assert_eq!((&nothing["total"], &nothing["lines"]), (&json!(0.0), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portfolio_shows_each_day_as_it_closed() {
+    let mut house = House::build().await;
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "csat", "value": 80 }] })).await;
+    house.app.post(&house.portal, "/v1/customers", &json!({ "external_id": "K-2", "name": "silent" })).await.expect(201);
+    house.app.settle().await;
+    house.days_later(2).await;
+    house.portal = sign_in_again(&house).await;
+    house.report("2026-11-24", json!({ "observations": [{ "measure": "adoption", "value": 20 }, { "measure": "csat", "value": 20 }] })).await;
+    for token in [&house.staff, &house.portal] {
+        let told = house.app.get(token, "/v1/insights/portfolio").await.expect(200);
+        let days: Vec<(&str, f64, i64)> =
+            told["data"].as_array().unwrap().iter().map(|day| (day["on"].as_str().unwrap(), points(&day["mean_health"]), day["customers"].as_i64().unwrap())).collect();
+        assert_eq!(days, [("2026-11-22", 80.0, 2), ("2026-11-23", 80.0, 2)]);
+        // One of two is unknown: it may be anywhere.
+        assert_eq!(told["data"][0]["mean_health_bounds"], json!({ "low": 40.0, "high": 90.0 }));
+        assert!(points(&told["total"]["mean_health"]) < 60.0);
+        assert_eq!(house.app.get(token, "/v1/insights/portfolio?as_of=2026-12-01").await.problem().2, vec![("as_of".to_owned(), "in-the-future".to_owned())]);
+        assert_eq!(house.app.get(token, "/v1/insights/portfolio?from=2026-01-01").await.problem().2, vec![("from".to_owned(), "out-of-range".to_owned())]);
+    }
+}
