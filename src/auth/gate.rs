@@ -1,6 +1,7 @@
 //! What stands at the door of a process: limits, signing keys and the knowledge of tenants, kept fresh.
 
 use super::keys::{Keyring, make_first_key};
+use super::lookup::Lookup;
 use super::principal::Caller;
 use super::scope::{Grant, TenantScope};
 use super::tenancy::Tenancy;
@@ -22,6 +23,8 @@ pub struct Gate {
     pub tenancy: Tenancy,
     /// How often.
     pub limits: Limits,
+    /// Whose secrets are looked for.
+    pub lookup: Arc<Lookup>,
     keyring: RwLock<Arc<Keyring>>,
 }
 
@@ -39,7 +42,7 @@ impl Gate {
         make_first_key(&state.db, &state.keys).await?;
         let keyring = Keyring::load(&state.db, &state.keys).await?;
         let limits = Limits::new(&state.config.limits, std::time::Duration::from_millis(state.config.database.pool_wait_ms));
-        let gate = Self { state, tenancy: Tenancy::default(), limits, keyring: RwLock::new(Arc::new(keyring)) };
+        let gate = Self { state, tenancy: Tenancy::default(), limits, lookup: Arc::default(), keyring: RwLock::new(Arc::new(keyring)) };
         gate.tenancy.refresh(&gate.state.db).await?;
         Ok(gate)
     }

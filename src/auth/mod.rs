@@ -8,6 +8,7 @@ mod call;
 mod gate;
 mod jwk;
 mod keys;
+mod lookup;
 mod params;
 mod principal;
 mod scope;

@@ -7,10 +7,11 @@ use crate::kernel::time::Moment;
 use chrono::{Duration, NaiveDate};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Binary, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Whether a credential is in force, and since when it has not been used.
-#[derive(QueryableByName)]
+#[derive(QueryableByName, Debug, Clone)]
 pub struct StandingRow {
     #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,
@@ -30,7 +31,7 @@ impl StandingRow {
 }
 
 /// A stored secret.
-#[derive(QueryableByName)]
+#[derive(QueryableByName, Debug, Clone)]
 pub struct SecretRow {
     #[diesel(sql_type = SqlUuid)]
     pub vendor_id: Uuid,
@@ -131,10 +132,22 @@ pub struct Changes {
     pub cursor: i64,
 }
 
-/// The secret with a public id.
-pub async fn secret(tx: &Tx<SystemScope>, public_id: &str) -> Result<Option<SecretRow>, Fault> {
-    tx.row(sql("SELECT id, vendor_id, principal_id, mac, not_after, revoked_at, last_used_on FROM auth.credential WHERE public_id = {}").bind::<Text, _>(public_id.to_owned()))
-        .await
+/// The secrets with these public ids, by them.
+pub async fn secrets(tx: &Tx<SystemScope>, public_ids: Vec<String>) -> Result<HashMap<String, SecretRow>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        public_id: String,
+        #[diesel(embed)]
+        secret: SecretRow,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT public_id, id, vendor_id, principal_id, mac, not_after, revoked_at, last_used_on FROM auth.credential WHERE public_id = ANY ({})")
+                .bind::<Array<Text>, _>(public_ids),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.public_id, row.secret)).collect())
 }
 
 /// The public keys of a client.

@@ -16,6 +16,37 @@ async fn opens(app: &App, client: &str, secret: &str) -> bool {
     reply.status == 200
 }
 
+/// Their secrets are looked up together: two of each of ten clients, one with its first secret, one with its second, and beside them those that must not pass.
+/// Some go away before they are answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_beside_others_gets_their_own_answer() {
+    let world = World::make().await;
+    let (app, near) = (&world.app, world.of("near"));
+    let path = format!("/v1/partners/{}/clients", near.partner);
+    let mut proofs: Vec<(String, String, bool)> = Vec::new();
+    for n in 0..10 {
+        let made = app.post(&world.staff, &path, &json!({ "name": format!("portal {n}") })).await.expect(201);
+        let (id, first) = (text(&made["id"]), text(&made["client_secret"]));
+        let second = text(&app.post(&world.staff, &format!("{path}/{id}/credentials"), &json!({})).await.expect(201)["client_secret"]);
+        proofs.push((id.clone(), first, true));
+        proofs.push((id, second, true));
+    }
+    // The secret of another, one that was never minted, one that has ended, and a client nobody knows.
+    let minted = todoku::auth::mint(true).unwrap().secret;
+    let ended = app.post(&world.staff, &path, &json!({ "name": "ended" })).await.expect(201);
+    app.post(&world.staff, &format!("{path}/{}/credentials", text(&ended["id"])), &json!({ "overlap_days": 0 })).await.expect(201);
+    proofs.push((proofs[0].0.clone(), proofs[2].1.clone(), false));
+    proofs.push((proofs[0].0.clone(), minted, false));
+    proofs.push((text(&ended["id"]), text(&ended["client_secret"]), false));
+    proofs.push((PrincipalId::of(uuid::Uuid::from_u128(7)).to_string(), proofs[0].1.clone(), false));
+    app.gate.tenancy.refresh(&app.state.db).await.unwrap();
+    for _ in 0..5 {
+        let gone = futures_util::future::join_all(proofs.iter().map(|(id, secret, _)| tokio::time::timeout(std::time::Duration::from_micros(500), opens(app, id, secret))));
+        let (_, told) = futures_util::future::join(gone, futures_util::future::join_all(proofs.iter().map(|(id, secret, _)| opens(app, id, secret)))).await;
+        assert_eq!(told, proofs.iter().map(|proof| proof.2).collect::<Vec<_>>());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_changes_its_secret_without_a_refused_request() {
     let world = World::make().await;

@@ -233,8 +233,7 @@ impl Proof {
 /// Whether the secret is the client's. An unknown secret costs the same hash as a wrong one.
 async fn verify_secret(gate: &Gate, vendor: Uuid, client: PrincipalId, public_id: &str, secret: &str) -> Result<bool, Fault> {
     let db = &gate.state.db;
-    let look = async |tx: &Tx<SystemScope>| store::secret(tx, public_id).await.map(|row| (row, tx.now()));
-    let (row, now) = db.begin_read(SystemScope::auth()).await?.look(look).await?;
+    let (row, now) = gate.lookup.secret(db, public_id).await?;
     let fits = gate.state.keys.mac_fits(secret, row.as_ref().map_or(&[0; 32], |row| &row.mac));
     let Some(row) = row.filter(|_| fits) else { return Ok(false) };
     let holds = row.standing.is_in_force(now) && row.principal_id == client.uuid() && row.vendor_id == vendor;

@@ -1,0 +1,100 @@
+//! Secrets looked up for many at once: whoever asks while a look is under way shares the next one, so that sign-in costs the database by
+//! the round trip and not by the token. Nothing is remembered: each answer was read after it was asked for.
+
+use super::scope::SystemScope;
+use super::store::{self, SecretRow};
+use crate::db::{Db, Tx};
+use crate::kernel::code::Code;
+use crate::kernel::error::Fault;
+use crate::kernel::time::Moment;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// The most secrets of one look.
+const AT_ONCE: usize = 64;
+/// How long an answer is waited for. A look takes milliseconds; a database that is stuck must not hold everybody who signs in.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What was found, and the moment it was read.
+type Answer = Result<(Option<SecretRow>, Moment), Fault>;
+
+/// Those who wait for a look.
+#[derive(Default)]
+pub struct Lookup(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    asked: Vec<(String, oneshot::Sender<Answer>)>,
+    is_looking: bool,
+}
+
+impl Lookup {
+    /// The secret with a public id, as it stands.
+    pub async fn secret(self: &Arc<Self>, db: &Db, public_id: &str) -> Answer {
+        let (tell, told) = oneshot::channel();
+        let begins = {
+            let mut waiting = self.waiting();
+            waiting.asked.push((public_id.to_owned(), tell));
+            !std::mem::replace(&mut waiting.is_looking, true)
+        };
+        if begins {
+            // A task of its own: a caller who goes away leaves nobody waiting.
+            tokio::spawn(Looking { lookup: self.clone(), is_over: false }.look(db.clone()));
+        }
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(answer)) => answer,
+            // It was cut off with the thread it ran on.
+            Ok(Err(_)) => Err(Fault::unavailable(Code::DatabaseUnavailable, "a look for secrets ended without an answer")),
+            Err(_) => Err(Fault::unavailable(Code::Overloaded, "secrets were not looked up in time")),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next to look for; when there are none the looking is over.
+    fn next(&self) -> Vec<(String, oneshot::Sender<Answer>)> {
+        let mut waiting = self.waiting();
+        let some = waiting.asked.len().min(AT_ONCE);
+        waiting.is_looking = some > 0;
+        waiting.asked.drain(..some).collect()
+    }
+}
+
+/// Looks for as long as somebody waits.
+struct Looking {
+    lookup: Arc<Lookup>,
+    is_over: bool,
+}
+
+impl Looking {
+    async fn look(mut self, db: Db) {
+        loop {
+            let some = self.lookup.next();
+            if some.is_empty() {
+                self.is_over = true;
+                return;
+            }
+            let ids: Vec<String> = some.iter().map(|(id, _)| id.clone()).collect();
+            let found = async { db.begin_read(SystemScope::auth()).await?.look(async |tx: &Tx<SystemScope>| Ok((store::secrets(tx, ids).await?, tx.now()))).await };
+            let found: Result<(HashMap<String, SecretRow>, Moment), Fault> = found.await;
+            for (id, tell) in some {
+                let answer = found.as_ref().map(|(found, now)| (found.get(&id).cloned(), *now)).map_err(Fault::clone);
+                // Who went away needs no answer.
+                let _ = tell.send(answer);
+            }
+        }
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        // Cut off before its end: who waits is told by the end of its sender, and whoever comes next begins anew.
+        if !self.is_over {
+            *self.lookup.waiting() = Waiting::default();
+        }
+    }
+}
