@@ -58,7 +58,7 @@ class Line:
     """One connection and what has come on it."""
 
     def __init__(self, port):
-        self.socket, self.due, self.got = socket.create_connection(("127.0.0.1", port)), None, b""
+        self.socket, self.due, self.got, self.ends = socket.create_connection(("127.0.0.1", port)), None, b"", False
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
 
@@ -80,6 +80,7 @@ class Line:
         length = int(self.got[at + 17:self.got.find(b"\r\n", at + 2)]) if at >= 0 else 0
         if len(self.got) < head + 4 + length:
             return None
+        self.ends = b"\r\nconnection: close" in self.got[:head].lower()
         status, self.got = int(self.got[9:12]), b""
         return status
 
@@ -123,6 +124,8 @@ class Load:
     def run(self, seconds, connections, rate=None, tick=None):
         """By the clock if there is a rate, on as many connections as that takes; else each connection asks again when it is answered. `tick` is called at least every
         two milliseconds and may end it by answering true. Ended, what is under way is waited for."""
+        if rate:  # made before the clock runs: what is spent on them is the server's
+            self.requests = iter(list(itertools.islice(self.requests, int(1.1 * seconds * rate))))
         begun, worked, self.most, self.share = clock(), time.process_time(), connections, None
         end, due = begun + seconds, begun
         if rate is None:
@@ -148,6 +151,8 @@ class Load:
                 else:
                     self.answers.append(Answer(asked, clock(), status))
                     line.due, self.idle[number] = None, line
+                    if line.ends:
+                        self.close(number, line)
                 if self.waiting and clock() < end:
                     self.send(self.waiting.popleft())
                 elif rate is None and asked is not None and clock() < end:

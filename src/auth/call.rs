@@ -18,7 +18,7 @@ use crate::http::trace::Trace;
 use crate::http::unread::Unread;
 use crate::http::{idempotency, query};
 use crate::kernel::code::Code;
-use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::error::{Fault, FieldFault, MAX_FIELDS};
 use crate::kernel::hash::sha256_of;
 use crate::kernel::id::{CredentialId, CustomerId, OutcomeId, OverrideId, PartnerId, PrincipalId, RequestId, ScorecardId, SnapshotId, TypeId};
 use crate::kernel::text::Broken;
@@ -166,7 +166,7 @@ impl<K: BatchOf> Body for Batch<K> {
         };
         let given = members.remove(K::MEMBER);
         let escaped = |key: &String| format!("/{}", body::escape(key));
-        let mut faults: Vec<FieldFault> = members.keys().take(100).map(|key| FieldFault { pointer: escaped(key), code: Broken::UnknownField }).collect();
+        let mut faults: Vec<FieldFault> = members.keys().take(MAX_FIELDS).map(|key| FieldFault { pointer: escaped(key), code: Broken::UnknownField }).collect();
         let wrong = match given {
             None => Some(Broken::Required),
             Some(Node::List(rows)) if rows.len() > MAX_ROWS => Some(Broken::TooLong),
@@ -239,7 +239,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         A::Scope: Clone,
     {
         let turn = self.turn().await?;
-        self.gate.state.db.begin_read(self.scope()).await?.holding(turn).look(look).await
+        self.gate.state.db.patient_for(turn.patience()).begin_read(self.scope()).await?.holding(turn).look(look).await
     }
 
     /// Reads much in one read-only transaction, one such study in this process at a time: they take whole cores.
@@ -250,7 +250,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         let desk = tokio::time::timeout(STUDY_PATIENCE, STUDY.acquire()).await;
         let desk = desk.map_err(|_| Fault::unavailable(Code::Overloaded, "another study is running"))?.map_err(Fault::internal)?;
         let turn = self.turn().await?;
-        let seen = self.gate.state.db.begin_study(self.scope()).await?.holding(turn).look(look).await?;
+        let seen = self.gate.state.db.patient_for(turn.patience()).begin_study(self.scope()).await?.holding(turn).look(look).await?;
         Ok((seen, desk))
     }
 
@@ -286,6 +286,9 @@ where
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let admitted = admit(&request, &mut payload).await;
+            if admitted.is_err() {
+                Unread::discard(&mut payload).await;
+            }
             Unread::keep(&request, payload);
             admitted
         })

@@ -6,6 +6,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::time::{Moment, to_micros};
 use chrono::{DateTime, Utc};
+use deadpool::managed::Timeouts;
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
@@ -14,6 +15,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// How long connecting may take.
+const CONNECTING: Duration = Duration::from_secs(5);
 
 /// Where "now" comes from: the database in life, a hand on the dial in tests and in the demo's past.
 #[derive(Clone, Default)]
@@ -67,7 +71,7 @@ impl Place {
     /// The parameters of one role.
     pub fn as_role(&self, role: &str) -> tokio_postgres::Config {
         let mut parameters = self.base.clone();
-        parameters.user(format!("{}_{role}", self.role_prefix)).application_name("todoku").connect_timeout(Duration::from_secs(5));
+        parameters.user(format!("{}_{role}", self.role_prefix)).application_name("todoku").connect_timeout(CONNECTING);
         if let Some(password) = &self.password {
             parameters.password(password.reveal());
         }
@@ -108,7 +112,6 @@ fn told(error: &tokio_postgres::Error) -> String {
 struct Inner {
     pools: [Pool<AsyncPgConnection>; Login::ALL.len()],
     queue: usize,
-    patience: Duration,
 }
 
 /// The database as the house sees it. Cheap to clone.
@@ -116,6 +119,7 @@ struct Inner {
 pub struct Db {
     inner: Arc<Inner>,
     clock: Clock,
+    patience: Duration,
 }
 
 impl Db {
@@ -130,13 +134,7 @@ impl Db {
                 let parameters = parameters.clone();
                 Box::pin(async move { connect(&parameters).await })
             });
-            Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
-                .max_size(size)
-                .runtime(deadpool::Runtime::Tokio1)
-                .wait_timeout(Some(patience))
-                .create_timeout(Some(Duration::from_secs(5)))
-                .build()
-                .map_err(Fault::internal)
+            Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager)).max_size(size).runtime(deadpool::Runtime::Tokio1).build().map_err(Fault::internal)
         };
         let pools = [
             pool(Login::Partner, settings.pool_partner)?,
@@ -146,7 +144,7 @@ impl Db {
             // One vendor is analysed at a time.
             pool(Login::Analyst, 1)?,
         ];
-        Ok(Self { inner: Arc::new(Inner { pools, queue: settings.pool_queue, patience }), clock })
+        Ok(Self { inner: Arc::new(Inner { pools, queue: settings.pool_queue }), clock, patience })
     }
 
     /// The clock all transactions of this database go by.
@@ -156,7 +154,12 @@ impl Db {
 
     /// How long a caller waits for a connection.
     pub(super) fn patience(&self) -> Duration {
-        self.inner.patience
+        self.patience
+    }
+
+    /// The same database for a caller who has waited already.
+    pub fn patient_for(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     pub(super) async fn connection(&self, login: Login) -> Result<Object<AsyncPgConnection>, Fault> {
@@ -164,7 +167,8 @@ impl Db {
         if pool.status().waiting >= self.inner.queue {
             return Err(Fault::unavailable(Code::Overloaded, "too many requests wait for a connection"));
         }
-        pool.get().await.map_err(|error| match error {
+        let limits = Timeouts { wait: Some(self.patience), create: Some(CONNECTING), recycle: None };
+        pool.timeout_get(&limits).await.map_err(|error| match error {
             PoolError::Timeout(_) => Fault::unavailable(Code::Overloaded, "no connection became free in time"),
             other => Fault::unavailable(Code::DatabaseUnavailable, other),
         })

@@ -31,14 +31,22 @@ struct Queue {
 pub struct Turn {
     queue: Arc<Queue>,
     since: Instant,
-    longest: Duration,
+    patience: Duration,
+    left: Duration,
     _place: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// How much of its patience is left for a connection: who waited for a turn has used some of it.
+    pub fn patience(&self) -> Duration {
+        self.left
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         // One long batch must not make hopeless what waits behind single requests.
-        let taken = self.since.elapsed().min(self.longest).as_micros() as u64;
+        let taken = self.since.elapsed().min(self.patience).as_micros() as u64;
         let mean = self.queue.taken.load(Ordering::Relaxed);
         self.queue.taken.store((mean * (MEMORY - 1) + taken) / MEMORY, Ordering::Relaxed);
     }
@@ -67,6 +75,7 @@ impl Turns {
     /// pace of late would wait longer than anybody may is told at once: a flood's refusals cost neither time nor memory.
     pub async fn take(&self, caller: Uuid) -> Result<Turn, Fault> {
         let queue = self.queues.lock().unwrap_or_else(PoisonError::into_inner).entry(caller).or_insert_with(|| Arc::new(Queue::of(self.at_once))).clone();
+        let asked = Instant::now();
         let place = match queue.places.clone().try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
@@ -76,7 +85,8 @@ impl Turns {
                 tokio::time::timeout(self.patience, queue.places.clone().acquire_owned()).await.ok().and_then(Result::ok).ok_or_else(busy)?
             }
         };
-        Ok(Turn { queue, since: Instant::now(), longest: self.patience, _place: place })
+        let (since, patience) = (Instant::now(), self.patience);
+        Ok(Turn { queue, since, patience, left: patience.saturating_sub(since - asked), _place: place })
     }
 
     /// Tells a caller at once that it would wait in vain; promises nothing to one that would not.

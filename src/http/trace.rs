@@ -134,3 +134,28 @@ fn fault_of(response: &ServiceResponse<BoxBody>) -> Option<Fault> {
     };
     Some(Fault::of(code))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, init_service};
+    use actix_web::{App, HttpResponse, web};
+
+    async fn panics() -> HttpResponse {
+        panic!("a handler panics, as it should here: with a word nobody may read")
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_answered_with_nothing_but_an_id() {
+        let app = init_service(App::new().wrap(from_fn(trace)).app_data(Data::new(Base("http://b".into()))).service(web::resource("/x").get(panics))).await;
+        let answer = match actix_web::dev::Service::call(&app, TestRequest::get().uri("/x").to_request()).await {
+            Ok(answer) => answer.into_parts().1.map_into_boxed_body(),
+            Err(error) => error.error_response(),
+        };
+        assert_eq!(answer.status(), 500);
+        let body: serde_json::Value = serde_json::from_slice(&actix_web::body::to_bytes(answer.into_body()).await.unwrap()).unwrap();
+        assert_eq!((&body["code"], body["request_id"].is_string()), (&serde_json::json!("internal-error"), true));
+        assert!(!body.to_string().contains("nobody may read"));
+    }
+}

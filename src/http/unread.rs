@@ -2,8 +2,14 @@
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::{HttpMessage, HttpRequest, dev, web};
+use futures_util::StreamExt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// What a refused request may still send, and how long that may take, for its connection to be of further use.
+const SMALL: usize = 16 * 1024;
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// A body nobody will read to its end. As long as it is kept, the connection is closed behind the answer; dropped before, a body in chunks would be
 /// read and thrown away for as long as its sender likes.
@@ -17,6 +23,21 @@ impl Unread {
         if !matches!(payload, dev::Payload::None) {
             request.extensions_mut().insert(Self { _payload: payload });
         }
+    }
+
+    /// Throws away what comes of a refused body, as long as it is small and there in a moment: with nothing left of it its connection serves the next
+    /// request, and in a flood of refusals nobody has to connect anew.
+    pub async fn discard(payload: &mut dev::Payload) {
+        let all = async {
+            let mut seen = 0;
+            while let Some(Ok(bytes)) = payload.next().await {
+                seen += bytes.len();
+                if seen > SMALL {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(MOMENT, all).await;
     }
 
     /// Puts it behind the answer.

@@ -118,3 +118,84 @@ async fn who_sends_a_byte_a_second_is_cut_off() {
     }
     assert_eq!(held(&app).await, before, "nothing changed");
 }
+
+/// Two requests over one connection, the second behind the answer to the first; the statuses, and whether the first answer closed it.
+async fn in_turn(app: &App, first: &[u8], second: &[u8]) -> (Vec<u16>, bool) {
+    let (mut from, mut to) = TcpStream::connect(app.base.trim_start_matches("http://")).await.unwrap().into_split();
+    let mut heard = Vec::new();
+    let mut closes = false;
+    for request in [first, second] {
+        if to.write_all(request).await.is_err() {
+            break;
+        }
+        let mut answer = Vec::new();
+        let whole = |answer: &[u8]| {
+            let text = String::from_utf8_lossy(answer).to_lowercase();
+            let (head, body) = text.split_once("\r\n\r\n")?;
+            let length: usize = head.split_once("content-length: ")?.1.split("\r\n").next()?.parse().ok()?;
+            (body.len() >= length).then(|| (head[9..12].parse().unwrap(), head.contains("connection: close")))
+        };
+        let status = loop {
+            let mut bytes = [0; 4096];
+            match tokio::time::timeout(Duration::from_secs(20), from.read(&mut bytes)).await.expect("an answer, never a hang") {
+                Ok(n @ 1..) => answer.extend_from_slice(&bytes[..n]),
+                _ => break None,
+            }
+            if let Some(told) = whole(&answer) {
+                break Some(told);
+            }
+        };
+        let Some((status, close)) = status else { break };
+        heard.push(status);
+        closes |= close;
+    }
+    (heard, closes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_keeps_the_connection_if_the_body_was_small_and_there() {
+    let app = App::start().await;
+    let (_, staff) = app.found("Vendor").await;
+    let post = |token: &str, length: &str, body: &str| {
+        let head = format!("POST /v1/customers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n{length}\r\n\r\n");
+        [head.as_bytes(), body.as_bytes()].concat()
+    };
+    let next = format!("GET /v1/customers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {staff}\r\n\r\n").into_bytes();
+    let body = r#"{"external_id":"K","name":"n"}"#;
+    for (what, first) in [
+        ("sized", post("x", &format!("Content-Length: {}", body.len()), body)),
+        ("in a chunk", post("x", "Transfer-Encoding: chunked", &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()))),
+    ] {
+        assert_eq!(in_turn(&app, &first, &next).await, (vec![401, 200], false), "{what}");
+    }
+    // What is still to come, or large, is not waited for: the connection ends behind the answer.
+    for (what, first) in [("unfinished", post("x", "Content-Length: 500", body)), ("large", post("x", "Content-Length: 200000", &"x".repeat(200_000)))] {
+        let (heard, closes) = in_turn(&app, &first, &next).await;
+        assert_eq!((heard, closes), (vec![401], true), "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_revoked_while_a_slow_body_comes_does_not_get_in() {
+    let app = App::start().await;
+    let (founded, staff) = app.found("Vendor").await;
+    let (client, token) = crate::world::client(&app, &staff, &founded.direct.to_string(), &[]).await;
+    let before = app.count("SELECT count(*) FROM todoku.customer").await;
+    let body = r#"{"external_id":"K","name":"n"}"#;
+    let head = format!(
+        "POST /v1/customers HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let (mut from, mut to) = TcpStream::connect(app.base.trim_start_matches("http://")).await.unwrap().into_split();
+    to.write_all(head.as_bytes()).await.unwrap();
+    let begun = Instant::now();
+    let path = format!("/v1/partners/{}/clients/{client}", founded.direct);
+    assert_eq!(app.send("DELETE", &path, &[("authorization", &bearer(&staff)), ("if-match", "*")], None).await.status, 204);
+    // A body is slow from a second on.
+    tokio::time::sleep(Duration::from_millis(1_200).saturating_sub(begun.elapsed())).await;
+    to.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    from.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(app.count("SELECT count(*) FROM todoku.customer").await, before);
+}
