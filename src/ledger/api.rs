@@ -23,7 +23,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// How long to look for the outcome of a commit whose connection was lost.
-const TRUTH_TRIES: u32 = 8;
+const TRUTH: Duration = Duration::from_secs(2);
 /// A write transaction is cut after this long: what is older than a minute is settled (DECISIONS 5).
 const LIMIT: Duration = Duration::from_secs(30);
 const TRUTH_PAUSE: Duration = Duration::from_millis(250);
@@ -65,8 +65,9 @@ where
         Some(slot) => Some(call.gate.limits.flight(flight_key(call.scope().vendor(), slot))?),
         None => None,
     };
-    let _turn = call.turn().await?;
-    let tx = if B::BATCH { state.db.begin_batch(call.scope()).await? } else { state.db.begin_write(call.scope()).await? };
+    let turn = call.turn().await?;
+    let db = state.db.patient_for(turn.patience());
+    let tx = if B::BATCH { db.begin_batch(call.scope()).await? } else { db.begin_write(call.scope()).await? };
     let done = tokio::time::timeout(LIMIT, perform(call, &tx, &actor, slot.as_ref(), deed)).await;
     let done = done.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the transaction took too long")));
     let (answer, replayed) = match done {
@@ -131,17 +132,19 @@ where
     A::Scope: Clone,
     Q: Query,
 {
-    for _ in 0..TRUTH_TRIES {
-        if let Ok(tx) = call.gate.state.db.begin_read(call.scope()).await {
-            match tx.look(async |tx| store::remembered(tx, &call.gate.state.keys, slot).await).await {
-                Ok(Some((fingerprint, answer))) if fingerprint == call.fingerprint => return Ok(send(answer, true)),
-                // Nothing yet: the lost session may still be committing, so this proves nothing.
-                Ok(_) | Err(_) => {}
+    let looking = async {
+        loop {
+            if let Ok(tx) = call.gate.state.db.begin_read(call.scope()).await {
+                match tx.look(async |tx| store::remembered(tx, &call.gate.state.keys, slot).await).await {
+                    Ok(Some((fingerprint, answer))) if fingerprint == call.fingerprint => return send(answer, true),
+                    // Nothing yet: the lost session may still be committing, so this proves nothing.
+                    Ok(_) | Err(_) => {}
+                }
             }
+            tokio::time::sleep(TRUTH_PAUSE).await;
         }
-        tokio::time::sleep(TRUTH_PAUSE).await;
-    }
-    Err(unknown)
+    };
+    tokio::time::timeout(TRUTH, looking).await.map_err(|_| unknown)
 }
 
 fn flight_key(vendor: Uuid, slot: &Slot<'_>) -> Uuid {

@@ -19,6 +19,8 @@ enum Mode {
     Cut,
     /// Connections are taken, and nothing moves.
     Stall,
+    /// A COMMIT goes through and its connection is cut before the answer comes back.
+    CutAtCommit,
 }
 
 struct Proxy {
@@ -74,7 +76,8 @@ async fn carry(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWrite
     let mut bytes = [0; 16 * 1024];
     loop {
         let Ok(n @ 1..) = from.read(&mut bytes).await else { return };
-        if mode.wait_for(|mode| *mode != Mode::Stall).await.is_err() || to.write_all(&bytes[..n]).await.is_err() {
+        let Ok(mode) = mode.wait_for(|mode| *mode != Mode::Stall).await.map(|mode| *mode) else { return };
+        if to.write_all(&bytes[..n]).await.is_err() || mode == Mode::CutAtCommit && bytes[..n].windows(7).any(|part| part == b"COMMIT\0") {
             return;
         }
     }
@@ -147,4 +150,27 @@ async fn an_outage_is_told_and_outlived() {
     assert_eq!(app.count(&rows("audit_entry WHERE operation = 'submit_status_report' AND outcome = 'done'")).await, 18);
     app.settle().await;
     assert_eq!(app.count(&rows("health_score WHERE audience = 'vendor' AND band = 'unknown'")).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_without_an_answer_is_looked_up_by_its_key_or_told_to_be_unknown() {
+    let (proxy, place) = Proxy::before(&database().await).await;
+    let app = App::start_at(place, &[]).await;
+    let (_, staff) = app.found("Vendor").await;
+    let (_, portal) = reseller(&app, &staff, "R1").await;
+    let customer = |n: usize| json!({ "external_id": format!("K{n}"), "name": "K" });
+    proxy.turn(Mode::CutAtCommit);
+    // With a key the answer is found: done once, and said to be.
+    let keyed = app.post_with(&portal, "/v1/customers", &customer(1), &[("idempotency-key", "k-1")]).await;
+    assert_eq!((keyed.status.as_u16(), keyed.header("idempotency-replayed")), (201, "true"));
+    // Without one nobody can tell.
+    let unknown = app.post(&portal, "/v1/customers", &customer(2)).await;
+    assert_eq!((unknown.problem().0, unknown.problem().1.as_str(), unknown.header("retry-after")), (503, "outcome-unknown", "1"));
+    proxy.turn(Mode::Pass);
+    well_again(&app, &portal).await;
+    // Sent again it is the same thing, whichever way it went.
+    assert!([200, 201].contains(&app.post(&portal, "/v1/customers", &customer(2)).await.status.as_u16()));
+    assert_eq!(app.post_with(&portal, "/v1/customers", &customer(1), &[("idempotency-key", "k-1")]).await.expect(201), keyed.json());
+    assert_eq!(app.count("SELECT count(*) FROM todoku.customer WHERE external_id IN ('K1', 'K2')").await, 2);
+    assert_eq!(app.count("SELECT count(*) FROM todoku.event WHERE type = 'customer.created'").await, 2);
 }
