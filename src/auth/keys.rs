@@ -6,6 +6,7 @@ use super::scope::SystemScope;
 use super::store::{self, KeyRow};
 use super::token::{Claims, LIFE};
 use crate::db::{Db, Tx};
+use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::hash::sha256;
 use crate::kernel::time::Moment;
@@ -108,13 +109,16 @@ pub async fn make_first_key(db: &Db, keys: &Keys) -> Result<(), Fault> {
     db.begin_write(SystemScope::auth()).await?.settle(make).await
 }
 
-/// Steps the rotation on: the next key becomes active, the active one passive, and a new next is published.
-pub async fn rotate(db: &Db, keys: &Keys) -> Result<String, Fault> {
+/// How long a key is published before it may sign: every process looks each second, and whoever keeps the published keys keeps them five minutes.
+pub const PUBLISHED: Duration = Duration::minutes(10);
+
+/// Steps the rotation on: the next key becomes active, the active one passive, and a new next is published. `StateConflict` while the next key was
+/// not yet published for as long as `published`: another process might not know it.
+pub async fn rotate(db: &Db, keys: &Keys, published: Duration) -> Result<String, Fault> {
     let step = async |tx: &Tx<SystemScope>| {
         let next = new_key(keys, "next", tx.now())?;
         let kid = next.kid.clone();
-        store::rotate_signing_keys(tx, next, tx.now()).await?;
-        Ok(kid)
+        if store::rotate_signing_keys(tx, next, tx.now(), published).await? { Ok(kid) } else { Err(Fault::of(Code::StateConflict)) }
     };
     db.begin_write(SystemScope::auth()).await?.settle(step).await
 }

@@ -14,8 +14,12 @@ use tokio::sync::oneshot;
 
 /// The most secrets of one look.
 const AT_ONCE: usize = 64;
+/// The most who may wait; who comes behind them is told at once.
+const WAITING: usize = 16 * AT_ONCE;
 /// How long an answer is waited for. A look takes milliseconds; a database that is stuck must not hold everybody who signs in.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long one look may take: the next goes over another connection.
+const LOOK: Duration = Duration::from_millis(400);
 
 /// What was found, and the moment it was read.
 type Answer = Result<(Option<SecretRow>, Moment), Fault>;
@@ -36,6 +40,9 @@ impl Lookup {
         let (tell, told) = oneshot::channel();
         let begins = {
             let mut waiting = self.waiting();
+            if waiting.asked.len() >= WAITING {
+                return Err(Fault::unavailable(Code::Overloaded, "too many wait for a look for secrets"));
+            }
             waiting.asked.push((public_id.to_owned(), tell));
             !std::mem::replace(&mut waiting.is_looking, true)
         };
@@ -55,9 +62,11 @@ impl Lookup {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next to look for; when there are none the looking is over.
+    /// The next to look for; when there are none the looking is over. Who went away is not looked for: a queue of the gone would keep those behind it
+    /// waiting until they are gone as well.
     fn next(&self) -> Vec<(String, oneshot::Sender<Answer>)> {
         let mut waiting = self.waiting();
+        waiting.asked.retain(|(_, tell)| !tell.is_closed());
         let some = waiting.asked.len().min(AT_ONCE);
         waiting.is_looking = some > 0;
         waiting.asked.drain(..some).collect()
@@ -79,8 +88,11 @@ impl Looking {
                 return;
             }
             let ids: Vec<String> = some.iter().map(|(id, _)| id.clone()).collect();
-            let found = async { db.begin_read(SystemScope::auth()).await?.look(async |tx: &Tx<SystemScope>| Ok((store::secrets(tx, ids).await?, tx.now()))).await };
-            let found: Result<(HashMap<String, SecretRow>, Moment), Fault> = found.await;
+            let found = match found_of(&db, &ids).await {
+                // The connection may have died unnoticed, and all who wait would be refused for it.
+                Err(fault) if [Code::DatabaseUnavailable, Code::Overloaded].contains(&fault.code) => found_of(&db, &ids).await,
+                found => found,
+            };
             for (id, tell) in some {
                 let answer = found.as_ref().map(|(found, now)| (found.get(&id).cloned(), *now)).map_err(Fault::clone);
                 // Who went away needs no answer.
@@ -88,6 +100,11 @@ impl Looking {
             }
         }
     }
+}
+
+async fn found_of(db: &Db, ids: &[String]) -> Result<(HashMap<String, SecretRow>, Moment), Fault> {
+    let look = async { db.begin_read(SystemScope::auth()).await?.look(async |tx: &Tx<SystemScope>| Ok((store::secrets(tx, ids.to_vec()).await?, tx.now()))).await };
+    tokio::time::timeout(LOOK, look).await.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "a look for secrets took too long")))
 }
 
 impl Drop for Looking {

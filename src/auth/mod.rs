@@ -22,7 +22,7 @@ pub use api::{public_routes, routes};
 pub use call::{Batch, BatchOf, Body, Call, Called, Ids, Json, NoBody, Patch, Query};
 pub use gate::Gate;
 pub use jwk::PublicJwk;
-pub use keys::{Keyring, make_first_key, rotate};
+pub use keys::{Keyring, PUBLISHED, make_first_key, rotate};
 pub use params::{ActingQuery, NamedBatchQuery, NamedQuery, WriteQuery};
 pub use principal::Caller;
 pub use scope::{AnalystScope, Grant, ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WitnessScope, WorkerScope};

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Whether a credential is in force, and since when it has not been used.
-#[derive(QueryableByName, Debug, Clone)]
+#[derive(QueryableByName, Clone)]
 pub struct StandingRow {
     #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,
@@ -31,7 +31,7 @@ impl StandingRow {
 }
 
 /// A stored secret.
-#[derive(QueryableByName, Debug, Clone)]
+#[derive(QueryableByName, Clone)]
 pub struct SecretRow {
     #[diesel(sql_type = SqlUuid)]
     pub vendor_id: Uuid,
@@ -217,14 +217,18 @@ fn insert_key(key: KeyRow) -> crate::db::Sql {
         .bind::<Nullable<Timestamptz>, _>(key.active_from)
 }
 
-/// One step of the rotation: with a next key published, it becomes active; a new next is added.
-pub async fn rotate_signing_keys(tx: &Tx<SystemScope>, next: KeyRow, now: Moment) -> Result<(), Fault> {
+/// One step of the rotation: with a next key published, it becomes active; a new next is added. Nothing is done, and `false` told, while the next key
+/// is younger than `published`.
+pub async fn rotate_signing_keys(tx: &Tx<SystemScope>, next: KeyRow, now: Moment, published: Duration) -> Result<bool, Fault> {
     tx.run(sql("SELECT pg_advisory_xact_lock(7231006)")).await?;
+    if signing_keys(tx).await?.iter().any(|key| key.state == "next" && key.created_at > now - published) {
+        return Ok(false);
+    }
     tx.run(
         sql("UPDATE auth.signing_key SET state = 'passive', passive_from = {} WHERE state = 'active' AND EXISTS (SELECT 1 FROM auth.signing_key WHERE state = 'next')")
             .bind::<Timestamptz, _>(now),
     )
     .await?;
     tx.run(sql("UPDATE auth.signing_key SET state = 'active', active_from = {} WHERE state = 'next'").bind::<Timestamptz, _>(now)).await?;
-    tx.run(insert_key(next)).await.map(drop)
+    tx.run(insert_key(next)).await.map(|_| true)
 }
