@@ -64,7 +64,8 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
     }
     let mut held = at(from.scorer, from, from, from.on);
     let reached = (Cause::Policy, at(to.scorer, to, to, to.on));
-    let steps: Vec<(Cause, Score)> = if held.score.is_some() && reached.1.score.is_some() {
+    let is_whole = held.score.is_none() || reached.1.score.is_none();
+    let steps: Vec<(Cause, Score)> = if !is_whole {
         let between = [(Cause::Fading, at(from.scorer, from, from, to.on)), (Cause::Value, at(from.scorer, to, from, to.on)), (Cause::Bias, at(from.scorer, to, to, to.on))];
         // A step in between may fall below the floor of coverage; then the measures have no contributions of their own there, and the
         // steps around it are told as one.
@@ -79,6 +80,7 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
             let (then, now) = (then.get(&measure).copied(), now.get(&measure).copied());
             let moved = contribution(now) - contribution(then);
             let cause = match (cause, then.filter(is_heard), now.filter(is_heard)) {
+                _ if is_whole => of_whole(then, now, from.scorer.card != to.scorer.card),
                 (Cause::Fading | Cause::Value, Some(_), None) => Cause::NoLongerKnown,
                 (Cause::Fading | Cause::Value, None, Some(_)) => Cause::NewlyKnown,
                 (Cause::Value, Some(then), Some(now)) if (then.evidence, then.points) == (now.evidence, now.points) => Cause::Weight,
@@ -105,6 +107,20 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
     let lines = lines.into_iter().map(|((measure, cause), moved)| (measure, cause, moved)).collect();
     let counted = |score: &Score| i64::from(score.score.unwrap_or(UNKNOWN_COUNTS));
     Some(Change { lines, adjusted, total: counted(&last) - counted(&first) })
+}
+
+/// Why a measure has a contribution where there was no score, or none where there is none now: only what was never spoken of before became known,
+/// whatever lifted the score over the floor of coverage.
+fn of_whole(then: Option<&Part>, now: Option<&Part>, other_policy: bool) -> Cause {
+    let evidence = |part: Option<&Part>| part.map_or(0, |part| part.evidence);
+    match (evidence(then), evidence(now)) {
+        (0, 1..) => Cause::NewlyKnown,
+        (1.., 0) => Cause::NoLongerKnown,
+        _ if other_policy => Cause::Policy,
+        _ if then.map(|part| part.points) != now.map(|part| part.points) => Cause::Value,
+        (was, is) if is < was && contribution(now) == 0 => Cause::Fading,
+        _ => Cause::Weight,
+    }
 }
 
 fn by_measure(score: &Score) -> BTreeMap<MeasureId, &Part> {
@@ -153,6 +169,21 @@ mod tests {
         assert_eq!(told(&nothing, &something), Some((vec![(Cause::NewlyKnown, 30_000)], 30_000)));
         assert_eq!(told(&something, &nothing), Some((vec![(Cause::NoLongerKnown, -30_000)], -30_000)));
         assert_eq!(told(&nothing, &nothing), None);
+    }
+
+    /// m1 was said long ago and is too little by itself; m0 lifts the score over the floor. Half a year on both have faded under it. And a policy that asks
+    /// for more coverage makes the same evidence no score.
+    #[test]
+    fn what_was_said_before_did_not_become_known() {
+        let card = scorer(&[1.0, 1.0], |_, _| {});
+        let strict = scorer(&[1.0, 1.0], |card, _| card.coverage_floor = 0.99);
+        let then = [said(1, 40.0, 0, EvidenceClass::VendorObserved)];
+        let now = [then[0], said(0, 80.0, 60, EvidenceClass::VendorObserved)];
+        let at = |scorer, evidence, on: i64| Moment { scorer, known: known(evidence), on: day(on) };
+        let causes = |from: &Moment<'_>, to: &Moment<'_>| split(from, to).unwrap().lines.iter().map(|line| (line.1, line.2 > 0)).collect::<Vec<_>>();
+        assert_eq!(causes(&at(&card, &then, 60), &at(&card, &now, 60)), [(Cause::NewlyKnown, true), (Cause::Weight, false)]);
+        assert_eq!(causes(&at(&card, &now, 60), &at(&card, &now, 160)), [(Cause::Fading, false), (Cause::Fading, true)]);
+        assert_eq!(causes(&at(&card, &now, 60), &at(&strict, &now, 60)), [(Cause::Policy, false), (Cause::Policy, true)]);
     }
 
     #[test]

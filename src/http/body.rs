@@ -2,7 +2,7 @@
 
 use crate::kernel::change::Patch;
 use crate::kernel::code::Code;
-use crate::kernel::error::{Fault, FieldFault};
+use crate::kernel::error::{Fault, FieldFault, MAX_FIELDS};
 use crate::kernel::id::{CustomerId, NotAnId, OverrideId, PartnerId, ReportId, ScorecardId, SubscriptionId};
 use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Link, Name};
@@ -97,14 +97,11 @@ fn pointer(location: ValuePointerRef) -> String {
     }
 }
 
-/// A body with thousands of faults is reported by its first hundred.
-const MAX_FAULTS: usize = 100;
-
 impl MergeWithError<Faults> for Faults {
     fn merge(before: Option<Self>, mut other: Faults, _: ValuePointerRef) -> ControlFlow<Self, Self> {
         let mut all = before.map_or_else(Vec::new, |faults| faults.0);
         all.append(&mut other.0);
-        if all.len() >= MAX_FAULTS { ControlFlow::Break(Self(all)) } else { ControlFlow::Continue(Self(all)) }
+        if all.len() >= MAX_FIELDS { ControlFlow::Break(Self(all)) } else { ControlFlow::Continue(Self(all)) }
     }
 }
 

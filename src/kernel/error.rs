@@ -13,6 +13,9 @@ pub struct FieldFault {
     pub code: Broken,
 }
 
+/// The most faults of one body that are told.
+pub const MAX_FIELDS: usize = 100;
+
 /// Why a request was not carried out.
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -34,8 +37,9 @@ impl Fault {
         Self { code, fields: Vec::new(), retry_after: None, policy: None, cause: None }
     }
 
-    /// Fields of the body that are wrong.
-    pub fn invalid(fields: Vec<FieldFault>) -> Self {
+    /// Fields of the body that are wrong; of more the first [`MAX_FIELDS`] are told.
+    pub fn invalid(mut fields: Vec<FieldFault>) -> Self {
+        fields.truncate(MAX_FIELDS);
         Self { fields, ..Self::of(Code::ValidationFailed) }
     }
 

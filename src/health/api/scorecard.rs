@@ -48,7 +48,10 @@ async fn list(call: Call<op::ListScorecards>) -> Result<HttpResponse, Fault> {
 /// A draft until it is activated; it never changes afterwards.
 #[utoipa::path(operation_id = "create_scorecard", tag = "Scorecards", params(WriteQuery), request_body = NewScorecard,
     responses((status = 201, description = "Created as a draft", body = ScorecardView, headers(("ETag" = String)),
-        links(("activate" = (operation_id = "activate_scorecard", parameters(("scorecard_id" = "$response.body#/id"))))))))]
+        links(("activate" = (operation_id = "activate_scorecard", parameters(("scorecard_id" = "$response.body#/id")))),
+              ("simulate" = (operation_id = "simulate_scorecard", parameters(("scorecard_id" = "$response.body#/id")))),
+              ("retire" = (operation_id = "retire_scorecard", parameters(("scorecard_id" = "$response.body#/id")))),
+              ("calibrations" = (operation_id = "list_calibrations", parameters(("scorecard_id" = "$response.body#/id"))))))))]
 #[post("/v1/scorecards")]
 async fn create(call: Call<op::CreateScorecard, (), WriteQuery, Json<NewScorecard>>) -> Result<HttpResponse, Fault> {
     let new = &call.body.0;
@@ -64,7 +67,7 @@ async fn create(call: Call<op::CreateScorecard, (), WriteQuery, Json<NewScorecar
             faults.push(("/criteria".into(), Broken::Contradiction));
         }
         if !faults.is_empty() {
-            return Err(Fault::invalid(faults.into_iter().take(100).map(|(pointer, code)| FieldFault { pointer, code }).collect()));
+            return Err(Fault::invalid(faults.into_iter().map(|(pointer, code)| FieldFault { pointer, code }).collect()));
         }
         let card = add_scorecard(tx, call.caller.caller_id(), new.name.to_string(), new.purpose.unwrap_or(Purpose::Churn), rank, policy).await?;
         Ok(Answer::json(201, &ScorecardView::of(&card, true))?.header("ETag", etag(card.version)).about([card.id.uuid()]))

@@ -53,7 +53,7 @@ impl Sums {
             (sums.evidence, sums.counts, sums.points) = (known, known, value);
         } else if measure.missing == Missing::LastValue
             && !is_trend
-            && let Some(last) = rule.last(evidence)
+            && let Some(last) = rule.last(evidence).filter(|last| rule.faded(last) > 0.0)
         {
             sums.assume(Missing::LastValue, rule.points(last), rule.faded(last).min(1.0));
             sums.newest = Some(last.day);
