@@ -12,6 +12,7 @@ the PATH. --control damages what was written, at the end, and fails unless the c
 import argparse, base64, hashlib, http.client, json, os, random, shutil, signal, subprocess, sys, threading, time, uuid
 from collections import Counter, defaultdict
 from datetime import date, timedelta
+from fractions import Fraction
 
 from house import FACETS, House
 
@@ -29,6 +30,8 @@ KEPT = f"""SELECT partner_id, audience, facet, key_a, key_b, {', '.join(CELL)} F
     UNION ALL SELECT partner_id, audience, f.facet, f.key_a, f.key_b, {', '.join(CELL)} FROM todoku.cell_delta d {SPREAD} (f.facet = 'all') = (d.facet = 'all')"""
 TRUTH = ", ".join(f"-coalesce(sum({what}) FILTER (WHERE {where}), 0)" for what, where in CELL.values())
 SUMS = ", ".join(f"sum({figure})" for figure in CELL)
+RECOUNT = f"""SELECT p.external_id, {', '.join(f"count(*) FILTER (WHERE h.band = '{band}')" for band in BANDS)}, sum(h.value_minor), coalesce(sum(h.score), 0)
+    FROM todoku.health_score h JOIN todoku.partner p ON p.id = h.partner_id WHERE h.audience = 'vendor' AND h.counted GROUP BY 1"""
 NONE_SUCH = {  # what must find no row
     "the numbers of events are not 1 to n": """SELECT vendor_id, count(*), count(DISTINCT seq), min(seq), max(seq) FROM todoku.event GROUP BY 1
         HAVING (count(*), count(DISTINCT seq), min(seq)) IS DISTINCT FROM (max(seq), max(seq), 1)""",
@@ -113,9 +116,10 @@ class Crashing(House):
             self.running[name].wait(GUARD)
             return self.running.pop(name).returncode
         if family := self.postgres():
-            os.kill(family[0], signal.SIGSTOP)  # from here on there are no more children
-            family = self.postgres()
-            for pid in reversed(family):
+            if how == signal.SIGKILL:
+                os.kill(family[0], signal.SIGSTOP)  # from here on there are no more children
+                family = self.postgres()
+            for pid in reversed(family) if how == signal.SIGKILL else family[:1]:
                 os.kill(pid, how)
             until("the end of PostgreSQL", lambda: not processes().keys() & family)
 
@@ -284,8 +288,14 @@ def check(house, ledger, told):
         wrong += [f"{what} has the events {events[thing]} and not {expected}"] * (sorted(events[thing]) != expected)
     wrong += [f"{thing} has an audit entry or event and does not exist" for thing in {*audits, *events} - {what[0] for what in {*there, *acknowledged}}]
     wrong += [f"{what}: {found[:3]}" for what, query in NONE_SUCH.items() if (found := house.rows(query))]
-    active, shown = int(house.rows("SELECT count(*) FROM todoku.customer WHERE state IN ('onboarding', 'active')")[0][0]), told()
-    return wrong + [f"the channel view counts {shown} customers of {active}"] * (shown != active)
+    # What the vendor is shown of each partner, against its customers one by one.
+    shown = {one["external_id"]: (*(one["own"]["bands"][band]["customers"] for band in BANDS), one["own"]["value_minor"], one["own"]["mean_health"]) for one in told()}
+    for name, *figures in house.rows(RECOUNT):
+        *counted, scores = map(int, figures)
+        counted = (*counted, round(Fraction(scores, known)) / 1000 if (known := sum(counted[:3])) else None)
+        wrong += [f"the channel view shows {shown.get(name)} of {name}, and not {counted}"] * (shown.get(name) != counted)
+    active, seen = int(house.rows("SELECT count(*) FROM todoku.customer WHERE state IN ('onboarding', 'active')")[0][0]), sum(sum(figures[:4]) for figures in shown.values())
+    return wrong + [f"the channel view counts {seen} customers of {active}"] * (seen != active)
 
 
 def settle(house, writers, stop):
@@ -305,9 +315,11 @@ def settle(house, writers, stop):
 def cycle(house, rng):
     """Kills some of the three and brings them back as an operator's supervisor would: what was done, and what was wrong with it."""
     wrong, victims = house.fallen(), rng.sample(["gateway", "worker", "postgres"], rng.randint(1, 3))
+    # PostgreSQL is killed, or told to end at once, or to end what it is at.
+    end = rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGQUIT, signal.SIGINT))
     for name in victims:
-        house.kill(name)
-    told = "+".join(victims)
+        house.kill(name, end if name == "postgres" else signal.SIGKILL)
+    told = "+".join(victims) + f" (by {end.name})" * ("postgres" in victims)
     if "postgres" in victims and "gateway" not in victims and (how := rng.choice((None, signal.SIGTERM, signal.SIGKILL))):
         # The owner starts PostgreSQL again by itself, unless it is ended meanwhile; then the worker does, if it lives.
         time.sleep(rng.uniform(0, 2))
@@ -388,7 +400,7 @@ def people(founder, secrets, customers, letters):
             founder.customer(name)
         bought = {"product": "Kanri", "amount_minor": 1000, "currency": "JPY", "starts_on": str(date.today())}
         demand("POST", "/v1/subscriptions", {"external_id": "S", "customer_external_id": customers[name][0], **bought}, name)
-    return lambda: demand("GET", "/v1/insights/channels")["total"]["customers"]
+    return lambda: demand("GET", "/v1/insights/channels?limit=1000")["data"]
 
 
 def run(house, ledger, options):

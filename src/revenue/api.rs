@@ -75,7 +75,8 @@ struct RecordedOutcome {
 /// kind of the same customer, subscription and day again changes nothing, unless it was taken back.
 #[utoipa::path(operation_id = "record_outcome", tag = "Outcomes", params(NamedQuery), request_body = OutcomeBody,
     responses((status = 201, description = "Recorded", body = RecordedOutcome, headers(("Location" = String)),
-            links(("read" = (operation_id = "get_outcome", parameters(("outcome_id" = "$response.body#/id")))))),
+            links(("read" = (operation_id = "get_outcome", parameters(("outcome_id" = "$response.body#/id")))),
+                  ("withdraw" = (operation_id = "withdraw_outcome", parameters(("outcome_id" = "$response.body#/id")))))),
         (status = 200, description = "Known already", body = RecordedOutcome)))]
 #[post("/v1/outcomes")]
 async fn record(mut call: Call<op::RecordOutcome, (), NamedQuery, Json<Option<OutcomeBody>>>) -> Result<HttpResponse, Fault> {

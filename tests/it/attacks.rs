@@ -3,7 +3,7 @@
 //!
 //! Elsewhere: 49, 51, 52, of the connection itself: wire.rs; 1, 2, 3, 8, 9, 11, 12 of every operation, and 20: matrix.rs; 16-19, 21-24, 26 token by token, and what is in no log:
 //! forged_tokens.py; 23, 25: forged_assertions.py; 13, 33 with their replays: idempotency.rs; 34 as a storm: races.rs. Not in the
-//! product: 10, 28, 29, 50, 54-60.
+//! product: 10, 28, 29, 50, 54, 56-60; 55: snapshot.rs.
 
 use crate::harness::{App, Reply, shared};
 use crate::world::{World, text};
@@ -80,7 +80,10 @@ async fn each_partner_is_alone_with_its_ids_and_only_the_vendor_is_the_vendor() 
     let rows = |row: fn(&str, usize) -> Value| -> Vec<Value> { [near, stranger, near].iter().enumerate().map(|(n, whose)| row(&whose.customer, n)).collect() };
     let reports = rows(|id, n| json!({ "customer_id": id, "external_id": format!("B-{n}"), "period_end": format!("2026-11-1{n}") }));
     let observations = rows(|id, n| json!({ "customer_id": id, "measure": "csat", "value": n, "observed_at": format!("2026-11-1{n}T00:00:00Z") }));
-    for (path, member, table, rows) in [("status-reports", "reports", "status_report", reports), ("observations", "observations", "observation", observations)] {
+    let outcomes = rows(|id, n| json!({ "customer_id": id, "kind": "renewed", "occurred_on": format!("2026-10-1{n}") }));
+    let batches =
+        [("status-reports", "reports", "status_report", reports), ("observations", "observations", "observation", observations), ("outcomes", "outcomes", "outcome", outcomes)];
+    for (path, member, table, rows) in batches {
         let (body, at, count) = (json!({ member: rows }), format!("/{member}/1/customer_id"), format!("SELECT count(*) FROM todoku.{table}"));
         let (before, there) = (held(app).await, app.count(&count).await);
         refused(&app.post(&near.token, &format!("/v1/{path}/batch?atomic=true"), &body).await, 422, "batch-rejected", &[at.as_str()], path);
@@ -189,6 +192,7 @@ async fn no_name_deceives() {
     let never = "\0\u{fffe}\u{ffff}\u{1fffe}\u{fdd0}";
     let marks = "\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}";
     let (clients, card) = (format!("/v1/partners/{}/clients", near.partner), json!([{ "measure": "csat", "weight": 1 }]));
+    let overrides = format!("/v1/customers/{}/overrides", near.customer);
     for (token, path, mut body, member) in [
         (&near.token, "/v1/customers", json!({ "external_id": "z", "name": "n" }), "name"),
         (&near.token, "/v1/customers", json!({ "external_id": "z", "name": "n" }), "external_id"),
@@ -199,8 +203,15 @@ async fn no_name_deceives() {
         (staff, clients.as_str(), json!({ "name": "n" }), "name"),
         (staff, "/v1/measures", json!({ "key": "z", "name_en": "n", "name_ja": "n", "unit": "u", "nature": "figure" }), "name_ja"),
         (staff, "/v1/scorecards", json!({ "name": "n", "measures": card }), "name"),
+        (&near.token, "/v1/customers", json!({ "external_id": "z", "name": "n" }), "region"),
+        (&near.token, "/v1/subscriptions", json!({ "external_id": "S-1" }), "vendor_ref"),
+        (&near.token, "/v1/outcomes", json!({ "customer_external_id": "K-1", "kind": "churned", "occurred_on": "2026-11-01" }), "reason"),
+        (staff, overrides.as_str(), json!({ "score": 1, "reason": "r", "expires_on": "2026-12-31" }), "reason"),
+        (staff, overrides.as_str(), json!({ "score": 1, "reason": "r", "expires_on": "2026-12-31" }), "evidence_link"),
+        (staff, "/v1/partners", json!({ "external_id": "z", "name": "n", "kind": "reseller" }), "tier"),
+        (staff, "/v1/snapshots", json!({}), "title"),
     ] {
-        let in_names = if member == "comment" { String::new() } else { format!("{marks}\u{e0001}\u{e0041}\u{e007f}") };
+        let in_names = if ["comment", "reason"].contains(&member) { String::new() } else { format!("{marks}\u{e0001}\u{e0041}\u{e007f}") };
         for character in never.chars().chain(in_names.chars()) {
             body[member] = json!(format!("株{character}式"));
             refused(&app.post(token, path, &body).await, 422, "validation-failed", &[&format!("/{member}")], (path, character));
@@ -244,9 +255,14 @@ async fn paths_queries_and_methods_have_one_spelling() {
         assert_eq!(reply.masked(), random.masked(), "{id}");
     }
     // 46.
-    for list in ["customers", "partners", "subscriptions", "status-reports", "insights/at-risk", "insights/channels"] {
+    let document = app.send("GET", "/openapi.json", &[], None).await.json();
+    let has_limit = |item: &Value| item["get"]["parameters"].as_array().is_some_and(|all| all.iter().any(|parameter| parameter["name"] == "limit"));
+    let lists: Vec<&String> = document["paths"].as_object().unwrap().iter().filter(|(_, item)| has_limit(item)).map(|(path, _)| path).collect();
+    assert!(lists.len() >= 10, "{lists:?}");
+    for list in lists {
+        let by = if list.ends_with("/rollup") { "by=segment&" } else { "" };
         for query in ["limit=0", "limit=-1", "limit=1001", "limit=1e9", "limit=", "limit=%2B5", "limit=5&limit=5"] {
-            refused(&app.get(&near.token, &format!("/v1/{list}?{query}")).await, 400, "invalid-parameter", &["limit"], (list, query));
+            refused(&app.get(&world.staff, &format!("{list}?{by}{query}")).await, 400, "invalid-parameter", &["limit"], (list, query));
         }
     }
     for (name, value) in [("state", "gone"), ("partner", "par_1"), ("updated_after", "yesterday"), ("external_id", "%00"), ("external_id", "%ff")] {
@@ -362,5 +378,11 @@ async fn who_guesses_a_secret_is_slowed_down_and_nobody_else() {
         assert!((1..=60).contains(&reply.header("retry-after").parse().unwrap_or(0)), "{:?}", reply.headers);
     }
     assert_eq!(grant(&app, &first, &one.secret, form, &there).await.status, 200, "the right secret from elsewhere");
+    // From here too, as soon as Retry-After says.
+    let begun = Instant::now();
+    while grant(&app, &first, &one.secret, form, &here).await.status != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "slowed down for good");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     assert_eq!(grant(&app, &second, &two.secret, form, &here).await.status, 200, "another client from here");
 }

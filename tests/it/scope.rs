@@ -5,18 +5,20 @@ use crate::harness::{App, shared};
 use diesel::QueryableByName;
 use diesel::sql_types::{Nullable, Text, Uuid as SqlUuid};
 use std::time::Duration;
-use todoku::auth::WorkerScope;
+use todoku::auth::{SystemScope, WorkerScope};
 use todoku::db::{Clock, Db, Place, Tx, sql};
 use todoku::kernel::code::Code;
 use todoku::kernel::error::Fault;
 use uuid::Uuid;
 
-#[derive(QueryableByName)]
+#[derive(QueryableByName, PartialEq, Debug)]
 struct Scoped {
     #[diesel(sql_type = Nullable<Text>)]
     vendor: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     partner: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    beyond: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -39,8 +41,12 @@ impl Dice {
 }
 
 async fn in_scope(tx: &Tx<WorkerScope>, vendor: Uuid, partner: Uuid) -> Result<(), Fault> {
-    let seen: Vec<Scoped> = tx.rows(sql("SELECT current_setting('app.vendor', true) AS vendor, current_setting('app.partner', true) AS partner")).await?;
-    assert_eq!((seen[0].vendor.as_deref(), seen[0].partner.as_deref()), (Some(vendor.to_string().as_str()), Some(partner.to_string().as_str())));
+    let seen: Vec<Scoped> = tx
+        .rows(sql("SELECT current_setting('app.vendor', true) AS vendor, current_setting('app.partner', true) AS partner,
+             nullif(concat(current_setting('app.partners', true), current_setting('app.totals', true), current_setting('app.system', true)), '') AS beyond"))
+        .await?;
+    // A job's worker settles its own job, and sees no other partner, whatever scope was on its connection before.
+    assert_eq!(seen, [Scoped { vendor: Some(vendor.to_string()), partner: Some(partner.to_string()), beyond: Some("worker".to_owned()) }]);
     Ok(())
 }
 
@@ -69,6 +75,15 @@ async fn look(db: &Db, how: u64, vendor: Uuid, partner: Uuid) -> Result<(), Faul
             assert!(tx.rows::<Anything>(sql("SELECT id FROM todoku.nowhere")).await.is_err());
             tx.rollback().await;
         }
+        // Another authority of the same login has the connection meanwhile: the one that claims jobs of everybody.
+        7 => {
+            drop(tx);
+            let system = db.begin_read(SystemScope::worker()).await?;
+            let seen: Vec<Scoped> = system
+                .rows(sql("SELECT nullif(current_setting('app.vendor', true), '') AS vendor, nullif(current_setting('app.partner', true), '') AS partner, current_setting('app.system', true) AS beyond"))
+                .await?;
+            assert_eq!(seen, [Scoped { vendor: None, partner: None, beyond: Some("worker".to_owned()) }]);
+        }
         _ => {
             assert!(tx.run(sql("INSERT INTO ops.turned_day DEFAULT VALUES")).await.is_err(), "a read writes nothing");
         }
@@ -77,7 +92,12 @@ async fn look(db: &Db, how: u64, vendor: Uuid, partner: Uuid) -> Result<(), Faul
 }
 
 async fn step(db: &Db, how: u64, vendor: Uuid, partner: Uuid) -> Result<(), Fault> {
-    let tx = db.begin_write(WorkerScope::for_job(vendor, partner)).await?;
+    let scope = WorkerScope::for_job(vendor, partner);
+    let tx = match how % 3 {
+        0 => db.begin_batch(scope).await?,
+        1 => db.begin_study(scope).await?,
+        _ => db.begin_write(scope).await?,
+    };
     in_scope(&tx, vendor, partner).await?;
     match how {
         0 => tx.commit().await?,
@@ -115,15 +135,31 @@ async fn step(db: &Db, how: u64, vendor: Uuid, partner: Uuid) -> Result<(), Faul
             handler.abort();
             let _ = handler.await;
         }
-        // The backend is killed under it.
+        // PostgreSQL cuts a statement that takes too long.
+        8 => {
+            tx.run(sql("SET LOCAL statement_timeout = '1ms'")).await?;
+            assert!(tx.rows::<Anything>(sql("SELECT id FROM todoku.vendor, pg_sleep(0.02)")).await.is_err());
+            assert!(tx.commit().await.is_err(), "nothing is committed after a failure");
+        }
+        // Whoever commits, or undoes, goes away before it is confirmed.
+        9 => drop(tokio::time::timeout(Duration::from_micros(100), tx.commit()).await),
+        10 => drop(tokio::time::timeout(Duration::from_micros(100), tx.rollback()).await),
+        // The backend is killed under it; then it is committed all the same.
         _ => {
-            let pid: Vec<Scoped> = tx.rows(sql("SELECT pg_backend_pid()::text AS vendor, NULL AS partner")).await?;
+            let pid: Vec<Scoped> = tx.rows(sql("SELECT pg_backend_pid()::text AS vendor, NULL AS partner, NULL AS beyond")).await?;
             crate::harness::sql("postgres", &format!("SELECT pg_terminate_backend({})", pid[0].vendor.as_deref().unwrap())).await;
-            assert!(tx.rows::<Anything>(sql("SELECT id FROM todoku.vendor")).await.is_err());
+            if how == KILLED {
+                assert!(tx.rows::<Anything>(sql("SELECT id FROM todoku.vendor")).await.is_err());
+            } else {
+                assert!(tx.commit().await.is_err(), "a backend that is gone commits nothing");
+            }
         }
     }
     Ok(())
 }
+
+/// The two ways that cost a connection.
+const KILLED: u64 = 11;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_statement_runs_in_anothers_scope() {
@@ -134,19 +170,19 @@ async fn no_statement_runs_in_anothers_scope() {
     let mut settings = app.state.config.database.clone();
     settings.pool_worker = 2;
     settings.pool_wait_ms = 10_000;
-    // Two walkers on the clock of the suite, two on the one of life: with it a transaction asks for its moment as it begins.
+    // Pools of two: four walkers wait for each other on the clock of the suite, four on the one of life, with which a transaction asks for its moment as it begins.
     let dbs = [Db::new(&place, &settings, app.clock.clone()).unwrap(), Db::new(&place, &settings, Clock::Live).unwrap()];
     let tenants: Vec<(Uuid, Uuid)> = (0..5).map(|n| (Uuid::from_u128(0xa000 + n), Uuid::from_u128(0xb000 + n))).collect();
-    let walkers = (0..4u64).map(|walker| {
+    let walkers = (0..8u64).map(|walker| {
         let (db, tenants) = (dbs[walker as usize % 2].clone(), tenants.clone());
         tokio::spawn(async move {
             let mut dice = Dice(0x9e37_79b9 + walker);
             let mut done = 0;
-            for n in 0..steps / 4 {
+            for n in 0..steps / 8 {
                 let (vendor, partner) = tenants[dice.roll(tenants.len() as u64) as usize];
                 // A killed backend costs a connection: seldom.
-                let how = if dice.roll(50) == 0 { 8 } else { dice.roll(8) };
-                let (looks, way) = (dice.roll(3) == 0, dice.roll(8));
+                let how = if dice.roll(50) == 0 { KILLED + dice.roll(2) } else { dice.roll(KILLED) };
+                let (looks, way) = (dice.roll(3) == 0, dice.roll(9));
                 let done_so = if looks { look(&db, way, vendor, partner).await } else { step(&db, how, vendor, partner).await };
                 match done_so {
                     Ok(()) => done += 1,

@@ -127,7 +127,9 @@ struct NewOverride {
 /// It stands beside the score that was worked out, in the vendor's view alone, until its last day. It counts at once, unless the customer's
 /// value is one from which on the scorecard asks for a second person's approval.
 #[utoipa::path(operation_id = "create_override", tag = "Health", params(("customer_id" = CustomerId, Path), WriteQuery), request_body = NewOverride,
-    responses((status = 201, description = "Set, or waiting for approval", body = OverrideView)))]
+    responses((status = 201, description = "Set, or waiting for approval", body = OverrideView,
+        links(("all" = (operation_id = "list_overrides", parameters(("customer_id" = "$request.path.customer_id")))),
+              ("withdraw" = (operation_id = "withdraw_override", parameters(("customer_id" = "$request.path.customer_id"), ("override_id" = "$response.body#/id"))))))))]
 #[post("/v1/customers/{customer_id}/overrides")]
 async fn create(call: Call<op::CreateOverride, CustomerId, WriteQuery, Json<NewOverride>>) -> Result<HttpResponse, Fault> {
     let new = &call.body.0;
