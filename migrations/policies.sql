@@ -44,18 +44,19 @@ BEGIN
     ('todoku', 'subscription_version', 'partner-owned', 'r i u', 'r i u',                  '',         '', ''),
     ('todoku', 'currency_rate',        'vendor-owned',  'r',     'r i u',                  'r',        '', ''),
     ('todoku', 'measure',              'vendor-owned',  'r',     'r i',                    'r',        '', 'r'),
-    ('todoku', 'status_report',        'partner-owned', 'r i',   'r i',                    'r',        '', ''),
+    ('todoku', 'status_report',        'partner-owned', 'r i',   'r i',                    'r',        '', 'r'),
     ('todoku', 'status_report_head',   'partner-owned', 'r i u', 'r i u',                  'r',        '', 'r'),
     ('todoku', 'status_report_text',   'partner-owned', 'r i',   'r i',                    '',         '', 'r:vendor_id,partner_id,report_id,comment'),
     ('todoku', 'observation',          'partner-owned', 'r i',   'r i',                    'r',        '', 'r'),
-    ('todoku', 'scorecard',            'vendor-owned',  'r',     'r i u:state,version,updated_at', 'r', '', ''),
-    ('todoku', 'scorecard_version',    'vendor-owned',  'r',     'r i u',                  '',         '', ''),
+    ('todoku', 'scorecard',            'vendor-owned',  'r',     'r i u:state,version,updated_at', 'r', '', 'r'),
+    ('todoku', 'scorecard_version',    'vendor-owned',  'r',     'r i u:known_to,state',   '',         '', 'r'),
     ('todoku', 'health_score',         'partner-owned', 'r i u', 'r i u',                  'r i u',    '', ''),
     ('todoku', 'reporter_bias',        'partner-owned', 'r',     'r',                      'r',        '', 'r i'),
     ('todoku', 'quality_flag',         'partner-owned', 'r',     'r',                      '',         '', 'r i'),
     ('todoku', 'peer_standing',        'partner-owned', 'r',     'r',                      '',         '', 'r i'),
-    ('todoku', 'outcome',              'partner-owned', 'r i u:withdrawn_at,withdrawn_by', 'r i u:withdrawn_at,withdrawn_by', '', '', ''),
-    ('todoku', 'calibration',          'vendor-side',   '',      'r i',                    '',         '', ''),
+    ('todoku', 'outcome',              'partner-owned', 'r i u:withdrawn_at,withdrawn_by', 'r i u:withdrawn_at,withdrawn_by', '', '', 'r'),
+    ('todoku', 'calibration',          'vendor-side',   '',      'r i',                    '',         '', 'r'),
+    ('todoku', 'calibration_check',    'vendor-side',   '',      'r',                      '',         '', 'r i'),
     ('todoku', 'snapshot',             'vendor-side',   '',      'r i',                    '',         '', ''),
     ('todoku', 'band_change',          'partner-owned', 'r',     'r',                      'r i',      '', ''),
     ('todoku', 'health_override',      'vendor-side',   '',      'r i u:counts_from,approver_id,withdrawn_at,withdrawn_by', 'r', '', ''),
@@ -67,7 +68,7 @@ BEGIN
     ('todoku', 'cell_close',           'partner-owned', 'r',     'r',                      'r i',      '', 'r'),
     ('todoku', 'list_close',           'partner-owned', 'r',     'r',                      'r i',      '', ''),
     ('todoku', 'audit_entry',          'ledger',        'i',     'r i',                    'i',        '', ''),
-    ('todoku', 'event',                'ledger',        'i',     'r i',                    'i r:vendor_id,caller_id,id,at,seq u:seq', '', ''),
+    ('todoku', 'event',                'ledger',        'i',     'r i',                    'i r:vendor_id,caller_id,id,at,seq u:seq', '', 'i'),
     ('todoku', 'event_counter',        'vendor-side',   '',      'r',                      'r i u',    '', ''),
     ('todoku', 'idempotency',          'ledger',        'r i u', 'r i u',                  'd r:vendor_id,caller_id,route,method,key,expires_at', '', ''),
     ('ops',    'job',                  'system',        'i',     'i r:vendor_id,partner_id,kind',  'r i u d',  '', 'i'),
@@ -115,10 +116,9 @@ BEGIN
               WHEN t.class = 'ledger' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND caller_id = (SELECT todoku.scope_partner())'
               -- How rosy a partner is, how it reports and how it stands among others, is for itself and the vendor, not for the distributor above it.
               WHEN t.table_ IN ('reporter_bias', 'quality_flag', 'peer_standing') THEN own
-              -- Groups of customers are seen as customers are: few of them may be one.
-              WHEN t.table_ IN ('cell', 'cell_delta', 'cell_close') THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])'
+              -- Figures are seen as customers are: few of them may be one. Where totals alone are shown, closes of all customers, of which months' are told.
+              WHEN t.table_ = 'cell_close' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])'
                 || ' AND (facet = ''all'' OR partner_id = ANY ((SELECT todoku.scope_partners())::uuid[]))' || aud
-              WHEN t.table_ = 'scoring_day' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])' || aud
               ELSE 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_partners())::uuid[])' || aud END;
             own := own || aud;
             IF t.class = 'ledger' THEN own := own || ' AND caller_id = (SELECT todoku.scope_partner())'; END IF;

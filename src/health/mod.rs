@@ -28,11 +28,11 @@ pub use bias::{Estimate, Model as BiasModel, Pair, estimate as estimate_bias};
 pub use chronicle::AsKnown;
 pub use evidence::Evidence;
 pub use flow::{
-    Accepted, ObservationDraft, Past, Seen, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore, starter_scorecard,
-    submit_reports,
+    Accepted, ObservationDraft, Past, Seen, Sight, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore, sight,
+    starter_scorecard, submit_reports,
 };
 pub use job::{Rescoring, closing_day, hold_customers, is_ahead, turn_day};
 pub use point::Times;
 pub use score::{Known, Part, Score, Scorer};
-pub use scorecard::{Band, Bands, CardMeasure, Missing, Purpose, Scorecard, SourceWeights, Weighted};
+pub use scorecard::{Band, Bands, CardMeasure, CardState, Missing, Purpose, Scorecard, SourceWeights, Weighted};
 pub use store::{Card, Health, card, health_of};

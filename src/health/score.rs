@@ -194,10 +194,7 @@ impl Scorer {
         }
         let mut adjustments = Vec::new();
         let mut score = mean.as_ref().map(|mean| milli(mean.h) as i32);
-        let mut interval = mean.as_ref().map(|mean| {
-            let half = Z80 * self.variance(&sums, coverage, mean.mass).sqrt();
-            (milli((mean.h - half).max(0.0)) as i32, milli((mean.h + half).min(100.0)) as i32)
-        });
+        let mut interval = mean.as_ref().map(|mean| self.interval(&sums, coverage, mean));
         for (limit, id) in self.card.limits.iter().zip(&self.limited) {
             let Some(from) = score.filter(|_| limit.applies(known.cases, &evidence, *id, on)) else { continue };
             let bound = |value: i32| limit.bound(value.into()) as i32;
@@ -217,10 +214,22 @@ impl Scorer {
 
     /// Score and coverage alone, in thousandths, before limits and overrides, from what was said alone: nothing stands for what is missing.
     pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, i32) {
+        let (_, coverage, mean) = self.said(evidence, bias, on);
+        (mean.map(|mean| milli(mean.h) as i32), milli(coverage) as i32)
+    }
+
+    /// The same with the 80 % interval between the two.
+    pub fn figure_within(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
+        let (sums, coverage, mean) = self.said(evidence, bias, on);
+        (mean.as_ref().map(|mean| milli(mean.h) as i32), mean.as_ref().map(|mean| self.interval(&sums, coverage, mean)), milli(coverage) as i32)
+    }
+
+    fn said(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Vec<Sums>, f64, Option<Mean>) {
         let mut sums = self.gather(&sorted(evidence), bias, on);
         sums.iter_mut().filter(|s| s.assumed.is_some()).for_each(|s| *s = Sums::default());
         let coverage = self.coverage(&sums);
-        (self.mean(&sums, coverage).map(|mean| milli(mean.h) as i32), milli(coverage) as i32)
+        let mean = self.mean(&sums, coverage);
+        (sums, coverage, mean)
     }
 
     /// The points of each measure (`V_m`), in the order of the measures; `None` of those nothing is known of.
@@ -282,6 +291,12 @@ impl Scorer {
         }
         let h = (weighed().map(|(weight, s)| weight * s.counts * s.points.unwrap_or(0.0)).sum::<f64>() / mass).clamp(0.0, 100.0);
         Some(Mean { h, mass })
+    }
+
+    /// Where the score lies, with 80 %, in thousandths.
+    fn interval(&self, sums: &[Sums], coverage: f64, mean: &Mean) -> (i32, i32) {
+        let half = Z80 * self.variance(sums, coverage, mean.mass).sqrt();
+        (milli((mean.h - half).max(0.0)) as i32, milli((mean.h + half).min(100.0)) as i32)
     }
 
     /// How far off the mean may be, squared.

@@ -22,6 +22,9 @@ pub struct Said {
     pub class: EvidenceClass,
     /// 0-100000; `None` below the coverage floor.
     pub score: Option<i32>,
+    /// Where it lies, with 80 %. `None` also of what was kept before it was asked.
+    #[serde(default)]
+    pub interval: Option<(i32, i32)>,
     /// How much of what the scorecard asks it knows, 0-1000.
     pub coverage: i32,
 }
@@ -37,8 +40,8 @@ impl Sources {
         let none: Option<&HashMap<MeasureId, f64>> = None;
         let said = |class: EvidenceClass| {
             let own: Vec<Evidence> = evidence.iter().filter(|item| item.class == class).copied().collect();
-            let (score, coverage) = scorer.figure(&own, none, on);
-            Said { class, score, coverage }
+            let (score, interval, coverage) = scorer.figure_within(&own, none, on);
+            Said { class, score, interval, coverage }
         };
         Self(COMPARED.map(said).to_vec())
     }

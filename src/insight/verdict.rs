@@ -184,6 +184,11 @@ impl Calibration {
         self.is_refused() || self.fit.as_ref().is_some_and(|fit| fit.weights_kept)
     }
 
+    /// The fit whose own weights show no gain, where that is why the hand weights are proposed and not a refusal.
+    pub fn fit_without_gain(&self) -> Option<&Fit> {
+        self.fit.as_ref().filter(|fit| fit.weights_kept && !self.is_refused())
+    }
+
     /// The weights proposed, in the order of the measures; none without a fit.
     pub fn proposal(&self) -> Vec<f64> {
         let kept = self.keeps_hand_weights();

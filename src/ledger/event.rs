@@ -43,6 +43,7 @@ impl Event {
         "outcome.recorded",
         "outcome.withdrawn",
         "calibration.made",
+        "calibration.weakened",
         "snapshot.published",
         "status_report.accepted",
         "status_report.revised",

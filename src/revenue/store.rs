@@ -1,8 +1,9 @@
 //! Outcomes, as SQL.
 
 use super::outcome::{OutcomeKind, Recorder, Told};
-use crate::auth::{StaffScope, Tenant};
+use crate::auth::Tenant;
 use crate::db::{Tx, sql};
+use crate::health::AsKnown;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, OutcomeId, PartnerId, SubscriptionId, TypeId};
 use crate::kernel::paging::{Page, Window};
@@ -239,13 +240,19 @@ pub struct Settled {
     pub occurred_on: NaiveDate,
 }
 
-/// Every outcome that stands, by partner and customer: one of each customer and day, lost when all that ended was lost. Where the vendor and
-/// the partner speak of the same day, the vendor's word counts.
-pub async fn settled(tx: &Tx<StaffScope>) -> Result<Vec<Settled>, Fault> {
+/// Every outcome, from a day on where one is given, that had happened and was known at a point, by partner and customer: one of each customer and day, lost when all that ended
+/// was lost. Where the vendor and the partner speak of the same day, the vendor's word counts.
+pub async fn settled<S: Tenant>(tx: &Tx<S>, since: Option<NaiveDate>, at: AsKnown) -> Result<Vec<Settled>, Fault> {
     tx.rows(
         sql("SELECT partner_id, customer_id, coalesce(bool_and(kind = 'churned') FILTER (WHERE audience = 'vendor'), bool_and(kind = 'churned')) AS lost, occurred_on FROM todoku.outcome
-             WHERE vendor_id = {} AND withdrawn_at IS NULL GROUP BY partner_id, customer_id, occurred_on ORDER BY partner_id, customer_id, occurred_on")
-        .bind::<SqlUuid, _>(tx.scope().vendor()),
+             WHERE vendor_id = {} AND ({}::date IS NULL OR occurred_on >= {}) AND occurred_on <= {} AND recorded_at <= {} AND (withdrawn_at IS NULL OR withdrawn_at > {})
+             GROUP BY partner_id, customer_id, occurred_on ORDER BY partner_id, customer_id, occurred_on")
+        .bind::<SqlUuid, _>(tx.scope().vendor())
+        .bind::<Nullable<Date>, _>(since)
+        .bind::<Nullable<Date>, _>(since)
+        .bind::<Date, _>(at.on)
+        .bind::<Timestamptz, _>(at.known_at)
+        .bind::<Timestamptz, _>(at.known_at),
     )
     .await
 }

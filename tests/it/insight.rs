@@ -150,7 +150,8 @@ async fn groups_are_seen_where_customers_are_and_totals_where_totals_are() {
     // Its own, near's and deep's; far lets it see totals alone, hidden nothing.
     assert_eq!(customers(&segments), rows(&[("製造業", 3)]));
     let partners = roll_up(&world.app, &world.of("distributor").token, "by=partner").await;
-    assert_eq!((partners["data"].as_array().unwrap().len(), &partners["total"]["customers"]), (4, &json!(4)));
+    assert_eq!((partners["data"].as_array().unwrap().len(), &partners["total"]["customers"]), (3, &json!(3)));
+    assert_eq!(world.app.get(&world.of("distributor").token, "/v1/insights/portfolio").await.expect(200)["total"]["customers"], 3);
     let far = customers(&roll_up(&world.app, &world.of("distributor").token, "by=partner&cross=segment").await);
     assert!(!far.iter().any(|(group, _)| group.contains(&world.of("far").partner)), "{far:?}");
     for name in ["far", "hidden", "stranger"] {
@@ -165,9 +166,61 @@ async fn groups_are_seen_where_customers_are_and_totals_where_totals_are() {
     let query = format!(
         "BEGIN; SET LOCAL ROLE todoku_partner; SELECT set_config('app.vendor', '{vendor}', true), set_config('app.partner', '{distributor}', true),
            set_config('app.partners', '{{{distributor}}}', true), set_config('app.totals', '{{{distributor},{far}}}', true);
-         SELECT count(*) FILTER (WHERE facet = 'all'), count(*) FILTER (WHERE facet <> 'all') FROM todoku.cell WHERE partner_id = '{far}'; ROLLBACK"
+         SELECT count(*), (SELECT count(*) FROM todoku.cell WHERE partner_id = '{distributor}') FROM todoku.cell WHERE partner_id = '{far}'; ROLLBACK"
     );
-    assert_eq!(world.app.ask(&query).await.pop().unwrap(), vec![Some("1".to_owned()), Some("0".to_owned())]);
+    let seen = world.app.ask(&query).await.pop().unwrap();
+    assert!(seen[0].as_deref() == Some("0") && seen[1].as_deref() != Some("0"), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn totals_are_told_by_month_and_never_of_few() {
+    let app = App::start().await;
+    let (founded, mut staff) = app.found("株式会社カンリ").await;
+    let (above, _) = reseller(&app, &staff, "上位").await;
+    let mut portals = Vec::new();
+    for (name, customers) in [("大", 6), ("中", 3), ("小", 2)] {
+        let (id, portal) = reseller(&app, &staff, name).await;
+        app.patch(&staff, &format!("/v1/partners/{id}"), "*", &json!({ "parent_id": above, "parent_sees": "totals" })).await.expect(200);
+        for n in 0..customers {
+            customer(&app, &portal, &format!("K-{n}"), "関東", "製造業").await;
+            report(&app, &portal, &format!("K-{n}"), "2026-11-22", if name == "大" { 80 } else { 40 }).await;
+        }
+        portals.push((id, name));
+    }
+    app.settle().await;
+    let ask = async |times: &str| {
+        let staff = app.token(&founded.client.to_string(), &founded.secret).await;
+        let (_, portal) = crate::world::client(&app, &staff, &above, &[]).await;
+        app.get(&portal, &format!("/v1/insights/channels{times}")).await.expect(200)
+    };
+    let told = |answer: &Value| -> Vec<(Option<String>, i64, Option<f64>)> {
+        let rows = answer["totals"]["data"].as_array().unwrap().iter();
+        rows.map(|row| (row["external_id"].as_str().map(str::to_owned), row["customers"].as_i64().unwrap(), row["mean_health"].as_f64())).collect()
+    };
+    let before = ask("").await;
+    assert_eq!((told(&before), &before["totals"]["closed_on"]), (vec![], &json!("2026-10-31")), "no month has closed yet");
+    assert_eq!((before["data"].as_array().unwrap().len(), &before["total"]["customers"]), (1, &json!(0)), "itself alone");
+    for _ in 0..10 {
+        app.clock.turn_to(app.clock.now() + Duration::days(1));
+        app.settle().await;
+        // On the first day of a month its closes are being made.
+        let is_told = app.clock.now() >= "2026-12-01T15:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+        assert_eq!(ask("").await["totals"]["closed_on"], if is_told { "2026-11-30" } else { "2026-10-31" });
+    }
+    let month = ask("").await;
+    assert_eq!(told(&month), vec![(Some("大".to_owned()), 6, Some(80.0)), (None, 5, Some(40.0))], "three and two are five");
+    assert!(month["totals"]["rule"].as_str().unwrap().contains("fewer than 5") && month["totals"]["rule_ja"].as_str().unwrap().contains("5 社未満"));
+    // One customer more is not told before the month ends; and the same question is answered alike for ever.
+    staff = app.token(&founded.client.to_string(), &founded.secret).await;
+    let (_, portal) = crate::world::client(&app, &staff, &portals[0].0, &[]).await;
+    customer(&app, &portal, "K-9", "関東", "製造業").await;
+    report(&app, &portal, "K-9", "2026-11-22", 0).await;
+    app.settle().await;
+    assert_eq!(ask("").await["totals"], month["totals"]);
+    for times in ["?as_of=2026-12-02", "?as_of=2026-12-02&known_at=2026-12-01T16:00:00Z"] {
+        assert_eq!(ask(times).await["totals"], month["totals"], "{times}");
+    }
+    assert_eq!(told(&ask("?as_of=2026-12-01").await), vec![]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

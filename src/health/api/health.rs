@@ -86,6 +86,8 @@ struct SourceView {
     evidence: EvidenceClass,
     /// 0-100; absent while it knows too little.
     score: Option<f64>,
+    /// Where it lies, with 80 %; absent likewise.
+    interval: Option<Interval>,
     /// How much of what the scorecard asks it knows, 0-1.
     coverage: f64,
 }
@@ -143,8 +145,12 @@ impl HealthView {
         let half_life = |p: &Part| read_by_card(p).unwrap_or_else(|| rules.measure(p.measure).and_then(|m| m.half_life_days));
         let faded = |p: &Part| Some((health?.scored_for - p.newest?).num_days() > i64::from(half_life(p)?));
         let sources = health.and_then(|h| h.sources.as_ref());
-        let source =
-            |said: &crate::health::source::Said| SourceView { evidence: said.class, score: said.score.map(|s| thousandths(s.into())), coverage: thousandths(said.coverage.into()) };
+        let source = |said: &crate::health::source::Said| SourceView {
+            evidence: said.class,
+            score: said.score.map(|s| thousandths(s.into())),
+            interval: said.interval.map(Interval::of),
+            coverage: thousandths(said.coverage.into()),
+        };
         Self {
             customer_id,
             view: if audience == VENDOR { View::Full } else { View::Shared },

@@ -9,6 +9,7 @@ use crate::health::flow::{Accepted, rulebook, submit_reports};
 use crate::health::scorecard::{Band, Purpose};
 use crate::health::store;
 use crate::http::body::{Day, Faults, Instant};
+use crate::http::interval::Interval;
 use crate::http::page::PageView;
 use crate::http::query::{Limit, Param};
 use crate::http::row::{Counts, Outcome, Rejection, batch_rejected, decode_rows, foreign, yes};
@@ -263,6 +264,12 @@ struct ReportResult {
     /// The customer's new score.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
+    /// Where it lies, with 80 %.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<Interval>,
+    /// How much of what the scorecard asks is known, 0-1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<f64>,
     /// The customer's new band.
     #[serde(skip_serializing_if = "Option::is_none")]
     band: Option<Band>,
@@ -301,13 +308,13 @@ async fn submit_batch(mut call: Call<op::SubmitStatusReportBatch, (), BatchQuery
 
 async fn batch_answer<S: Tenant>(tx: &Tx<S>, results: &[Result<Accepted, Fault>]) -> Result<Answer, Fault> {
     let customers: Vec<Uuid> = results.iter().flatten().map(|a| a.customer.uuid()).collect();
-    let bands = store::bands(tx, customers).await?;
+    let briefs = store::briefs(tx, customers).await?;
     let rows: Vec<ReportResult> = results
         .iter()
         .enumerate()
         .map(|(index, result)| match result {
             Ok(a) => {
-                let (score, band) = bands.get(&a.customer.uuid()).copied().unwrap_or((None, Band::Unknown));
+                let health = briefs.get(&a.customer.uuid());
                 ReportResult {
                     index,
                     outcome: a.outcome.into(),
@@ -315,8 +322,10 @@ async fn batch_answer<S: Tenant>(tx: &Tx<S>, results: &[Result<Accepted, Fault>]
                     external_id: Some(a.external_id.clone()),
                     revision: Some(a.revision),
                     customer_id: Some(a.customer),
-                    score: score.map(|s| thousandths(s.into())),
-                    band: Some(band),
+                    score: health.and_then(|brief| brief.score).map(|s| thousandths(s.into())),
+                    interval: health.and_then(|brief| brief.interval).map(Interval::of),
+                    coverage: Some(health.map_or(0.0, |brief| thousandths(brief.coverage.into()))),
+                    band: Some(health.map_or(Band::Unknown, |brief| brief.band)),
                     rejection: None,
                 }
             }
@@ -328,6 +337,8 @@ async fn batch_answer<S: Tenant>(tx: &Tx<S>, results: &[Result<Accepted, Fault>]
                 revision: None,
                 customer_id: None,
                 score: None,
+                interval: None,
+                coverage: None,
                 band: None,
                 rejection: Some(Rejection::of(fault, "reports", index)),
             },

@@ -3,9 +3,10 @@
 
 use super::bias::in_force_at;
 use super::rulebook::ready;
-use crate::auth::StaffScope;
+use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::calendar;
+use crate::health::audience::read_for;
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases};
 use crate::health::score::{Known, Scorer};
 use crate::health::scorecard::Band;
@@ -13,7 +14,7 @@ use crate::health::silence::silence_at;
 use crate::health::store::{self, Bias, Card};
 use crate::intake;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{PartnerId, TypeId};
+use crate::kernel::id::{CustomerId, PartnerId, TypeId};
 use crate::kernel::text::Key;
 use crate::kernel::time::Zone;
 use chrono::{Duration, NaiveDate};
@@ -52,7 +53,7 @@ pub struct Seen {
 }
 
 /// Reads the past of customers, given with their partners, enough of it for days from `from` on.
-pub async fn past(tx: &Tx<StaffScope>, card: &Card, customers: &[(Uuid, Uuid)], from: NaiveDate) -> Result<Past, Fault> {
+pub async fn past<S: Tenant>(tx: &Tx<S>, card: &Card, customers: &[(Uuid, Uuid)], from: NaiveDate) -> Result<Past, Fault> {
     let (vendor, catalogue) = futures_util::try_join!(calendar(tx), intake::measures(tx))?;
     let scorer = ready(&card.policy, &catalogue);
     let since = vendor.zone.start_of(from - Duration::days(scorer.horizon_days()));
@@ -97,12 +98,7 @@ impl Past {
 
     /// What the scorecard saw of a customer when a day ended.
     pub fn seen(&self, partner: Uuid, customer: Uuid, on: NaiveDate) -> Seen {
-        self.seen_at(partner, customer, AsKnown { on, known_at: end_of(self.zone, on) })
-    }
-
-    /// What the scorecard saw of a customer at a point.
-    pub fn seen_at(&self, partner: Uuid, customer: Uuid, at: AsKnown) -> Seen {
-        let on = at.on;
+        let at = AsKnown { on, known_at: end_of(self.zone, on) };
         let Some(chronicle) = self.customers.get(&customer) else {
             return Seen { values: vec![None; self.scorer.measures.len()], score: None, band: Band::Unknown, silence: None };
         };
@@ -112,4 +108,31 @@ impl Past {
         let score = self.scorer.score(&known, on);
         Seen { values: self.scorer.values(&evidence, Some(&bias), on), score: score.score, band: score.band, silence: silence_at(&chronicle.reports, at) }
     }
+}
+
+/// What a scorecard sees of one customer at a point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sight {
+    /// The keys of the measures.
+    pub measures: Vec<Key>,
+    /// The points of each (`V_m`); `None` of those nothing is known of.
+    pub values: Vec<Option<f64>>,
+    /// How long nothing was reported, 0-1 (SCIENCE 2.8); `None` while nobody knows what is usual.
+    pub silence: Option<f64>,
+}
+
+/// Reads it: of a day and a class one word, however often that was corrected.
+pub async fn sight<S: Tenant>(tx: &Tx<S>, card: &Card, (partner, customer): (PartnerId, CustomerId), at: AsKnown) -> Result<Sight, Fault> {
+    let (vendor, catalogue) = futures_util::try_join!(calendar(tx), intake::measures(tx))?;
+    let scorer = ready(&card.policy, &catalogue);
+    let since = vendor.zone.start_of(at.on - Duration::days(scorer.horizon_days()));
+    let moment = at.moment(vendor.zone);
+    let (evidence, statements, biases) = futures_util::try_join!(
+        store::evidence_known(tx, (partner.uuid(), customer.uuid()), vendor.zone, since, read_for(true), at.known_at),
+        store::statements(tx, partner, vec![customer.uuid()]),
+        store::newest_biases(tx, partner, moment),
+    )?;
+    let reports: Vec<(NaiveDate, Stay)> = statements.into_values().flatten().map(|(day, stay, _)| (day, stay)).collect();
+    let values = scorer.values(&evidence, Some(&in_force_at(&biases, moment)), at.on);
+    Ok(Sight { measures: scorer.measures.into_iter().map(|measure| measure.key).collect(), values, silence: silence_at(&reports, at) })
 }

@@ -18,7 +18,7 @@ pub use evidence::{
 };
 pub use manual::{approve_override, at_stake, insert_override, lock_override, overrides, overrides_in_force, set_divergence_owner, withdraw_override};
 pub use quality::{QualityFlag, commonest_comments, keep_flags, newest_flags, repeats, standing_flags, values_given};
-pub use standing::{Groups, Health, Standing, bands, before, close_bands, health_of, healths, keep_standings};
+pub use standing::{Groups, Health, Standing, before, briefs, close_bands, health_of, healths, keep_standings};
 
 /// A stored value that is not what its column promises: our fault, not the caller's.
 fn broken(e: impl std::fmt::Debug) -> Fault {

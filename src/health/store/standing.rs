@@ -106,7 +106,7 @@ async fn keep<S: Tenant>(tx: &Tx<S>, on: NaiveDate, list: &[Standing]) -> Result
                         reported_on = o.reported_on, due_on = o.due_on, in_cadence = o.in_cadence, renews_on = o.renews_on, adjustments = o.adjustments::jsonb,
                         sources = o.sources::jsonb, divergence = o.divergence, diverges_since = o.diverges_since, divergence_weight = o.divergence_weight,
                         region = o.region, segment = o.segment, touch_model = o.touch_model, product = o.product, stage = o.stage FROM o, w
-                      WHERE h.ctid = o.place RETURNING h.customer_id, h.audience, h.purpose),
+                      WHERE h.ctid = o.place AND h.vendor_id = w.vendor_id AND h.partner_id = w.partner_id RETURNING h.customer_id, h.audience, h.purpose),
              first AS (INSERT INTO todoku.health_score (vendor_id, partner_id, customer_id, audience, scorecard_id, scored_for, scored_at, score, low, high, band, coverage,
                        parts, counted, value_minor, unconverted, reported_on, due_on, in_cadence, renews_on, purpose, adjustments, sources, divergence, diverges_since,
                        divergence_weight, region, segment, touch_model, product, stage)
@@ -333,24 +333,47 @@ pub async fn close_bands(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fau
     .map(drop)
 }
 
-/// The scores and bands of customers of the acting partner in the shared view.
-pub async fn bands<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result<HashMap<Uuid, (Option<i32>, Band)>, Fault> {
+/// A customer's health in brief; figures in thousandths.
+#[derive(Debug, Clone, Copy)]
+pub struct Brief {
+    /// `None` while too little is known.
+    pub score: Option<i32>,
+    /// Where it lies, with 80 %.
+    pub interval: Option<(i32, i32)>,
+    /// How much of what the scorecard asks is known.
+    pub coverage: i32,
+    /// What it amounts to.
+    pub band: Band,
+}
+
+/// The health of customers of the acting partner in the shared view, in brief.
+pub async fn briefs<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result<HashMap<Uuid, Brief>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = SqlUuid)]
         customer_id: Uuid,
         #[diesel(sql_type = Nullable<Integer>)]
         score: Option<i32>,
+        #[diesel(sql_type = Nullable<Integer>)]
+        low: Option<i32>,
+        #[diesel(sql_type = Nullable<Integer>)]
+        high: Option<i32>,
+        #[diesel(sql_type = Integer)]
+        coverage: i32,
         #[diesel(sql_type = Text)]
         band: String,
     }
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT customer_id, score, band FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = 'shared' AND purpose = 'churn'")
+            sql("SELECT customer_id, score, low, high, coverage, band FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = 'shared' AND purpose = 'churn'")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
                 .bind::<SqlUuid, _>(tx.scope().acts()?)
                 .bind::<Array<SqlUuid>, _>(customers),
         )
         .await?;
-    rows.into_iter().map(|row| Ok((row.customer_id, (row.score, row.band.parse().map_err(broken)?)))).collect()
+    let brief = |row: Row| {
+        let band = row.band.parse().map_err(broken)?;
+        Ok((row.customer_id, Brief { score: row.score, interval: row.low.zip(row.high), coverage: row.coverage, band }))
+    };
+    rows.into_iter().map(brief).collect()
 }

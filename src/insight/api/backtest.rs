@@ -1,8 +1,11 @@
 //! Looking back on a scorecard: what it would have foretold of the outcomes there were. The vendor's alone.
 
 use super::learning::{AucView, lead, think};
-use crate::auth::{Call, Query, op};
-use crate::http::body::Faults;
+use crate::auth::{Call, Query, StaffScope, op};
+use crate::db::Tx;
+use crate::directory;
+use crate::health::Times;
+use crate::http::body::{Day, Faults, Instant};
 use crate::http::query::Param;
 use crate::insight::backtest::Bin;
 use crate::insight::flow::{Backtest, Foretold, history};
@@ -28,6 +31,14 @@ struct BacktestQuery {
     #[deserr(default)]
     #[param(value_type = Option<i64>, minimum = 1, maximum = 365)]
     lead_days: Option<Param<i64>>,
+    /// Of outcomes up to this day of the vendor's calendar; up to today when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = Date)]
+    as_of: Option<Param<Day>>,
+    /// Of outcomes known at this moment, at least 60 seconds ago; the latest when left out.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    known_at: Option<Param<Instant>>,
 }
 impl Query for BacktestQuery {}
 
@@ -123,7 +134,12 @@ struct BacktestView {
 #[get("/v1/scorecards/{scorecard_id}/backtest")]
 async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>) -> Result<HttpResponse, Fault> {
     let lead_days = lead(call.query.lead_days.as_ref().map(|days| days.0), "lead_days").map_err(|fault| Fault::parameters(fault.fields))?;
-    let (history, desk) = call.study(async |tx| history(tx, call.path, lead_days).await).await?;
+    let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
+    let look = async |tx: &Tx<StaffScope>| {
+        let at = times.resolve(&directory::calendar(tx).await?, tx.now())?;
+        history(tx, call.path, lead_days, None, at).await
+    };
+    let (history, desk) = call.study(look).await?;
     let Backtest { total, channels } = think(move || history.backtest()).await?;
     drop(desk);
     let channels = channels.into_iter().map(|(partner, foretold)| ChannelForetold { partner_id: PartnerId::of(partner), foretold: foretold.into() }).collect();

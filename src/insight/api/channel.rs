@@ -1,6 +1,7 @@
 //! The channel view. Each caller sees its own visible tree; a partner sees shared figures.
 
 use super::figures::Figures;
+use super::totals::TotalsView;
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::{self, PartnerKind};
 use crate::health::Times;
@@ -9,7 +10,7 @@ use crate::http::query::{Limit, Param};
 use crate::insight::cell::{Cell, Standing};
 use crate::insight::channel::Channel;
 use crate::insight::dimension::Facet;
-use crate::insight::flow::see;
+use crate::insight::flow::{month_totals, see};
 use crate::insight::store;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{PartnerId, TypeId};
@@ -48,7 +49,8 @@ struct Change {
 struct ChannelView {
     partner_id: PartnerId,
     external_id: String,
-    name: String,
+    /// As it is called now; null of closed days.
+    name: Option<String>,
     kind: PartnerKind,
     /// The partner above it, where you see that one.
     parent_id: Option<PartnerId>,
@@ -79,10 +81,13 @@ struct ChannelsAnswer {
     /// The day changes are against.
     #[schema(value_type = String, format = Date)]
     compared_with: NaiveDate,
-    /// Over everything you see.
+    /// Over all customers you see.
     total: Figures,
-    /// The partners you see.
+    /// The partners whose customers you see.
     data: Vec<ChannelView>,
+    /// Of partners below you that show you their totals alone; on the first page, and absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<TotalsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -112,9 +117,9 @@ impl Query for ChannelsQuery {}
 
 /// Read health by channel
 ///
-/// For each partner you see: customers and value by band, how much is known, mean health with its interval, freshness; its own and
+/// For each partner whose customers you see: customers and value by band, how much is known, mean health with its interval, freshness; its own and
 /// rolled up over the partners below it. Exact as of now, at the cost of the number of partners. With `as_of` or `known_at` as days closed,
-/// each partner below the one it had then; names are today's.
+/// each partner below the one it had then, without names. Partners that show you their totals alone are told of by month, and never by few customers.
 #[utoipa::path(operation_id = "list_channels", tag = "Insights", params(ChannelsQuery), responses((status = 200, description = "The channels", body = ChannelsAnswer)))]
 #[get("/v1/insights/channels")]
 async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<HttpResponse, Fault> {
@@ -122,14 +127,16 @@ async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<Htt
     let keys = &call.gate.state.keys;
     let window = asked.window::<Uuid>(keys)?;
     let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
-    let (vendor, on, compared_with, rows) = call
+    let is_first = asked.cursor.is_none();
+    let (vendor, on, compared_with, rows, totals) = call
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
             let seen = see(tx, &vendor, &times, Facet::ALL, true).await?;
             let (on, known_at) = (seen.point.on, seen.point.known_at);
             let compared_with = on - Duration::days(COMPARED_DAYS);
-            let closes = store::closes(tx, tx.scope().audience(), compared_with, known_at).await?;
-            Ok((vendor, on, compared_with, seen.channels(&closes)))
+            let closes = store::closes(tx, tx.scope().audience(), tx.scope().visible(), compared_with, known_at).await?;
+            let totals = if is_first { month_totals(tx, &vendor, seen.point).await? } else { None };
+            Ok((vendor, on, compared_with, seen.channels(&closes), totals))
         })
         .await?;
     let total: Cell = rows.iter().map(|channel| channel.own).sum();
@@ -138,12 +145,13 @@ async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<Htt
     let page = Page::cut(following, &window, |channel: &Channel| channel.partner.id.uuid());
     let next_cursor = asked.next(keys, &page)?;
     let next = next_cursor.clone();
-    let data = page.rows.into_iter().map(|channel| view(channel, &seen, &total)).collect();
-    let answer = ChannelsAnswer { currency: vendor.currency, on, compared_with, total: Figures::from(&total), data, next_cursor };
+    let are_now = times.are_now();
+    let data = page.rows.into_iter().map(|channel| view(channel, &seen, &total, are_now)).collect();
+    let answer = ChannelsAnswer { currency: vendor.currency, on, compared_with, total: Figures::from(&total), data, totals: totals.map(TotalsView::from), next_cursor };
     Ok(asked.answer(&answer, next.as_deref()))
 }
 
-fn view(c: Channel, seen: &HashSet<PartnerId>, total: &Cell) -> ChannelView {
+fn view(c: Channel, seen: &HashSet<PartnerId>, total: &Cell, are_now: bool) -> ChannelView {
     let change = c.before.map(|before| Change {
         customers: c.rolled_up.customers() - before.customers(),
         at_risk: c.rolled_up.at_risk - before.at_risk,
@@ -153,7 +161,7 @@ fn view(c: Channel, seen: &HashSet<PartnerId>, total: &Cell) -> ChannelView {
     ChannelView {
         partner_id: c.partner.id,
         external_id: c.partner.external_id.into_string(),
-        name: c.partner.name.into_string(),
+        name: are_now.then(|| c.partner.name.into_string()),
         kind: c.partner.kind,
         parent_id: c.partner.parent_id.filter(|parent| seen.contains(parent)),
         own: Figures::from(&c.own),

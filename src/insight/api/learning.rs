@@ -1,9 +1,12 @@
 //! What outcomes teach: calibrating a scorecard. The vendor's alone.
 
-use crate::auth::{Call, Json, WriteQuery, op};
-use crate::health;
+use crate::auth::{Call, Json, StaffScope, WriteQuery, op};
+use crate::db::Tx;
+use crate::directory;
+use crate::health::{self, AsKnown, PointQuery};
 use crate::http::body::Faults;
 use crate::insight::backtest::Auc;
+use crate::insight::check::Check;
 use crate::insight::flow::{history, keep};
 use crate::insight::lesson::VerdictWord;
 use crate::insight::store::{self, Kept};
@@ -199,6 +202,27 @@ impl From<Later> for LaterView {
     }
 }
 
+/// Whether what was learned still tells who is lost, by the outcomes of the quarter before a month's end.
+#[derive(Serialize, ToSchema)]
+struct CheckView {
+    #[schema(value_type = String, format = Date)]
+    closed_on: NaiveDate,
+    /// Outcomes of the quarter.
+    outcomes: usize,
+    /// Losses among them.
+    lost: usize,
+    /// How well the learned risk went before loss, 0-1; null of fewer than 10 lost or 10 kept.
+    auc: Option<f64>,
+    /// It lies below the interval of `figures.calibrated`: calibrate again.
+    is_below: bool,
+}
+
+impl From<&Check> for CheckView {
+    fn from(check: &Check) -> Self {
+        Self { closed_on: check.closed_on, outcomes: check.outcomes, lost: check.lost, auc: check.auc.map(three_digits), is_below: check.is_below }
+    }
+}
+
 /// What calibrating a scorecard by outcomes came to.
 #[derive(Serialize, ToSchema)]
 struct CalibrationView {
@@ -228,6 +252,8 @@ struct CalibrationView {
     silence: Option<SilenceView>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Moment,
+    /// The monthly re-checks while it was the one in use, newest first.
+    checks: Vec<CheckView>,
 }
 
 impl From<&Kept> for CalibrationView {
@@ -268,9 +294,10 @@ impl From<&Kept> for CalibrationView {
             later: c.fit.as_ref().and_then(|fit| fit.later).map(LaterView::from),
             measures: kept.learned.measures.iter().zip(learned).map(measure).collect(),
             weights_kept: c.keeps_hand_weights(),
-            weights_reason: c.fit.as_ref().filter(|fit| fit.weights_kept && !c.is_refused()).and_then(Reason::of_weights),
+            weights_reason: c.fit_without_gain().and_then(Reason::of_weights),
             silence: c.fit.as_ref().and_then(|fit| fit.silence.as_ref()).map(SilenceView::from),
             created_at: kept.created_at,
+            checks: Vec::new(),
         }
     }
 }
@@ -298,11 +325,16 @@ pub(super) fn lead(days: Option<i64>, pointer: &str) -> Result<i64, Fault> {
 /// Which measures were reported, and how silent it was, are weighed as well: they have a part in the gain and in the probability, none in the
 /// weights. Where the weights alone show no gain, or lose on later outcomes, the hand weights are proposed, and `weights_reason` says so.
 #[utoipa::path(operation_id = "calibrate_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), WriteQuery), request_body = CalibrateBody,
-    responses((status = 201, description = "What it came to", body = CalibrationView)))]
+    responses((status = 201, description = "What it came to", body = CalibrationView,
+        links(("all" = (operation_id = "list_calibrations", parameters(("scorecard_id" = "$response.body#/scorecard_id"))))))))]
 #[post("/v1/scorecards/{scorecard_id}/calibrate")]
 async fn calibrate(call: Call<op::CalibrateScorecard, ScorecardId, WriteQuery, Json<CalibrateBody>>) -> Result<HttpResponse, Fault> {
     let lead_days = lead(call.body.0.lead_days, "/lead_days")?;
-    let (history, desk) = call.study(async |tx| history(tx, call.path, lead_days).await).await?;
+    let look = async |tx: &Tx<StaffScope>| {
+        let now = AsKnown { on: directory::calendar(tx).await?.zone.day_of(tx.now()), known_at: tx.now() };
+        history(tx, call.path, lead_days, None, now).await
+    };
+    let (history, desk) = call.study(look).await?;
     if history.is_empty() {
         return Err(Fault::field("", Broken::Empty));
     }
@@ -324,15 +356,18 @@ struct CalibrationList {
 
 /// List what calibrating a scorecard came to
 ///
-/// Newest first; empty when it was never calibrated.
-#[utoipa::path(operation_id = "list_calibrations", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path)), responses((status = 200, description = "The calibrations", body = CalibrationList)))]
+/// Newest first; empty when it was never calibrated. The one in use is checked once a month by the outcomes of the last quarter; where it fails, the event
+/// `calibration.weakened` tells of it.
+#[utoipa::path(operation_id = "list_calibrations", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), PointQuery), responses((status = 200, description = "The calibrations", body = CalibrationList)))]
 #[get("/v1/scorecards/{scorecard_id}/calibrations")]
-async fn list_calibrations(call: Call<op::ListCalibrations, ScorecardId>) -> Result<HttpResponse, Fault> {
-    let kept = call
+async fn list_calibrations(call: Call<op::ListCalibrations, ScorecardId, PointQuery>) -> Result<HttpResponse, Fault> {
+    let (kept, checks) = call
         .read(async |tx| {
-            let (card, kept) = futures_util::try_join!(health::card(tx, call.path), store::calibrations(tx, call.path))?;
-            card.map(|_| kept).ok_or(Fault::of(Code::NotFound))
+            let (_, by) = call.query.point(tx).await?;
+            let (card, kept, checks) = futures_util::try_join!(health::card(tx, call.path), store::calibrations(tx, call.path, by), store::checks(tx, call.path, by))?;
+            card.map(|_| (kept, checks)).ok_or(Fault::of(Code::NotFound))
         })
         .await?;
-    Ok(HttpResponse::Ok().json(CalibrationList { data: kept.iter().map(CalibrationView::from).collect() }))
+    let view = |kept: &Kept| CalibrationView { checks: checks.iter().filter(|check| check.calibration == kept.id).map(CheckView::from).collect(), ..CalibrationView::from(kept) };
+    Ok(HttpResponse::Ok().json(CalibrationList { data: kept.iter().map(view).collect() }))
 }

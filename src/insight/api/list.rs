@@ -68,7 +68,8 @@ struct ListedView {
     customer_id: CustomerId,
     partner_id: PartnerId,
     external_id: String,
-    name: String,
+    /// As it is called now; null in lists of closed days.
+    name: Option<String>,
     /// 0-100; absent while too little is known.
     score: Option<f64>,
     /// Where the score lies, with 80 %.
@@ -131,7 +132,7 @@ struct AtRiskAnswer {
 /// List customers at risk, with the unknown beside them
 ///
 /// Highest value first. The first page also brings those too little is known of whose renewal is near. With `as_of` or `known_at`, the lists as days closed: at
-/// most the first 1,000 of each partner, and the unknown beside as they stood; days that closed before lists were kept have none. Names and external ids are today's.
+/// most the first 1,000 of each partner, and the unknown beside as they stood, without names; days that closed before lists were kept have none.
 #[utoipa::path(operation_id = "list_at_risk", tag = "Insights", params(AtRiskQuery), responses((status = 200, description = "A page", body = AtRiskAnswer)))]
 #[get("/v1/insights/at-risk")]
 async fn at_risk(call: Call<op::ListAtRisk, (), AtRiskQuery>) -> Result<HttpResponse, Fault> {
@@ -200,7 +201,8 @@ struct DivergentView {
     customer_id: CustomerId,
     partner_id: PartnerId,
     external_id: String,
-    name: String,
+    /// As it is called now; null in lists of closed days.
+    name: Option<String>,
     /// The score over all sources.
     score: Option<f64>,
     /// Where it lies, with 80 %; absent while it is unknown, and of a score set by hand.
@@ -263,7 +265,7 @@ struct DivergencesAnswer {
 ///
 /// What the partner declared, what your systems observed and what the customer voiced, each scored by itself, lie 25 points or more apart.
 /// Largest divergence x value first. With `as_of` or `known_at`, the list as days closed: at most the first 1,000 of each partner; days that closed before lists
-/// were kept have none. Names and external ids are today's, and who looks after one is not kept.
+/// were kept have none. Names, and who looks after one, are not kept.
 #[utoipa::path(operation_id = "list_divergences", tag = "Insights", params(DivergencesQuery), responses((status = 200, description = "A page", body = DivergencesAnswer)))]
 #[get("/v1/insights/divergences")]
 async fn divergences(call: Call<op::ListDivergences, (), DivergencesQuery>) -> Result<HttpResponse, Fault> {

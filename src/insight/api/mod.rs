@@ -10,6 +10,7 @@ mod probability;
 mod rollup;
 mod snapshot;
 mod table;
+mod totals;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

@@ -89,8 +89,8 @@ struct RollUpAnswer {
 ///
 /// Customers and value by band, means, quantiles, coverage and intervals by partner, channel, region, segment, touch model, product or stage, or by
 /// two of them crossed. Each customer stands in one group of a dimension, by product in that of its largest subscription; only channels lie within
-/// each other. Exact as of now, at the cost of the number of groups; with `as_of` or `known_at` as days closed. Groups are read of partners whose
-/// customers you see; where you see totals alone, ask by `partner` or `channel`.
+/// each other. Exact as of now, at the cost of the number of groups; with `as_of` or `known_at` as days closed. Of partners whose
+/// totals alone you see there are no groups; the channels tell what may be told of them.
 #[utoipa::path(operation_id = "get_roll_up", tag = "Insights", params(RollUpQuery), responses((status = 200, description = "The groups", body = RollUpAnswer)))]
 #[get("/v1/insights/rollup")]
 async fn read_roll_up(call: Call<op::GetRollUp, (), RollUpQuery>) -> Result<HttpResponse, Fault> {

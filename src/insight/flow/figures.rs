@@ -7,16 +7,19 @@ use crate::health::{AsKnown, Times};
 use crate::insight::cell::{Cell, Group};
 use crate::insight::channel::{Channel, Tree, channels};
 use crate::insight::dimension::Facet;
+use crate::insight::month::month_end;
 use crate::insight::store::{self, Days};
+use crate::insight::totals::{Told, told};
 use crate::kernel::error::Fault;
-use crate::kernel::id::PartnerId;
+use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::time::Moment;
-use chrono::Duration;
+use chrono::{Duration, NaiveDate};
 use std::collections::HashMap;
+use uuid::Uuid;
 
 /// What a caller sees at a point in both times.
 pub struct Seen {
-    /// The partners there were then, each below the one it had then.
+    /// The partners there were then whose customers it sees, each below the one it had then.
     pub partners: Vec<Partner>,
     /// The cells of a facet.
     pub groups: Vec<Group>,
@@ -39,6 +42,40 @@ impl Seen {
     }
 }
 
+/// The partners whose customers are seen.
+async fn of_customers<S: Tenant>(tx: &Tx<S>) -> Result<Vec<Partner>, Fault> {
+    let mut partners = directory::all_visible_partners(tx).await?;
+    if let Some(seen) = tx.scope().visible() {
+        partners.retain(|partner| seen.contains(&partner.id.uuid()));
+    }
+    Ok(partners)
+}
+
+/// What is told of the partners that show their totals and not their customers.
+pub struct MonthTotals {
+    /// The last day of the month it is of.
+    pub closed_on: NaiveDate,
+    /// Who they are.
+    pub partners: Vec<Partner>,
+    /// Their figures.
+    pub told: Told,
+}
+
+/// Reads them as the newest month closed; `None` where there are no such partners. Only what had closed by the end of the month's day after
+/// counts: who closed later would stand out by the difference.
+pub async fn month_totals<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, point: AsKnown) -> Result<Option<MonthTotals>, Fault> {
+    let (Some(seen), Some(totals)) = (tx.scope().visible(), tx.scope().totals()) else { return Ok(None) };
+    let hidden: Vec<Uuid> = totals.into_iter().filter(|partner| !seen.contains(partner)).collect();
+    if hidden.is_empty() {
+        return Ok(None);
+    }
+    let closed_on = month_end(point.on.min(vendor.zone.day_of(point.known_at)));
+    let known_at = vendor.zone.start_of(closed_on + Duration::days(2));
+    let (mut partners, cells) = futures_util::try_join!(directory::all_visible_partners(tx), store::closes(tx, tx.scope().audience(), Some(hidden), closed_on, known_at))?;
+    partners.retain(|partner| cells.contains_key(&partner.id));
+    Ok(Some(MonthTotals { closed_on, partners, told: told(cells) }))
+}
+
 /// Reads the cells of a facet as they stand or, asked for a point in time, as days closed.
 pub async fn see<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, times: &Times<'_>, facet: Facet, by_partner: bool) -> Result<Seen, Fault> {
     let point = times.resolve(vendor, tx.now())?;
@@ -46,15 +83,15 @@ pub async fn see<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, times: &Times<'_>, face
         return see_at(tx, vendor, point, facet, by_partner).await;
     }
     let audience = tx.scope().audience();
-    let (partners, groups, days) = futures_util::try_join!(directory::all_visible_partners(tx), store::groups(tx, audience, facet, by_partner), store::scoring_days(tx, facet))?;
+    let (partners, groups, days) = futures_util::try_join!(of_customers(tx), store::groups(tx, audience, facet, by_partner), store::scoring_days(tx))?;
     Ok(Seen { partners, groups, days, point })
 }
 
 /// The same as days closed. A partner sees the past of the partners it may see now: who may see is decided today.
 pub async fn see_at<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, point: AsKnown, facet: Facet, by_partner: bool) -> Result<Seen, Fault> {
     let audience = tx.scope().audience();
-    let parents = async { if tx.scope().totals().is_none() { directory::parents_at(tx, moment_of(vendor, point)).await.map(Some) } else { Ok(None) } };
-    let (mut partners, parents, days) = futures_util::try_join!(directory::all_visible_partners(tx), parents, store::days_at(tx, audience, store::seen(tx, facet), point))?;
+    let parents = async { if tx.scope().visible().is_none() { directory::parents_at(tx, moment_of(vendor, point)).await.map(Some) } else { Ok(None) } };
+    let (mut partners, parents, days) = futures_util::try_join!(of_customers(tx), parents, store::days_at(tx, audience, tx.scope().visible(), point))?;
     if let Some(parents) = parents {
         partners.retain(|partner| parents.contains_key(&partner.id));
         partners.iter_mut().for_each(|partner| partner.parent_id = parents.get(&partner.id).copied().flatten());

@@ -1,12 +1,15 @@
 //! Learning from outcomes: what a scorecard saw before each, and what that foretold.
 
-use crate::auth::StaffScope;
+use crate::auth::{AnalystScope, StaffScope, Tenant};
 use crate::db::Tx;
-use crate::health::{self, AsKnown, Band, Past};
+use crate::health::{self, AsKnown, Band, Past, Sight};
 use crate::insight::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use crate::insight::calibration::{Case, Invalid, Settings, calibrate};
+use crate::insight::check::Check;
 use crate::insight::lesson::Lesson;
+use crate::insight::month::month_end;
 use crate::insight::store::{self, Kept};
+use crate::insight::verdict::Fit;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, ScorecardId, TypeId};
@@ -32,10 +35,10 @@ pub struct History {
     lead: Duration,
 }
 
-/// Reads every outcome and the past of its customer.
-pub async fn history(tx: &Tx<StaffScope>, scorecard: ScorecardId, lead_days: i64) -> Result<History, Fault> {
+/// Reads every outcome that had happened and was known at a point, from a day on where one is given, and the past of its customer.
+pub async fn history<S: Tenant>(tx: &Tx<S>, scorecard: ScorecardId, lead_days: i64, since: Option<NaiveDate>, at: AsKnown) -> Result<History, Fault> {
     let card = health::card(tx, scorecard).await?.ok_or(Fault::of(Code::NotFound))?;
-    let outcomes = one_a_quarter(revenue::settled(tx).await?);
+    let outcomes = one_a_quarter(revenue::settled(tx, since, at).await?);
     let mut customers: Vec<(Uuid, Uuid)> = outcomes.iter().map(|o| (o.partner_id, o.customer_id)).collect();
     customers.dedup();
     let earliest = outcomes.iter().map(|o| o.occurred_on).min().unwrap_or(NaiveDate::MAX);
@@ -55,12 +58,39 @@ type Told = (NaiveDate, Vec<Option<f64>>, bool, Option<f64>);
 
 /// The last calibration by a moment that may be used, with what the calibrated scorecard sees of a customer at a point: what was learned is applied to
 /// what it was learned from.
-pub async fn seen_by_calibration(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, at: AsKnown, moment: Moment) -> Result<Option<(Kept, health::Seen)>, Fault> {
+pub async fn seen_by_calibration(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, at: AsKnown, moment: Moment) -> Result<Option<(Kept, Sight)>, Fault> {
     let Some(kept) = store::usable_calibration(tx, moment).await? else { return Ok(None) };
     let card = health::card(tx, kept.scorecard).await?.ok_or_else(|| Fault::internal("a calibration without its scorecard"))?;
-    let of = (partner.uuid(), customer.uuid());
-    let past = health::past(tx, &card, &[of], at.on).await?;
-    Ok(Some((kept, past.seen_at(of.0, of.1, at))))
+    let sight = health::sight(tx, &card, (partner, customer), at).await?;
+    if sight.measures != kept.learned.measures {
+        return Err(Fault::internal("a calibration of other measures than its scorecard has"));
+    }
+    Ok(Some((kept, sight)))
+}
+
+/// How far back a re-check looks for outcomes, in days.
+const CHECKED: i64 = 90;
+
+/// Whether what was learned still tells who is lost, by the outcomes of the last quarter, once a month (SCIENCE 2.5); `None` when that is known already, or there
+/// is nothing to check.
+pub async fn check_calibration(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Check>, Fault> {
+    let closed_on = month_end(day);
+    let Some(kept) = store::usable_calibration(tx, tx.now()).await? else { return Ok(None) };
+    if store::is_checked(tx, kept.id, closed_on).await? {
+        return Ok(None);
+    }
+    let at = AsKnown { on: closed_on, known_at: tx.now() };
+    let history = history(tx, kept.scorecard, kept.lead_days.into(), Some(closed_on - Duration::days(CHECKED - 1)), at).await?;
+    Ok(kept.learned.calibration.fit.as_ref().map(|fit| history.check(&kept, fit, closed_on)))
+}
+
+/// Keeps a re-check, once, and tells of one that failed.
+pub async fn keep_check(tx: &Tx<AnalystScope>, check: Check) -> Result<(), Fault> {
+    if !store::keep_check(tx, &check).await? || !check.is_below {
+        return Ok(());
+    }
+    let event = Event { kind: "calibration.weakened", subject: check.calibration.uuid(), partner: None, data: json!({ "closed_on": check.closed_on }) };
+    record_events(tx, tx.scope().vendor(), &[event]).await
 }
 
 /// Keeps what was learned of a scorecard.
@@ -76,6 +106,16 @@ impl History {
     /// Whether there is no outcome at all.
     pub fn is_empty(&self) -> bool {
         self.outcomes.is_empty()
+    }
+
+    /// How well the risk that was learned went before these outcomes.
+    fn check(&self, kept: &Kept, fit: &Fit, closed_on: NaiveDate) -> Check {
+        let risk = |outcome: &Settled| {
+            let seen = self.seen(outcome);
+            fit.model.risk(&seen.values, seen.silence)
+        };
+        let (risks, lost): (Vec<f64>, Vec<bool>) = self.outcomes.iter().map(|outcome| (risk(outcome), outcome.lost)).unzip();
+        Check::of(kept.id, closed_on, &risks, &lost, &fit.figures.auc)
     }
 
     fn seen(&self, outcome: &Settled) -> health::Seen {

@@ -6,8 +6,8 @@ mod list;
 mod peers;
 mod snapshot;
 
-pub use figures::see;
-pub use learning::{Backtest, Foretold, history, keep, seen_by_calibration};
+pub use figures::{MonthTotals, month_totals, see};
+pub use learning::{Backtest, Foretold, check_calibration, history, keep, keep_check, seen_by_calibration};
 pub use list::days_listed;
 pub use peers::{compare_peers, keep_comparison};
 pub use snapshot::{Survey, publish, survey};

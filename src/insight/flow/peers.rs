@@ -8,11 +8,12 @@ use crate::health::{AsKnown, SHARED};
 use crate::insight::cell::{Cell, Group};
 use crate::insight::channel::Tree;
 use crate::insight::dimension::{Dimension, Facet};
+use crate::insight::month::month_end;
 use crate::insight::peers::{Member, Published, groups, standing};
 use crate::insight::store::{self, Stood};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
-use chrono::{Datelike, Duration, NaiveDate};
+use chrono::NaiveDate;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What partners are compared by, beside all their customers: words the vendor knows of, and few of them.
@@ -25,11 +26,10 @@ pub struct Comparison {
     found: Vec<Stood>,
 }
 
-/// Compares all partners as the last month closed; `None` when that is done already, and on the first day of a month, whose jobs may still be
-/// closing the day before.
+/// Compares all partners as the newest month closed; `None` when that is done already.
 pub async fn compare_peers(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Comparison>, Fault> {
-    let closed_on = day - Duration::days(day.day().into());
-    if day.day() == 1 || store::is_compared(tx, closed_on).await? {
+    let closed_on = month_end(day);
+    if store::is_compared(tx, closed_on).await? {
         return Ok(None);
     }
     let point = AsKnown { on: closed_on, known_at: tx.now() };

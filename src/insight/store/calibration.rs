@@ -1,13 +1,16 @@
 //! Calibrations.
 
-use crate::auth::{StaffScope, Tenant};
+use crate::auth::{AnalystScope, StaffScope, Tenant};
 use crate::db::{Tx, sql};
+use crate::health::{CardState, Purpose};
+use crate::insight::check::Check;
 use crate::insight::lesson::{Lesson, VerdictWord};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
 use crate::kernel::time::Moment;
+use chrono::NaiveDate;
 use diesel::QueryableByName;
-use diesel::sql_types::{Integer, Jsonb, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 /// A calibration as kept.
@@ -58,28 +61,111 @@ impl Row {
     }
 }
 
-/// The calibrations of a scorecard, newest first, at most 100.
-pub async fn calibrations(tx: &Tx<StaffScope>, scorecard: ScorecardId) -> Result<Vec<Kept>, Fault> {
+/// The calibrations of a scorecard by a moment, newest first, at most 100.
+pub async fn calibrations(tx: &Tx<StaffScope>, scorecard: ScorecardId, by: Moment) -> Result<Vec<Kept>, Fault> {
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND scorecard_id = {} ORDER BY id DESC LIMIT 100")
+            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND scorecard_id = {} AND created_at <= {} ORDER BY id DESC LIMIT 100")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<SqlUuid, _>(scorecard.uuid()),
+                .bind::<SqlUuid, _>(scorecard.uuid())
+                .bind::<Timestamptz, _>(by),
         )
         .await?;
     rows.into_iter().map(Row::read).collect()
 }
 
-/// The last calibration by a moment that was not refused, of whichever scorecard that is to tell of churn: what it learned of the measures outlives
-/// the weights it was learned beside.
-pub async fn usable_calibration(tx: &Tx<StaffScope>, by: Moment) -> Result<Option<Kept>, Fault> {
+/// The last calibration by a moment that was not refused, of whichever scorecard that is to tell of churn and had been in force by then: what it learned of the
+/// measures outlives the weights it was learned beside, and calibrating a draft changes nobody's probability.
+pub async fn usable_calibration<S: Tenant>(tx: &Tx<S>, by: Moment) -> Result<Option<Kept>, Fault> {
     let row: Option<Row> = tx
         .row(
             sql("SELECT k.id, k.scorecard_id, k.lead_days, k.result, k.created_at FROM todoku.calibration k JOIN todoku.scorecard s ON s.vendor_id = k.vendor_id AND s.id = k.scorecard_id
-                 WHERE k.vendor_id = {} AND k.verdict <> 'refused' AND k.created_at <= {} AND s.purpose = 'churn' ORDER BY k.id DESC LIMIT 1")
+                 WHERE k.vendor_id = {} AND k.verdict <> {} AND k.created_at <= {} AND s.purpose = {}
+                   AND EXISTS (SELECT 1 FROM todoku.scorecard_version v WHERE v.vendor_id = s.vendor_id AND v.id = s.id AND v.state = {} AND v.known_from <= {})
+                 ORDER BY k.id DESC LIMIT 1")
             .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<Text, _>(VerdictWord::Refused.as_str())
+            .bind::<Timestamptz, _>(by)
+            .bind::<Text, _>(Purpose::Churn.as_str())
+            .bind::<Text, _>(CardState::Active.as_str())
             .bind::<Timestamptz, _>(by),
         )
         .await?;
     row.map(Row::read).transpose()
+}
+
+#[derive(QueryableByName)]
+struct CheckRow {
+    #[diesel(sql_type = SqlUuid)]
+    calibration_id: Uuid,
+    #[diesel(sql_type = Date)]
+    closed_on: NaiveDate,
+    #[diesel(sql_type = Integer)]
+    outcomes: i32,
+    #[diesel(sql_type = Integer)]
+    lost: i32,
+    #[diesel(sql_type = Nullable<Double>)]
+    auc: Option<f64>,
+    #[diesel(sql_type = Bool)]
+    is_below: bool,
+}
+
+/// The re-checks of the calibrations of a scorecard by a moment, newest first.
+pub async fn checks(tx: &Tx<StaffScope>, scorecard: ScorecardId, by: Moment) -> Result<Vec<Check>, Fault> {
+    let rows: Vec<CheckRow> = tx
+        .rows(
+            sql("SELECT c.calibration_id, c.closed_on, c.outcomes, c.lost, c.auc, c.is_below FROM todoku.calibration_check c
+                 JOIN todoku.calibration k ON k.vendor_id = c.vendor_id AND k.id = c.calibration_id
+                 WHERE c.vendor_id = {} AND k.scorecard_id = {} AND c.known_from <= {} ORDER BY c.closed_on DESC, c.calibration_id DESC LIMIT 1000")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(scorecard.uuid())
+            .bind::<Timestamptz, _>(by),
+        )
+        .await?;
+    let read = |row: CheckRow| Check {
+        calibration: CalibrationId::of(row.calibration_id),
+        closed_on: row.closed_on,
+        outcomes: row.outcomes as usize,
+        lost: row.lost as usize,
+        auc: row.auc,
+        is_below: row.is_below,
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// Whether a calibration was checked by the end of a month.
+pub async fn is_checked(tx: &Tx<AnalystScope>, calibration: CalibrationId, closed_on: NaiveDate) -> Result<bool, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Bool)]
+        done: bool,
+    }
+    let row: Option<Row> = tx
+        .row(
+            sql("SELECT EXISTS (SELECT 1 FROM todoku.calibration_check WHERE vendor_id = {} AND calibration_id = {} AND closed_on = {}) AS done")
+                .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<SqlUuid, _>(calibration.uuid())
+                .bind::<Date, _>(closed_on),
+        )
+        .await?;
+    Ok(row.is_some_and(|row| row.done))
+}
+
+/// Keeps a re-check; `false` when there was one.
+pub async fn keep_check(tx: &Tx<AnalystScope>, check: &Check) -> Result<bool, Fault> {
+    let kept = tx
+        .run(
+            sql("INSERT INTO todoku.calibration_check (vendor_id, calibration_id, closed_on, outcomes, lost, auc, is_below, known_from)
+                 VALUES ({}, {}, {}, {}, {}, {}, {}, {}) ON CONFLICT DO NOTHING")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(check.calibration.uuid())
+            .bind::<Date, _>(check.closed_on)
+            .bind::<Integer, _>(check.outcomes as i32)
+            .bind::<Integer, _>(check.lost as i32)
+            .bind::<Nullable<Double>, _>(check.auc)
+            .bind::<Bool, _>(check.is_below)
+            .bind::<Timestamptz, _>(tx.now()),
+        )
+        .await?;
+    Ok(kept == 1)
 }

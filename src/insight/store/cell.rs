@@ -132,14 +132,9 @@ impl GroupRow {
     }
 }
 
-/// The partners whose groups may be seen: all customers of those whose totals are seen, groups only of those whose customers are.
-pub fn seen<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Option<Vec<Uuid>> {
-    if facet == Facet::ALL { tx.scope().totals() } else { tx.scope().visible() }
-}
-
 /// The groups of visible partners as they stand, each partner's by themselves or together: what is folded and what is not yet, in one look.
 pub async fn groups<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet: Facet, by_partner: bool) -> Result<Vec<Group>, Fault> {
-    let partners = seen(tx, facet);
+    let partners = tx.scope().visible();
     let rows: Vec<GroupRow> = tx
         .rows(
             sql(concat!(
@@ -229,8 +224,8 @@ pub async fn groups_of_days<S: Tenant>(tx: &Tx<S>, audience: &'static str, facet
 }
 
 /// The day each visible partner is scored for; one whose day was never turned is absent.
-pub async fn scoring_days<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Result<Days, Fault> {
-    let partners = seen(tx, facet);
+pub async fn scoring_days<S: Tenant>(tx: &Tx<S>) -> Result<Days, Fault> {
+    let partners = tx.scope().visible();
     let rows: Vec<DayRow> = tx
         .rows(
             sql("SELECT partner_id, day FROM todoku.scoring_day WHERE vendor_id = {} AND ({}::uuid[] IS NULL OR partner_id = ANY ({}))")
@@ -242,8 +237,8 @@ pub async fn scoring_days<S: Tenant>(tx: &Tx<S>, facet: Facet) -> Result<Days, F
     Ok(rows.into_iter().map(|row| (PartnerId::of(row.partner_id), row.day)).collect())
 }
 
-/// The close of each visible partner of just that day, as known at a moment.
-pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, day: NaiveDate, known_at: Moment) -> Result<HashMap<PartnerId, Cell>, Fault> {
+/// The close of each of these partners of just that day, of all when none are named, as known at a moment.
+pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, partners: Option<Vec<Uuid>>, day: NaiveDate, known_at: Moment) -> Result<HashMap<PartnerId, Cell>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = SqlUuid)]
@@ -263,8 +258,8 @@ pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, day: NaiveDat
             .bind::<Text, _>(audience)
             .bind::<Date, _>(day)
             .bind::<Timestamptz, _>(known_at)
-            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
-            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
+            .bind::<Nullable<Array<SqlUuid>>, _>(partners.clone())
+            .bind::<Nullable<Array<SqlUuid>>, _>(partners),
         )
         .await?;
     rows.into_iter().map(|row| Ok((PartnerId::of(row.partner_id), row.cell.read()?))).collect()
@@ -294,8 +289,8 @@ pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, days: 
             .bind::<Date, _>(days.0)
             .bind::<Date, _>(days.1)
             .bind::<Timestamptz, _>(known_at)
-            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals())
-            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().totals()),
+            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible())
+            .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible()),
         )
         .await?;
     rows.into_iter().map(|row| Ok((row.closed_on, row.cell.read()?))).collect()

@@ -18,15 +18,20 @@ pub const UNKNOWN_BESIDE: i64 = 20;
 /// Of the unknown, those stand there whose renewal is this near, in days (SCIENCE 2.6).
 const UNKNOWN_RENEWS_WITHIN: i64 = 180;
 
-// What is shown of a row `h`, the same whether it stands or was closed; its customer `c` has today's names. Who looks after a gap is told apart.
+// What is shown of a row `h` and its customer `c`. What may be another tomorrow, its name and who looks after a gap, is no part of a closed list: the same
+// question gives the same answer for ever.
 macro_rules! divergent {
-    () => {
-        "h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.low, h.high, h.coverage, h.sources, h.divergence, h.diverges_since, h.divergence_weight, h.value_minor, h.scored_for"
+    ($name:literal) => {
+        concat!(
+            "h.partner_id, h.customer_id, c.external_id, ",
+            $name,
+            " AS name, h.score, h.low, h.high, h.coverage, h.sources, h.divergence, h.diverges_since, h.divergence_weight, h.value_minor, h.scored_for"
+        )
     };
 }
 macro_rules! listed {
-    () => {
-        "h.partner_id, h.customer_id, c.external_id, c.name, h.score, h.low, h.high, h.coverage, h.value_minor, h.renews_on, h.reported_on, h.scored_for"
+    ($name:literal) => {
+        concat!("h.partner_id, h.customer_id, c.external_id, ", $name, " AS name, h.score, h.low, h.high, h.coverage, h.value_minor, h.renews_on, h.reported_on, h.scored_for")
     };
 }
 macro_rules! customer {
@@ -83,7 +88,7 @@ macro_rules! closed {
 
 macro_rules! closed_by_value {
     ($standing:literal) => {
-        concat!("SELECT ", listed!(), closed!(concat!(" AND h.audience = {}", $standing, value_page!()), value_order!()))
+        concat!("SELECT ", listed!("NULL::text"), closed!(concat!(" AND h.audience = {}", $standing, value_page!()), value_order!()))
     };
 }
 
@@ -126,8 +131,8 @@ pub struct Divergent {
     pub customer_id: Uuid,
     #[diesel(sql_type = Text)]
     pub external_id: String,
-    #[diesel(sql_type = Text)]
-    pub name: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub name: Option<String>,
     #[diesel(sql_type = Nullable<Integer>)]
     pub score: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
@@ -173,7 +178,7 @@ pub async fn divergences(tx: &Tx<StaffScope>, days: Option<&Days>, after: Option
     let Some(days) = days else {
         let standing = sql(concat!(
             "SELECT ",
-            divergent!(),
+            divergent!("c.name"),
             ", w.owner FROM todoku.health_score h",
             customer!(),
             " LEFT JOIN todoku.divergence_owner w ON w.vendor_id = h.vendor_id AND w.customer_id = h.customer_id WHERE h.vendor_id = {} AND h.counted",
@@ -182,7 +187,7 @@ pub async fn divergences(tx: &Tx<StaffScope>, days: Option<&Days>, after: Option
         return tx.rows(page(standing.bind::<SqlUuid, _>(tx.scope().vendor()))).await;
     };
     let (partners, days) = columns(days);
-    let closed = sql(concat!("SELECT ", divergent!(), ", NULL::text AS owner", closed!(gap_page!(), gap_order!())))
+    let closed = sql(concat!("SELECT ", divergent!("NULL::text"), ", NULL::text AS owner", closed!(gap_page!(), gap_order!())))
         .bind::<Array<SqlUuid>, _>(partners)
         .bind::<Array<Date>, _>(days)
         .bind::<SqlUuid, _>(tx.scope().vendor());
@@ -199,8 +204,8 @@ pub struct Listed {
     pub customer_id: Uuid,
     #[diesel(sql_type = Text)]
     pub external_id: String,
-    #[diesel(sql_type = Text)]
-    pub name: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub name: Option<String>,
     #[diesel(sql_type = Nullable<Integer>)]
     pub score: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
@@ -246,7 +251,7 @@ pub async fn by_value<S: Tenant>(tx: &Tx<S>, audience: &'static str, list: ByVal
         };
         let standing = sql(concat!(
             "SELECT ",
-            listed!(),
+            listed!("c.name"),
             " FROM todoku.health_score h",
             customer!(),
             " WHERE h.vendor_id = {} AND h.audience = {} AND h.band = {} AND h.counted AND ({}::uuid[] IS NULL OR h.partner_id = ANY ({}))
