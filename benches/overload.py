@@ -240,9 +240,16 @@ def measure(bench, populate):
 
 # Too much -----------------------------------------------------------------------------------------------------------------------
 def flood(bench, callers, name, reads):
-    """Each flood stands between two measurements of the peak, and is compared with these: the machine is not the same all the time."""
-    seconds, rest, floods, memory = bench.asked.seconds, bench.resident_mb(), [], []
-    at_peak = lambda connections: callers.load(reads).run(seconds, connections)  # noqa: E731
+    """Each flood stands between two measurements of the peak, as long as it is and begun like it with no jobs left, and is compared with these: the machine is not
+    the same all the time, and work that is put off until later is no goodput."""
+    seconds, rest, floods, memory = 2.5 * bench.asked.seconds, bench.resident_mb(), [], []
+
+    def rested():
+        while bench.psql("SELECT count(*) FROM ops.job") != "0":
+            time.sleep(0.1)
+        return callers.load(reads)
+
+    at_peak = lambda connections: rested().run(seconds, connections)  # noqa: E731
     best = max((8, 16, 32), key=lambda connections: at_peak(connections).goodput)
     peaks = [at_peak(best)]
     for _ in range(bench.asked.rounds):
@@ -253,7 +260,7 @@ def flood(bench, callers, name, reads):
                 seen.append(bench.resident_mb())
                 next_look[0] = now + 0.1
 
-        floods.append(callers.load(reads).run(2.5 * seconds, MOST, TIMES * peaks[-1].goodput, look))
+        floods.append(rested().run(seconds, MOST, TIMES * peaks[-1].goodput, look))
         memory.append(max(seen))
         peaks.append(at_peak(best))
     ratios = [2 * load.goodput / (before.goodput + behind.goodput) for load, before, behind in zip(floods, peaks, peaks[1:])]

@@ -18,7 +18,7 @@ PARTNERS = 20
 TOPS = 4
 HALF_LIFE = 45
 PARTNER_FIGURE = 0.8
-CADENCE = 90
+CADENCE = {"high": 30, "low": 90, "tech": 180}
 FIELDS = ["healthy", "watch", "at_risk", "unknown"]
 
 
@@ -34,7 +34,8 @@ def account(row, measures):
     if h[12] >= 26:
         if h[16] < 128:
             reports.append((age + 30, {m: v * 0.5 for m, v in values.items()}))
-        reports.append((age, values))
+        # A millionth less: of scores that lie halfway between two thousandths the last bit of a floating sum would decide.
+        reports.append((age, {m: v * 0.999999 for m, v in values.items()}))
     return {
         "partner": (h[13] * 256 + h[14]) % PARTNERS,
         "value": 12000 * (1 + h[15] % 200),
@@ -42,8 +43,8 @@ def account(row, measures):
         "region": ["関東", "関西", "九州", ""][h[17] % 4],
         "segment": ["製造業", "小売業", "SaaS"][h[18] % 3],
         "product": ["Kanri", "Kaikei"][h[20] % 2],
-        "touch_model": "low",
-        "stage": "active",
+        "touch_model": ["high", "low", "tech"][h[19] % 3],
+        "stage": ["active", "active", "onboarding"][h[21] % 3],
     }
 
 
@@ -98,7 +99,7 @@ def figures(accounts):
         half = 1.959964 * math.sqrt(spread / (k * (k - 1)) / k * ((n - k) / (n - 1)))
         interval = {"low": round(max(total / k - half, 0.0)) / 1000, "high": round(min(total / k + half, 100_000.0)) / 1000}
     heard = [a for a in accounts if a["reports"]]
-    fresh = [a for a in heard if a["reports"][-1][0] <= CADENCE]
+    fresh = [a for a in heard if a["reports"][-1][0] <= CADENCE[a["touch_model"]]]
     return {
         "customers": n,
         "value_minor": value,

@@ -81,7 +81,9 @@ fn correlation(request: &ServiceRequest) -> String {
 
 fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'static str, begun: Instant) -> ServiceResponse<BoxBody> {
     let base = response.request().app_data::<Data<Base>>().map(|base| base.0.clone()).unwrap_or_default();
+    let mut is_too_much = false;
     if let Some(fault) = fault_of(&response) {
+        is_too_much = matches!(fault.code, Code::Overloaded | Code::QuotaExceeded);
         telemetry::problem(fault.code.slug());
         if fault.code == Code::InternalError {
             tracing::error!(%fault, "internal error");
@@ -116,7 +118,13 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
     let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
     let elapsed = begun.elapsed().as_secs_f64();
     telemetry::request(method, &route, status.as_u16(), elapsed);
-    tracing::info!(method, route, status = status.as_u16(), ms = (elapsed * 1e4).round() / 10.0, "answered");
+    let ms = (elapsed * 1e4).round() / 10.0;
+    // In a flood the log of refusals would cost more than the refusals; they are counted.
+    if is_too_much {
+        tracing::debug!(method, route, status = status.as_u16(), ms, "answered");
+    } else {
+        tracing::info!(method, route, status = status.as_u16(), ms, "answered");
+    }
     response
 }
 

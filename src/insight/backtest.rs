@@ -296,9 +296,17 @@ mod tests {
     /// The check values of SCIENCE 2.7.
     #[test]
     fn wilson_of_the_check_pack() {
-        for (k, n, low, high) in [(8, 10, 0.4902, 0.9433), (0, 5, 0.0, 0.4345), (45, 50, 0.7864, 0.9565)] {
-            near(wilson(k, n).unwrap().0, low, 5e-5);
-            near(wilson(k, n).unwrap().1, high, 5e-5);
+        // As printed, to its four digits; and as the formula gives it in decimal arithmetic.
+        for (k, n, exact, printed) in [
+            (8, 10, (0.490162469122, 0.943317849062), (0.4902, 0.9433)),
+            (0, 5, (0.000000000000, 0.434482468659), (0.0, 0.4345)),
+            (45, 50, (0.786397684514, 0.956524235343), (0.7864, 0.9565)),
+        ] {
+            let (low, high) = wilson(k, n).unwrap();
+            near(low, exact.0, 1e-9);
+            near(high, exact.1, 1e-9);
+            near(low, printed.0, 5e-5);
+            near(high, printed.1, 5e-5);
         }
         assert_eq!(wilson(0, 0), None);
     }

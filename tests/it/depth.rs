@@ -413,3 +413,44 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     let ahead = house.app.get(&house.staff, &format!("{path}?as_of=2027-11-22")).await.problem();
     assert_eq!((ahead.0, ahead.2), (422, vec![("as_of".to_owned(), "in-the-future".to_owned())]));
 }
+
+/// Four facts of weight 1 each, today. `use` weighs 3 of 4: half of it `depth` (m0 and m1), half m2; m3 weighs 1. So .75, .75, 1.5 and 1 of 4:
+/// (.75 * 80 + .75 * 60 + 1.5 * 40 + 20) / 4 = 46.25. m4 is a partner's figure, 0.8 of evidence where 0.9 is asked: as if it had not been said.
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_lie_within_groups_and_limits_apply_in_their_order() {
+    let mut house = House::build().await;
+    for n in 0..5 {
+        let measure = json!({ "key": format!("m{n}"), "name_en": "m", "name_ja": "m", "unit": "%", "nature": "figure" });
+        house.app.post(&house.staff, "/v1/measures", &measure).await.expect(201);
+    }
+    let group = |key: &str, parent: Option<&str>, weight: f64| json!({ "key": key, "name_en": key, "name_ja": key, "weight": weight, "parent": parent });
+    let measure = |n: usize, group: Option<&str>| json!({ "measure": format!("m{n}"), "weight": 1, "group": group });
+    let least = json!({ "measure": "m4", "weight": 1, "minimum_evidence": 0.9 });
+    let latest = |key: &str, measure: &str, at_most: f64| json!({ "kind": "latest", "measure": measure, key: at_most, "within_days": 30 });
+    let limits = json!([
+        { "key": "promised", "when": latest("at_most", "m3", 25.0), "at_least": 55 },
+        { "key": "slow", "when": latest("at_least", "m2", 30.0), "at_most": 50 },
+        { "key": "never", "when": latest("at_least", "m2", 90.0), "at_most": 1 }
+    ]);
+    let card = json!({ "name": "Nested", "groups": [group("depth", Some("use"), 1.0), group("use", None, 3.0)], "limits": limits,
+        "measures": [measure(0, Some("depth")), measure(1, Some("depth")), measure(2, Some("use")), measure(3, None), least] });
+    house.activate(&card).await;
+    for (n, value) in [80.0, 60.0, 40.0, 20.0].into_iter().enumerate() {
+        house.fact(&format!("m{n}"), value).await;
+    }
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "m4", "value": 100 }] })).await;
+    let told = house.ask(&house.staff, "health/explanation").await.expect(200);
+    adds_up(&told);
+    assert_eq!((&told["score"], &told["coverage"]), (&json!(50.0), &json!(0.8)), "{told}");
+    let steps: Vec<(&str, f64, f64)> =
+        told["adjustments"].as_array().unwrap().iter().map(|step| (step["limit"].as_str().unwrap(), points(&step["from"]), points(&step["to"]))).collect();
+    assert_eq!(steps, [("promised", 46.25, 55.0), ("slow", 55.0, 50.0)]);
+    let groups: Vec<(&str, f64, f64)> =
+        told["groups"].as_array().unwrap().iter().map(|group| (group["group"].as_str().unwrap(), points(&group["weight"]), points(&group["contribution"]))).collect();
+    // 7.5 of the depth: .75 * 30 / 4 and .75 * 10 / 4; of the whole use 1.5 * -10 / 4 less.
+    let share = groups[1].1 / 3.0;
+    assert_eq!(groups, [("depth", 1.5 * share, 7.5), ("use", 3.0 * share, 3.75)]);
+    house.portal = sign_in_again(&house).await;
+    let shared = house.ask(&house.portal, "health/explanation").await.expect(200);
+    assert_eq!((&shared["score"], &shared["band"]), (&Value::Null, &json!("unknown")), "the partner said too little of one measure");
+}

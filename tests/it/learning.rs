@@ -285,3 +285,80 @@ async fn outcomes_are_told_once_by_whom_they_concern() {
     }
     assert_eq!(app.count("SELECT count(*) FROM todoku.outcome").await, 2);
 }
+
+/// Once a month the calibration in use is checked by the outcomes of the last quarter (SCIENCE 2.5). In January all goes as it foretold; in February
+/// whoever was foretold to stay is lost, and the other way round.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_learned_is_checked_each_month() {
+    let mut lesson = Lesson::begin().await;
+    lesson.later(60).await;
+    lesson.tell(|n| if lost(n) { "churned" } else { "renewed" }).await;
+    let learned = lesson.calibrate().await;
+    assert_eq!((&learned["verdict"], &learned["checks"]), (&json!("accepted"), &json!([])));
+    let path = format!("/v1/scorecards/{}/calibrations", lesson.card);
+    let checks = async |lesson: &Lesson, times: &str| lesson.app.get(&lesson.staff, &format!("{path}{times}")).await.expect(200)["data"][0]["checks"].clone();
+    let told = "SELECT count(*) FROM todoku.event WHERE type = 'calibration.weakened'";
+    // By the end of December nothing had become of anybody; and on the first of a month the days before are still being closed.
+    lesson.later(11).await;
+    let december = checks(&lesson, "").await;
+    assert_eq!(december, json!([{ "closed_on": "2026-12-31", "outcomes": 0, "lost": 0, "auc": null, "is_below": false }]));
+    lesson.later(1).await;
+    let january = checks(&lesson, "").await;
+    assert_eq!((january.as_array().unwrap().len(), &january[1]), (2, &december[0]));
+    assert_eq!([&january[0]["closed_on"], &january[0]["outcomes"], &january[0]["is_below"]], [&json!("2027-01-31"), &json!(320), &json!(false)]);
+    assert_eq!(january[0]["lost"].as_u64().unwrap() as usize, (0..CUSTOMERS).filter(|n| lost(*n)).count());
+    assert!(january[0]["auc"].as_f64().unwrap() > learned["figures"]["hand"]["auc"].as_f64().unwrap());
+    lesson.later(3).await;
+    assert_eq!((checks(&lesson, "").await, lesson.app.count(told).await), (january.clone(), 0), "once a month");
+    // Of each customer the last outcome of a quarter counts.
+    lesson.later(20).await;
+    lesson.tell_of(|n| if lost(n) { "renewed" } else { "churned" }, |_| "2027-02-20").await;
+    let before = micros(lesson.app.clock.now());
+    lesson.later(10).await;
+    let february = checks(&lesson, "").await;
+    assert_eq!([&february[0]["closed_on"], &february[0]["is_below"], &february[1]], [&json!("2027-02-28"), &json!(true), &january[0]], "{february}");
+    assert!(february[0]["auc"].as_f64().unwrap() < 0.5);
+    assert_eq!(lesson.app.count(told).await, 1);
+    assert_eq!(checks(&lesson, &format!("?known_at={before}")).await, january, "as it was known then");
+    // A look back knows the outcomes of its time.
+    let lost_then = async |times: &str| {
+        let path = format!("/v1/scorecards/{}/backtest?lead_days=45{times}", lesson.card);
+        lesson.app.get(&lesson.staff, &path).await.expect(200)["total"]["lost"].as_u64().unwrap() as usize
+    };
+    let january = (0..CUSTOMERS).filter(|n| lost(*n)).count();
+    assert_eq!(lost_then("").await, CUSTOMERS - january);
+    assert_eq!((lost_then("&as_of=2027-02-19").await, lost_then("&known_at=2027-02-01T00:00:00Z").await), (january, january));
+}
+
+/// What a draft taught speaks for nobody before the draft is in force; what the scorecard before it taught goes on speaking, of whomever it scores.
+#[tokio::test(flavor = "multi_thread")]
+async fn calibrating_a_draft_changes_nobodys_probability() {
+    let mut lesson = Lesson::begin().await;
+    lesson.later(60).await;
+    lesson.tell(|n| if lost(n) { "churned" } else { "renewed" }).await;
+    let learned = lesson.calibrate().await;
+    let one = text(&lesson.app.get(&lesson.portal, "/v1/customers?external_id=C-1").await.expect(200)["data"][0]["id"]);
+    let told = async |lesson: &Lesson| lesson.app.get(&lesson.staff, &format!("/v1/customers/{one}/churn-probability")).await.expect(200);
+    let before = told(&lesson).await;
+    assert_eq!((&before["calibration_id"], before["probability"].is_number()), (&learned["id"], true));
+    let draft = json!({ "name": "Draft", "measures": [{ "measure": "adoption", "weight": 3 }, { "measure": "csat", "weight": 1 }] });
+    let draft = text(&lesson.app.post(&lesson.staff, "/v1/scorecards", &draft).await.expect(201)["id"]);
+    lesson.app.clock.turn_to(lesson.app.clock.now() + Duration::seconds(1));
+    let second = lesson.app.post(&lesson.staff, &format!("/v1/scorecards/{draft}/calibrate"), &json!({ "lead_days": 45 })).await.expect(201);
+    assert_ne!(second["verdict"], "refused");
+    assert_eq!(told(&lesson).await, before);
+    // In force it scores the customer, and what it taught speaks.
+    lesson.app.clock.turn_to(lesson.app.clock.now() + Duration::seconds(1));
+    lesson.app.post_with(&lesson.staff, &format!("/v1/scorecards/{draft}/activate"), &Value::Null, &[("if-match", "*")]).await.expect(200);
+    lesson.app.settle().await;
+    assert_eq!(told(&lesson).await["calibration_id"], second["id"]);
+    // Another in force that taught nothing yet: the last that did speaks, by its own measures, whichever scores the customer.
+    let other = json!({ "name": "Other", "measures": [{ "measure": "seats_used", "weight": 1 }] });
+    let other = text(&lesson.app.post(&lesson.staff, "/v1/scorecards", &other).await.expect(201)["id"]);
+    lesson.app.clock.turn_to(lesson.app.clock.now() + Duration::seconds(1));
+    lesson.app.post_with(&lesson.staff, &format!("/v1/scorecards/{other}/activate"), &Value::Null, &[("if-match", "*")]).await.expect(200);
+    lesson.app.settle().await;
+    let now = told(&lesson).await;
+    assert_eq!((&now["calibration_id"], &now["scorecard_id"]), (&second["id"], &json!(draft)));
+    assert_eq!(lesson.app.get(&lesson.staff, &format!("/v1/customers/{one}/health")).await.expect(200)["scorecard_id"], json!(other));
+}

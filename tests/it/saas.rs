@@ -2,8 +2,10 @@
 //! client: the channel view must equal an independent computation, exactly.
 
 use crate::harness::{App, noon};
+use crate::house::adds_up;
 use crate::world::{client, text};
 use chrono::Duration;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -51,7 +53,8 @@ fn files() -> Vec<Files> {
         let file = &mut all[two(13) % PARTNERS];
         let id = &row[0];
         let (region, segment) = (["関東", "関西", "九州", ""][usize::from(h[17]) % 4], ["製造業", "小売業", "SaaS"][usize::from(h[18]) % 3]);
-        writeln!(file.customers, "{id},株式会社{id},active,low,{region},{segment}").unwrap();
+        let (touch, stage) = (["high", "low", "tech"][usize::from(h[19]) % 3], ["active", "active", "onboarding"][usize::from(h[21]) % 3]);
+        writeln!(file.customers, "{id},株式会社{id},{stage},{touch},{region},{segment}").unwrap();
         let product = ["Kanri", "Kaikei"][usize::from(h[20]) % 2];
         writeln!(file.subscriptions, "{id},{id},{product},{},JPY,1,2020-01-01", 1000 * (1 + usize::from(h[15]) % 200)).unwrap();
         file.rows.0 += 1;
@@ -69,7 +72,7 @@ fn files() -> Vec<Files> {
         if h[16] < 128 {
             report(age + 30, 0.5);
         }
-        report(age, 1.0);
+        report(age, 0.999_999);
     }
     all
 }
@@ -95,6 +98,33 @@ async fn found(app: &App, staff: &str) -> Vec<String> {
         partners.push(text(&app.post(staff, "/v1/partners", &partner).await.expect(201)["id"]));
     }
     partners
+}
+
+/// Of every customer, in both views: the contributions make the score, and of an unknown one nothing contributes.
+async fn everybody_adds_up(app: &App, staff: &str) {
+    let (mut ids, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = app.get(staff, &format!("/v1/customers?limit=1000{cursor}")).await.expect(200);
+        ids.extend(page["data"].as_array().unwrap().iter().map(|customer| text(&customer["id"])));
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(ids.len(), 2000);
+    let known = stream::iter(ids.iter().flat_map(|id| ["full", "shared"].map(|view| (id, view))))
+        .map(async |(id, view)| {
+            let told = app.get(staff, &format!("/v1/customers/{id}/health/explanation?view={view}")).await.expect(200);
+            let contributing = told["measures"].as_array().unwrap().iter().filter(|measure| !measure["contribution"].is_null()).count();
+            if told["score"].is_null() {
+                assert_eq!(contributing, 0, "{told}");
+            } else {
+                adds_up(&told);
+            }
+            usize::from(!told["score"].is_null())
+        })
+        .buffer_unordered(4)
+        .fold(0, async |sum, known| sum + known)
+        .await;
+    assert!(known > 2_000, "{known} of 4,000 are known");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,6 +191,7 @@ async fn the_channel_view_equals_an_independent_computation() {
     for band in ["healthy", "watch", "at_risk", "unknown"] {
         assert!(total["bands"][band]["customers"].as_i64().unwrap() > 100, "{band}");
     }
+    everybody_adds_up(&app, &staff).await;
     let (_, portal) = client(&app, &staff, &partners[0], &[]).await;
     let mine = app.get(&portal, "/v1/insights/channels").await.expect(200);
     assert_eq!(mine["total"], expected["partners"]["P00"]["rolled_up"], "without vendor facts the distributor sees the same");

@@ -165,3 +165,94 @@ async fn a_portfolio_shows_each_day_as_it_closed() {
         assert_eq!(house.app.get(token, "/v1/insights/portfolio?from=2026-01-01").await.problem().2, vec![("from".to_owned(), "out-of-range".to_owned())]);
     }
 }
+
+/// A small deterministic generator.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// Something happens: a report of some day, new or corrected, with or without cases; a fact; another segment or cadence; a policy; a score set by hand.
+async fn something_happens(house: &House, dice: &mut Dice) {
+    // Versions need moments in the order in which they came to be.
+    house.app.clock.turn_to(house.app.clock.now() + Duration::seconds(1));
+    let today = house.app.clock.now().date_naive();
+    let measure = |dice: &mut Dice| ["adoption", "csat", "sentiment", "seats_used", "support_load"][dice.roll(5) as usize];
+    match dice.roll(10) {
+        0..5 => {
+            let day = today - Duration::days(dice.roll(4) as i64);
+            let mut body = json!({ "customer_external_id": "K-1", "period_end": day, "observations": [{ "measure": measure(dice), "value": dice.roll(101) }] });
+            if dice.roll(2) == 0 {
+                body["declared_band"] = json!(["healthy", "watch", "at_risk"][dice.roll(3) as usize]);
+            }
+            if dice.roll(3) == 0 {
+                body["open_cases"] = json!([{ "external_id": "T", "severity": 1 + dice.roll(3), "opened_on": "2026-11-01", "due_on": today - Duration::days(1) }]);
+            }
+            assert!(house.app.post(&house.portal, "/v1/status-reports", &body).await.status.is_success());
+        }
+        5..7 => {
+            let fact = json!({ "customer_id": house.customer, "measure": measure(dice), "value": dice.roll(101) });
+            assert!(house.app.post(&house.staff, "/v1/observations", &fact).await.status.is_success());
+        }
+        7 => {
+            let (segment, touch_model) = (["製造業", "医療"][dice.roll(2) as usize], ["high", "low", "tech"][dice.roll(3) as usize]);
+            let change = json!({ "external_id": "K-1", "segment": segment, "touch_model": touch_model });
+            assert!(house.app.post(&house.portal, "/v1/customers", &change).await.status.is_success());
+        }
+        8 => {
+            let weights: Vec<Value> = ["adoption", "csat", "sentiment", "seats_used"].map(|key| json!({ "measure": key, "weight": 1 + dice.roll(9) })).to_vec();
+            let card = json!({ "name": "x", "measures": weights, "rank": 1000, "criteria": {} });
+            let card = if dice.roll(2) == 0 { card } else { json!({ "name": "x", "measures": card["measures"], "rank": 1, "criteria": { "segments": ["医療"] } }) };
+            house.activate(&card).await;
+        }
+        _ => {
+            let until = today + Duration::days(dice.roll(3) as i64 + 1);
+            assert_eq!(house.set(json!({ "score": dice.roll(101), "reason": "x", "expires_on": until })).await.status, 201);
+        }
+    }
+    house.app.settle().await;
+}
+
+/// Whatever happens, what is kept is what a replay makes of the same point, and the same question is answered alike for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_the_past_answers_alike() {
+    for seed in [3, 20_261_129, 0x9e37_79b9_7f4a_7c15] {
+        let (mut dice, mut house, mut told) = (Dice(seed), House::build().await, Vec::new());
+        for _ in 0..8 {
+            house.days_later(1).await;
+            house.portal = sign_in_again(&house).await;
+            for _ in 0..1 + dice.roll(4) {
+                something_happens(&house, &mut dice).await;
+            }
+            house.app.clock.turn_to(house.app.clock.now() + Duration::minutes(2));
+            let (day, known_at) = (house.app.clock.now().date_naive(), micros(house.app.clock.now() - Duration::seconds(61)));
+            let point = format!("as_of={day}&known_at={known_at}");
+            for what in ["health", "health/explanation"] {
+                for is_staff in [true, false] {
+                    let token = if is_staff { &house.staff } else { &house.portal };
+                    let (kept, path) = (house.ask(token, what).await, format!("{what}?{point}"));
+                    let replayed = house.ask(token, &path).await;
+                    assert_eq!((kept.status.as_u16(), text_of(&replayed)), (200, text_of(&kept)), "seed {seed}, {path}");
+                    told.push((is_staff, path, text_of(&kept)));
+                }
+            }
+            for path in
+                [format!("health?{point}&bias=raw"), format!("health/history?from=2026-11-22&{point}"), format!("health/change?since=2026-11-22&since_known_at={known_at}&{point}")]
+            {
+                told.push((true, path.clone(), text_of(&house.ask(&house.staff, &path).await)));
+            }
+        }
+        house.portal = sign_in_again(&house).await;
+        for (is_staff, path, then) in &told {
+            let token = if *is_staff { &house.staff } else { &house.portal };
+            assert_eq!(&text_of(&house.ask(token, path).await), then, "seed {seed}, {path}");
+        }
+        assert_eq!(told.len(), 8 * 7);
+    }
+}
