@@ -194,15 +194,6 @@ math.randomseed(os.time())
 '''
 
 
-def medians(deed, rounds):
-    times = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        deed()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
-
-
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--binary", required=True)
@@ -262,6 +253,20 @@ def resellers(bench, vendor, count):
     bench.psql(f"""INSERT INTO todoku.partner (vendor_id, id, external_id, name, kind, parent_sees, state, version, created_at, updated_at, changed_xid)
       SELECT '{vendor}', gen_random_uuid(), 'Q' || n, 'Q' || n, 'reseller', 'nothing', 'active', 1, '2026-01-01Z', '2026-01-01Z', 0 FROM generate_series(1, {count}) n""")
     return bench.psql(f"SELECT id FROM todoku.partner WHERE vendor_id = '{vendor}' AND external_id LIKE 'Q%'").split()
+
+
+def look_at_views(bench, beside, views, bearer, other):
+    """Each view of the large vendor and of the small one in turn, so that both meet the same machine."""
+    asked = bench.asked
+    for name, (path, goal) in views.items():
+        times = [[], []]
+        for _ in range(5 * asked.rounds):
+            for side, (house, token) in zip(times, ((bench, bearer), (beside, other))):
+                begun = time.perf_counter()
+                house.call("GET", path, token)
+                side.append(time.perf_counter() - begun)
+        large, small = map(statistics.median, times)
+        bench.row(name, f"{large * 1000:.1f} ms at {asked.large:,}", f"{small * 1000:.1f} ms at {asked.small:,}", large / small, goal, at_least=False)
 
 
 def measure(bench):
@@ -378,21 +383,18 @@ wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"'''
     # views at two sizes
     views = {"channel view, 1,000 partners": ("/v1/insights/channels?limit=1000", 1.3), "at-risk list, first page": ("/v1/insights/at-risk", 1.5), "portfolio": ("/v1/insights/portfolio", 1.5),
              "roll-up by segment x touch model": ("/v1/insights/rollup?by=segment&cross=touch_model", 1.5)}
-    # A small vendor beside the large one, asked in turn.
-    beside = bench.todoku("vendor", "create", "--name", "小さな計測")
-    smaller = bench.psql("SELECT id FROM todoku.vendor WHERE name = '小さな計測'")
-    populate(bench, smaller, 1, asked.small, resellers(bench, smaller, 1000))
-    populate(bench, vendor, own + 1, asked.large - own, partners)
-    bench.stop(bench.server)
-    bench.start()
-    bearers = [staff(), bench.token(beside["client_id"], beside["client_secret"])]
-    for name, (path, goal) in views.items():
-        times = [[], []]
-        for _ in range(5 * asked.rounds):
-            for side, bearer in zip(times, bearers):
-                side.append(medians(lambda bearer=bearer: bench.call("GET", path, bearer), 1))
-        large, small = map(statistics.median, times)
-        bench.row(name, f"{large * 1000:.1f} ms at {asked.large:,}", f"{small * 1000:.1f} ms at {asked.small:,}", large / small, goal, at_least=False)
+    # A small vendor in a cluster of its own, asked in turn with the large one.
+    beside = Bench(asked, bench.rows, WORKER__ENABLED="false")
+    try:
+        founder = beside.todoku("vendor", "create", "--name", "小さな計測")
+        beside.start()
+        smaller = beside.psql("SELECT id FROM todoku.vendor")
+        populate(beside, smaller, 1, asked.small, resellers(beside, smaller, 1000))
+        populate(bench, vendor, own + 1, asked.large - own, partners)
+        look_at_views(bench, beside, views, staff(), beside.token(founder["client_id"], founder["client_secret"]))
+    finally:
+        beside.stop(beside.server)
+        beside.leave()
 
     # Of customers the batches speak of: two values and more of each measure in every batch.
     bearer, times = portal(), []

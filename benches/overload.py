@@ -23,6 +23,7 @@ EACH = 250  # customers of a partner
 TIMES = 5
 MOST = 2048  # connections an overload may take; the slow clients' come on top
 SLOW = 1000
+MADE = 1000  # requests per second made ahead where their rate is not known
 STEADY = 150  # requests per second under which PostgreSQL goes away: well below what can be served
 PAUSE = 2.0
 PATIENCE = 20.0  # what has not come back by then has not come back
@@ -124,8 +125,8 @@ class Load:
     def run(self, seconds, connections, rate=None, tick=None):
         """By the clock if there is a rate, on as many connections as that takes; else each connection asks again when it is answered. `tick` is called at least every
         two milliseconds and may end it by answering true. Ended, what is under way is waited for."""
-        if rate:  # made before the clock runs: what is spent on them is the server's
-            self.requests = iter(list(itertools.islice(self.requests, int(1.1 * seconds * rate))))
+        # Made before the clock runs: what is spent on them is the server's.
+        self.requests = itertools.chain(list(itertools.islice(self.requests, int(1.1 * seconds * (rate or MADE)))), self.requests)
         begun, worked, self.most, self.share = clock(), time.process_time(), connections, None
         end, due = begun + seconds, begun
         if rate is None:
@@ -245,7 +246,10 @@ def flood(bench, callers, name, reads):
     seconds, rest, floods, memory = 2.5 * bench.asked.seconds, bench.resident_mb(), [], []
 
     def rested():
+        end = clock() + 3 * PATIENCE
         while bench.psql("SELECT count(*) FROM ops.job") != "0":
+            if clock() > end:
+                raise SystemExit("jobs are left after a minute")
             time.sleep(0.1)
         return callers.load(reads)
 

@@ -54,7 +54,8 @@ BEGIN
     ('todoku', 'reporter_bias',        'partner-owned', 'r',     'r',                      'r',        '', 'r i'),
     ('todoku', 'quality_flag',         'partner-owned', 'r',     'r',                      '',         '', 'r i'),
     ('todoku', 'peer_standing',        'partner-owned', 'r',     'r',                      '',         '', 'r i'),
-    ('todoku', 'outcome',              'partner-owned', 'r i u:withdrawn_at,withdrawn_by', 'r i u:withdrawn_at,withdrawn_by', '', '', 'r'),
+    ('todoku', 'month_total',          'partner-owned', 'r',     '',                       '',         '', 'i'),
+    ('todoku', 'outcome',              'partner-owned', 'r i u:withdrawn_at,withdrawn_by', 'r i u:withdrawn_at,withdrawn_by', '', '', 'r:vendor_id,partner_id,customer_id,kind,occurred_on,audience,recorded_at,withdrawn_at'),
     ('todoku', 'calibration',          'vendor-side',   '',      'r i',                    '',         '', 'r'),
     ('todoku', 'calibration_check',    'vendor-side',   '',      'r',                      '',         '', 'r i'),
     ('todoku', 'snapshot',             'vendor-side',   '',      'r i',                    '',         '', ''),
@@ -97,6 +98,8 @@ BEGIN
           -- Reads a vendor and writes what it finds out about it; no request ever runs as it.
           WHEN 'analyst' THEN
             own := CASE t.class WHEN 'root' THEN 'id = (SELECT todoku.scope_vendor())' ELSE 'vendor_id = (SELECT todoku.scope_vendor())' END;
+            -- News of the vendor's own, in nobody else's ledger.
+            IF t.class = 'ledger' THEN own := own || ' AND caller_id = vendor_id AND partner_id IS NULL'; END IF;
             seen := own;
           WHEN 'worker' THEN
             IF t.class IN ('system', 'root') OR t.table_ IN ('event', 'event_counter', 'idempotency') AND command <> 'INSERT' OR t.table_ = 'event_counter' THEN
@@ -114,11 +117,9 @@ BEGIN
               WHEN t.table_ = 'partner' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND id = ANY ((SELECT todoku.scope_totals())::uuid[])'
               WHEN t.class = 'vendor-owned' THEN 'vendor_id = (SELECT todoku.scope_vendor())'
               WHEN t.class = 'ledger' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND caller_id = (SELECT todoku.scope_partner())'
-              -- How rosy a partner is, how it reports and how it stands among others, is for itself and the vendor, not for the distributor above it.
-              WHEN t.table_ IN ('reporter_bias', 'quality_flag', 'peer_standing') THEN own
-              -- Figures are seen as customers are: few of them may be one. Where totals alone are shown, closes of all customers, of which months' are told.
-              WHEN t.table_ = 'cell_close' THEN 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_totals())::uuid[])'
-                || ' AND (facet = ''all'' OR partner_id = ANY ((SELECT todoku.scope_partners())::uuid[]))' || aud
+              -- How rosy a partner is, how it reports and how it stands among others, and what it is told of totals, is for itself and the vendor, not for the
+              -- distributor above it.
+              WHEN t.table_ IN ('reporter_bias', 'quality_flag', 'peer_standing', 'month_total') THEN own
               ELSE 'vendor_id = (SELECT todoku.scope_vendor()) AND partner_id = ANY ((SELECT todoku.scope_partners())::uuid[])' || aud END;
             own := own || aud;
             IF t.class = 'ledger' THEN own := own || ' AND caller_id = (SELECT todoku.scope_partner())'; END IF;

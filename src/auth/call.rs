@@ -239,7 +239,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         A::Scope: Clone,
     {
         let turn = self.turn().await?;
-        self.gate.state.db.patient_for(turn.patience()).begin_read(self.scope()).await?.holding(turn).look(look).await
+        self.gate.state.db.patient_for(turn.left()).begin_read(self.scope()).await?.holding(turn).look(look).await
     }
 
     /// Reads much in one read-only transaction, one such study in this process at a time: they take whole cores.
@@ -250,7 +250,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         let desk = tokio::time::timeout(STUDY_PATIENCE, STUDY.acquire()).await;
         let desk = desk.map_err(|_| Fault::unavailable(Code::Overloaded, "another study is running"))?.map_err(Fault::internal)?;
         let turn = self.turn().await?;
-        let seen = self.gate.state.db.patient_for(turn.patience()).begin_study(self.scope()).await?.holding(turn).look(look).await?;
+        let seen = self.gate.state.db.patient_for(turn.left()).begin_study(self.scope()).await?.holding(turn).look(look).await?;
         Ok((seen, desk))
     }
 
@@ -286,10 +286,10 @@ where
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let admitted = admit(&request, &mut payload).await;
-            if admitted.is_err() {
-                Unread::discard(&mut payload).await;
+            match admitted {
+                Ok(_) => Unread::keep(&request, payload),
+                Err(_) => Unread::refuse(&request, payload).await,
             }
-            Unread::keep(&request, payload);
             admitted
         })
     }

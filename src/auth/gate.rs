@@ -26,6 +26,8 @@ pub struct Gate {
     /// Whose secrets are looked for.
     pub lookup: Arc<Lookup>,
     keyring: RwLock<Arc<Keyring>>,
+    // One reads at a time, so that an older reading never overtakes a newer one.
+    reading_keys: tokio::sync::Mutex<()>,
 }
 
 impl Gate {
@@ -42,7 +44,8 @@ impl Gate {
         make_first_key(&state.db, &state.keys).await?;
         let keyring = Keyring::load(&state.db, &state.keys).await?;
         let limits = Limits::new(&state.config.limits, std::time::Duration::from_millis(state.config.database.pool_wait_ms));
-        let gate = Self { state, tenancy: Tenancy::default(), limits, lookup: Arc::default(), keyring: RwLock::new(Arc::new(keyring)) };
+        let gate =
+            Self { state, tenancy: Tenancy::default(), limits, lookup: Arc::default(), keyring: RwLock::new(Arc::new(keyring)), reading_keys: tokio::sync::Mutex::default() };
         gate.tenancy.refresh(&gate.state.db).await?;
         Ok(gate)
     }
@@ -66,6 +69,7 @@ impl Gate {
 
     /// Reads the signing keys again.
     pub async fn refresh_keys(&self) -> Result<(), Fault> {
+        let _one = self.reading_keys.lock().await;
         let fresh = Arc::new(Keyring::load(&self.state.db, &self.state.keys).await?);
         *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())

@@ -118,7 +118,11 @@ pub async fn rotate(db: &Db, keys: &Keys, published: Duration) -> Result<String,
     let step = async |tx: &Tx<SystemScope>| {
         let next = new_key(keys, "next", tx.now())?;
         let kid = next.kid.clone();
-        if store::rotate_signing_keys(tx, next, tx.now(), published).await? { Ok(kid) } else { Err(Fault::of(Code::StateConflict)) }
+        store::lock_rotation(tx).await?;
+        if store::signing_keys(tx).await?.iter().any(|key| key.state == "next" && key.created_at > tx.now() - published) {
+            return Err(Fault::of(Code::StateConflict));
+        }
+        store::rotate_signing_keys(tx, next, tx.now()).await.map(|()| kid)
     };
     db.begin_write(SystemScope::auth()).await?.settle(step).await
 }

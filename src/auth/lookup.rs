@@ -90,7 +90,7 @@ impl Looking {
             let ids: Vec<String> = some.iter().map(|(id, _)| id.clone()).collect();
             let found = match found_of(&db, &ids).await {
                 // The connection may have died unnoticed, and all who wait would be refused for it.
-                Err(fault) if [Code::DatabaseUnavailable, Code::Overloaded].contains(&fault.code) => found_of(&db, &ids).await,
+                Err(fault) if fault.code == Code::DatabaseUnavailable => found_of(&db, &ids).await,
                 found => found,
             };
             for (id, tell) in some {
@@ -104,7 +104,7 @@ impl Looking {
 
 async fn found_of(db: &Db, ids: &[String]) -> Result<(HashMap<String, SecretRow>, Moment), Fault> {
     let look = async { db.begin_read(SystemScope::auth()).await?.look(async |tx: &Tx<SystemScope>| Ok((store::secrets(tx, ids.to_vec()).await?, tx.now()))).await };
-    tokio::time::timeout(LOOK, look).await.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "a look for secrets took too long")))
+    tokio::time::timeout(LOOK, look).await.unwrap_or_else(|_| Err(Fault::unavailable(Code::DatabaseUnavailable, "a look for secrets took too long")))
 }
 
 impl Drop for Looking {
@@ -113,5 +113,41 @@ impl Drop for Looking {
         if !self.is_over {
             *self.lookup.waiting() = Waiting::default();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Puts so many in the queue; their ends of it.
+    fn queued(lookup: &Lookup, n: usize) -> Vec<oneshot::Receiver<Answer>> {
+        let one = |i: usize| {
+            let (tell, told) = oneshot::channel();
+            lookup.waiting().asked.push((i.to_string(), tell));
+            told
+        };
+        (0..n).map(one).collect()
+    }
+
+    #[test]
+    fn who_went_away_is_not_looked_for() {
+        let lookup = Lookup::default();
+        let mut told = queued(&lookup, 3 * AT_ONCE);
+        let left = told.split_off(2 * AT_ONCE + 1);
+        drop(told);
+        let next: Vec<String> = lookup.next().into_iter().map(|(id, _)| id).collect();
+        assert_eq!((next.len(), next[0].as_str()), (AT_ONCE - 1, "129"));
+        assert!(lookup.next().is_empty() && !lookup.waiting().is_looking);
+        drop(left);
+    }
+
+    #[test]
+    fn a_look_takes_so_many_and_leaves_the_others_in_their_order() {
+        let lookup = Lookup::default();
+        let told = queued(&lookup, AT_ONCE + 1);
+        assert_eq!((lookup.next().len(), lookup.waiting().is_looking), (AT_ONCE, true));
+        assert_eq!(lookup.next().into_iter().map(|(id, _)| id).collect::<Vec<_>>(), [AT_ONCE.to_string()]);
+        drop(told);
     }
 }

@@ -25,6 +25,7 @@ pub use jwk::PublicJwk;
 pub use keys::{Keyring, PUBLISHED, make_first_key, rotate};
 pub use params::{ActingQuery, NamedBatchQuery, NamedQuery, WriteQuery};
 pub use principal::Caller;
-pub use scope::{AnalystScope, Grant, ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, WitnessScope, WorkerScope};
+pub use scope::{AnalystScope, Grant, ScheduleScope, StaffScope, SystemScope, Tenant, TenantScope, Whole, WitnessScope, WorkerScope};
 pub use secret::{Minted, mint};
 pub use tenancy::Tenancy;
+pub use tenancy::reach;

@@ -24,6 +24,12 @@ pub trait Tenant: Scope {
     fn audience(&self) -> &'static str;
 }
 
+/// A scope that reads the whole vendor, what only the vendor knows among it.
+pub trait Whole: Tenant {}
+
+impl Whole for StaffScope {}
+impl Whole for AnalystScope {}
+
 #[derive(Debug, Clone)]
 enum Sees {
     Vendor,

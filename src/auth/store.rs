@@ -217,18 +217,18 @@ fn insert_key(key: KeyRow) -> crate::db::Sql {
         .bind::<Nullable<Timestamptz>, _>(key.active_from)
 }
 
-/// One step of the rotation: with a next key published, it becomes active; a new next is added. Nothing is done, and `false` told, while the next key
-/// is younger than `published`.
-pub async fn rotate_signing_keys(tx: &Tx<SystemScope>, next: KeyRow, now: Moment, published: Duration) -> Result<bool, Fault> {
-    tx.run(sql("SELECT pg_advisory_xact_lock(7231006)")).await?;
-    if signing_keys(tx).await?.iter().any(|key| key.state == "next" && key.created_at > now - published) {
-        return Ok(false);
-    }
+/// Keeps everybody else from the rotation until the transaction ends.
+pub async fn lock_rotation(tx: &Tx<SystemScope>) -> Result<(), Fault> {
+    tx.run(sql("SELECT pg_advisory_xact_lock(7231006)")).await.map(drop)
+}
+
+/// One step of the rotation: with a next key published, it becomes active; a new next is added.
+pub async fn rotate_signing_keys(tx: &Tx<SystemScope>, next: KeyRow, now: Moment) -> Result<(), Fault> {
     tx.run(
         sql("UPDATE auth.signing_key SET state = 'passive', passive_from = {} WHERE state = 'active' AND EXISTS (SELECT 1 FROM auth.signing_key WHERE state = 'next')")
             .bind::<Timestamptz, _>(now),
     )
     .await?;
     tx.run(sql("UPDATE auth.signing_key SET state = 'active', active_from = {} WHERE state = 'next'").bind::<Timestamptz, _>(now)).await?;
-    tx.run(insert_key(next)).await.map(|_| true)
+    tx.run(insert_key(next)).await.map(drop)
 }

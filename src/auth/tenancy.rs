@@ -122,20 +122,11 @@ impl Tenancy {
     /// on the way says (DECISIONS 16). Sorted, so that the same authority is the same text.
     pub fn visible(&self, vendor: Uuid, partner: Uuid) -> (Arc<[Uuid]>, Arc<[Uuid]>) {
         self.read(|known| {
-            let (mut customers, mut totals) = (HashSet::from([partner]), HashSet::from([partner]));
-            let mut open = vec![(partner, true)];
-            while let Some((id, names)) = open.pop() {
-                for child in known.children.get(&(vendor, id)).into_iter().flatten() {
-                    let Some(row) = known.partners.get(&(vendor, *child)) else { continue };
-                    let names = names && row.parent_sees == "customers";
-                    if row.parent_sees != "nothing" && totals.insert(*child) {
-                        if names {
-                            customers.insert(*child);
-                        }
-                        open.push((*child, names));
-                    }
-                }
-            }
+            let below = |id: Uuid| {
+                let children = known.children.get(&(vendor, id)).into_iter().flatten();
+                children.filter_map(|child| known.partners.get(&(vendor, *child)).map(|row| (*child, row.parent_sees.as_str()))).collect()
+            };
+            let (customers, totals) = reach(partner, below);
             let sorted = |set: HashSet<Uuid>| {
                 let mut ids: Vec<Uuid> = set.into_iter().collect();
                 ids.sort_unstable();
@@ -154,4 +145,23 @@ impl Tenancy {
     pub fn first_direct(&self, vendor: Uuid) -> Option<Uuid> {
         self.read(|known| known.partners.values().filter(|row| row.vendor_id == vendor && row.kind == "direct").map(|row| row.id).min())
     }
+}
+
+/// The partners whose customers, and whose totals, are seen from one: itself, and those below it as far as each link on the way says (DECISIONS 16). `below` gives the
+/// children of a partner, with the word of their link.
+pub fn reach<'a>(from: Uuid, below: impl Fn(Uuid) -> Vec<(Uuid, &'a str)>) -> (HashSet<Uuid>, HashSet<Uuid>) {
+    let (mut customers, mut totals) = (HashSet::from([from]), HashSet::from([from]));
+    let mut open = vec![(from, true)];
+    while let Some((id, names)) = open.pop() {
+        for (child, sees) in below(id) {
+            let names = names && sees == "customers";
+            if sees != "nothing" && totals.insert(child) {
+                if names {
+                    customers.insert(child);
+                }
+                open.push((child, names));
+            }
+        }
+    }
+    (customers, totals)
 }

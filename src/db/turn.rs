@@ -3,7 +3,7 @@
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,18 +33,27 @@ pub struct Turn {
     since: Instant,
     patience: Duration,
     left: Duration,
+    is_used: AtomicBool,
     _place: OwnedSemaphorePermit,
 }
 
 impl Turn {
+    /// It came to a connection: only such turns tell the pace. One that found none took no time, and would make all who come after it hope.
+    pub fn used(&self) {
+        self.is_used.store(true, Ordering::Relaxed);
+    }
+
     /// How much of its patience is left for a connection: who waited for a turn has used some of it.
-    pub fn patience(&self) -> Duration {
+    pub fn left(&self) -> Duration {
         self.left
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            return;
+        }
         // One long batch must not make hopeless what waits behind single requests.
         let taken = self.since.elapsed().min(self.patience).as_micros() as u64;
         let mean = self.queue.taken.load(Ordering::Relaxed);
@@ -86,7 +95,7 @@ impl Turns {
             }
         };
         let (since, patience) = (Instant::now(), self.patience);
-        Ok(Turn { queue, since, patience, left: patience.saturating_sub(since - asked), _place: place })
+        Ok(Turn { queue, since, patience, left: patience.saturating_sub(since - asked), is_used: AtomicBool::new(false), _place: place })
     }
 
     /// Tells a caller at once that it would wait in vain; promises nothing to one that would not.

@@ -152,6 +152,7 @@ impl<S: Scope> Tx<S> {
 
     /// Holds its caller's turn at the database until its connection is back.
     pub fn holding(mut self, turn: Turn) -> Self {
+        turn.used();
         self.turn = Some(turn);
         self
     }

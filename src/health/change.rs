@@ -114,9 +114,12 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
 fn of_whole(then: Option<&Part>, now: Option<&Part>, other_policy: bool) -> Cause {
     let evidence = |part: Option<&Part>| part.map_or(0, |part| part.evidence);
     match (evidence(then), evidence(now)) {
+        // One of the two scorecards does not ask for it.
+        _ if then.is_none() || now.is_none() => Cause::Policy,
         (0, 1..) => Cause::NewlyKnown,
         (1.., 0) => Cause::NoLongerKnown,
         _ if other_policy => Cause::Policy,
+        _ if then.map(|part| part.bias) != now.map(|part| part.bias) => Cause::Bias,
         _ if then.map(|part| part.points) != now.map(|part| part.points) => Cause::Value,
         (was, is) if is < was && contribution(now) == 0 => Cause::Fading,
         _ => Cause::Weight,
@@ -184,6 +187,9 @@ mod tests {
         assert_eq!(causes(&at(&card, &then, 60), &at(&card, &now, 60)), [(Cause::NewlyKnown, true), (Cause::Weight, false)]);
         assert_eq!(causes(&at(&card, &now, 60), &at(&card, &now, 160)), [(Cause::Fading, false), (Cause::Fading, true)]);
         assert_eq!(causes(&at(&card, &now, 60), &at(&strict, &now, 60)), [(Cause::Policy, false), (Cause::Policy, true)]);
+        // A scorecard that did not ask for what was said long ago, and one that does.
+        let narrow = scorer(&[1.0], |_, _| {});
+        assert_eq!(causes(&at(&narrow, &then, 0), &at(&card, &then, 0)), [(Cause::Policy, false)]);
     }
 
     #[test]

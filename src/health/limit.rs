@@ -2,7 +2,7 @@
 //! that bites is a line of its own in the explanation, never hidden inside a measure.
 
 use super::evidence::Evidence;
-use crate::intake::OpenCase;
+use crate::intake::{EFFORT, OpenCase};
 use crate::kernel::id::MeasureId;
 use crate::kernel::text::{Key, Label};
 use chrono::NaiveDate;
@@ -57,15 +57,17 @@ pub struct Limit {
 pub const CANCEL_INTENT: &str = "cancel_intent";
 
 impl Limit {
-    /// The pain cap of SCIENCE 2.3: 60 for an overdue case of severity 1, 30 for an open intent to cancel. The one of 55 for a low
-    /// effort score needs a measure of effort, which not every catalogue has.
+    /// The pain cap of SCIENCE 2.3: 60 for an overdue case of severity 1, 55 for a latest effort score of 3 or less within 90 days, 30 for an open intent
+    /// to cancel.
     pub fn pain() -> Vec<Self> {
         let cap = |key: &str, when, points| Some(Self { key: key.parse().ok()?, when, at_most: Some(points), at_least: None });
-        let cause = CANCEL_INTENT.parse().ok();
-        [cap("overdue_case", Condition::OverdueCase { severity: 1 }, 60.0), cause.and_then(|cause| cap("cancel_intent", Condition::OpenCase { cause }, 30.0))]
-            .into_iter()
-            .flatten()
-            .collect()
+        let effort = |measure| Condition::Latest { measure, at_most: Some(3.0), at_least: None, within_days: 90 };
+        let pains = [
+            cap("overdue_case", Condition::OverdueCase { severity: 1 }, 60.0),
+            EFFORT.parse().ok().and_then(|measure| cap("high_effort", effort(measure), 55.0)),
+            CANCEL_INTENT.parse().ok().and_then(|cause| cap("cancel_intent", Condition::OpenCase { cause }, 30.0)),
+        ];
+        pains.into_iter().flatten().collect()
     }
 
     /// What a score becomes, both in thousandths.

@@ -212,24 +212,13 @@ impl Scorer {
         Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }
     }
 
-    /// Score and coverage alone, in thousandths, before limits and overrides, from what was said alone: nothing stands for what is missing.
-    pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, i32) {
-        let (_, coverage, mean) = self.said(evidence, bias, on);
-        (mean.map(|mean| milli(mean.h) as i32), milli(coverage) as i32)
-    }
-
-    /// The same with the 80 % interval between the two.
-    pub fn figure_within(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
-        let (sums, coverage, mean) = self.said(evidence, bias, on);
-        (mean.as_ref().map(|mean| milli(mean.h) as i32), mean.as_ref().map(|mean| self.interval(&sums, coverage, mean)), milli(coverage) as i32)
-    }
-
-    fn said(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Vec<Sums>, f64, Option<Mean>) {
+    /// Score, 80 % interval and coverage alone, in thousandths, before limits and overrides, from what was said alone: nothing stands for what is missing.
+    pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
         let mut sums = self.gather(&sorted(evidence), bias, on);
         sums.iter_mut().filter(|s| s.assumed.is_some()).for_each(|s| *s = Sums::default());
         let coverage = self.coverage(&sums);
         let mean = self.mean(&sums, coverage);
-        (sums, coverage, mean)
+        (mean.as_ref().map(|mean| milli(mean.h) as i32), mean.as_ref().map(|mean| self.interval(&sums, coverage, mean)), milli(coverage) as i32)
     }
 
     /// The points of each measure (`V_m`), in the order of the measures; `None` of those nothing is known of.

@@ -40,7 +40,7 @@ impl Sources {
         let none: Option<&HashMap<MeasureId, f64>> = None;
         let said = |class: EvidenceClass| {
             let own: Vec<Evidence> = evidence.iter().filter(|item| item.class == class).copied().collect();
-            let (score, interval, coverage) = scorer.figure_within(&own, none, on);
+            let (score, interval, coverage) = scorer.figure(&own, none, on);
             Said { class, score, interval, coverage }
         };
         Self(COMPARED.map(said).to_vec())

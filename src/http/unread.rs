@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a refused request may still send, and how long that may take, for its connection to be of further use.
 const SMALL: usize = 16 * 1024;
-const MOMENT: Duration = Duration::from_millis(100);
+const MOMENT: Duration = Duration::from_millis(40);
 
 /// A body nobody will read to its end. As long as it is kept, the connection is closed behind the answer; dropped before, a body in chunks would be
 /// read and thrown away for as long as its sender likes.
@@ -25,9 +25,9 @@ impl Unread {
         }
     }
 
-    /// Throws away what comes of a refused body, as long as it is small and there in a moment: with nothing left of it its connection serves the next
-    /// request, and in a flood of refusals nobody has to connect anew.
-    pub async fn discard(payload: &mut dev::Payload) {
+    /// The end of a refused request: what comes of its body is thrown away, as long as it is small and there in a moment, and the rest kept. With nothing left of
+    /// it the connection serves the next request, and in a flood of refusals nobody has to connect anew.
+    pub async fn refuse(request: &HttpRequest, mut payload: dev::Payload) {
         let all = async {
             let mut seen = 0;
             while let Some(Ok(bytes)) = payload.next().await {
@@ -38,6 +38,7 @@ impl Unread {
             }
         };
         let _ = tokio::time::timeout(MOMENT, all).await;
+        Self::keep(request, payload);
     }
 
     /// Puts it behind the answer.

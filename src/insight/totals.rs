@@ -1,37 +1,71 @@
-//! Totals of partners whose customers the caller may not see: which of them are large enough to be told by themselves
-//! (DOMAIN 6.10, DECISIONS 24). What is told is of parts that do not overlap and never of fewer than [`LEAST_CUSTOMERS`], so that no sum or
-//! difference of the answers of a period is about fewer; and of whole months, so that two answers seldom differ by one customer.
+//! Totals of partners whose customers another may not see: which of them are large enough to be told by themselves, and what is told (DOMAIN 6.10,
+//! DECISIONS 24). The parts of a month are made once, of the links of that moment, and do not overlap: no sum or difference of them is of fewer than
+//! [`LEAST_CUSTOMERS`]. When a link changes, a part is told no more unless all its members are still seen so; two parts are never made anew of one month.
 
 use super::cell::Cell;
 use crate::kernel::id::PartnerId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Of fewer customers than this nothing is told.
 pub const LEAST_CUSTOMERS: i64 = 5;
 
-/// Whose figures are told, and what is left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// Partners large enough, each by itself.
-    pub alone: BTreeMap<PartnerId, Cell>,
-    /// All the others together; `None` where nobody is left, or too few even with everybody.
-    pub others: Option<Cell>,
+/// What is told of the customers of a part; shares and the mean in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// How many.
+    pub customers: i64,
+    /// The share whose health is known.
+    pub known_share: Option<i64>,
+    /// The plain mean of known health; `None` of too few known.
+    pub mean_health: Option<i64>,
+    /// Of those known, the share at risk; `None` likewise, and where it is all or none, which would tell of each.
+    pub share_at_risk: Option<i64>,
+    /// The share reported on within the cadence.
+    pub report_rate: Option<i64>,
 }
 
-/// Parts the partners: who has too few customers goes to the others and, while these are too few, the smallest of those told alone as well (of
-/// equal ones the first by id), or the remainder could be had by subtraction.
-pub fn told(cells: impl IntoIterator<Item = (PartnerId, Cell)>) -> Told {
-    let (mut alone, small): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        cells.into_iter().filter(|(_, cell)| cell.customers() > 0).partition(|(_, cell): &(PartnerId, Cell)| cell.customers() >= LEAST_CUSTOMERS);
-    let mut others: Cell = small.into_values().sum();
-    while (1..LEAST_CUSTOMERS).contains(&others.customers()) {
-        let smallest = alone.iter().min_by_key(|(id, cell)| (cell.customers(), **id)).map(|(id, _)| *id);
-        match smallest.and_then(|id| alone.remove(&id)) {
-            Some(cell) => others += cell,
-            None => others = Cell::default(),
+impl Total {
+    fn of(cell: &Cell) -> Self {
+        let known = Some(cell.known()).filter(|known| *known >= LEAST_CUSTOMERS);
+        Self {
+            customers: cell.customers(),
+            known_share: Cell::share(cell.known(), cell.customers()),
+            mean_health: known.and_then(|_| cell.mean()),
+            share_at_risk: known.filter(|known| (1..*known).contains(&cell.at_risk)).and_then(|known| Cell::share(cell.at_risk, known)),
+            report_rate: Cell::share(cell.in_cadence, cell.customers()),
         }
     }
-    Told { alone, others: (others.customers() > 0).then_some(others) }
+}
+
+/// Partners told of together, or one by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Whose customers, in order.
+    pub members: Vec<PartnerId>,
+    /// What is told of them.
+    pub total: Total,
+}
+
+/// Parts the partners: each with enough customers by itself, in order, then all the others together. While these are too few, the smallest of those told
+/// by themselves goes with them (of equal ones the first by id); where everybody is too few nobody is told of.
+pub fn parts(cells: impl IntoIterator<Item = (PartnerId, Cell)>) -> Vec<Part> {
+    let (mut alone, mut others): (BTreeMap<PartnerId, Cell>, BTreeMap<PartnerId, Cell>) =
+        cells.into_iter().filter(|(_, cell)| cell.customers() > 0).partition(|(_, cell)| cell.customers() >= LEAST_CUSTOMERS);
+    let sum = |of: &BTreeMap<PartnerId, Cell>| of.values().copied().sum::<Cell>();
+    while (1..LEAST_CUSTOMERS).contains(&sum(&others).customers()) {
+        let smallest = alone.iter().min_by_key(|(id, cell)| (cell.customers(), **id)).map(|(id, _)| *id);
+        match smallest.and_then(|id| alone.remove_entry(&id)) {
+            Some((id, cell)) => drop(others.insert(id, cell)),
+            None => others.clear(),
+        }
+    }
+    let together = (!others.is_empty()).then(|| Part { total: Total::of(&sum(&others)), members: others.into_keys().collect() });
+    alone.into_iter().map(|(id, cell)| Part { members: vec![id], total: Total::of(&cell) }).chain(together).collect()
+}
+
+/// The parts that may still be told to who sees the totals, and no more, of these partners today.
+pub fn still_told(parts: Vec<Part>, hidden: &BTreeSet<PartnerId>) -> Vec<Part> {
+    parts.into_iter().filter(|part| part.members.iter().all(|member| hidden.contains(member))).collect()
 }
 
 #[cfg(test)]
@@ -41,32 +75,58 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    fn cells(of: &[i64]) -> Vec<(PartnerId, Cell)> {
-        (1..).zip(of).map(|(id, n)| (PartnerId::of(Uuid::from_u128(id)), Cell { healthy: *n, score_sum: n * 1000, ..Cell::default() })).collect()
+    fn id(n: u128) -> PartnerId {
+        PartnerId::of(Uuid::from_u128(n))
     }
 
-    fn sizes(of: &[i64]) -> (Vec<i64>, Option<i64>) {
-        let told = told(cells(of));
-        (told.alone.values().map(Cell::customers).collect(), told.others.map(|cell| cell.customers()))
+    fn cells(of: &[i64]) -> Vec<(PartnerId, Cell)> {
+        (1..).zip(of).map(|(n, healthy)| (id(n), Cell { healthy: *healthy, score_sum: healthy * 1000, ..Cell::default() })).collect()
+    }
+
+    /// How many customers of how many partners each part is of.
+    fn sizes(of: &[i64]) -> Vec<(i64, usize)> {
+        parts(cells(of)).iter().map(|part| (part.total.customers, part.members.len())).collect()
     }
 
     #[test]
     fn few_are_told_with_others_or_not_at_all() {
-        assert_eq!(sizes(&[6, 2, 3, 0]), (vec![6], Some(5)));
-        assert_eq!(sizes(&[9, 6, 4]), (vec![9], Some(10)), "the smallest goes with them");
-        assert_eq!(sizes(&[4]), (vec![], None));
-        assert_eq!(sizes(&[5, 0]), (vec![5], None));
-        assert_eq!(sizes(&[]), (vec![], None));
+        assert_eq!(sizes(&[6, 2, 3, 0]), [(6, 1), (5, 2)]);
+        assert_eq!(sizes(&[9, 6, 4]), [(9, 1), (10, 2)], "the smallest goes with them");
+        assert_eq!(sizes(&[4]), []);
+        assert_eq!(sizes(&[5, 0]), [(5, 1)]);
+        assert_eq!(sizes(&[]), []);
+    }
+
+    #[test]
+    fn health_is_told_of_enough_that_are_known_and_do_not_all_stand_alike() {
+        let of = |healthy: i64, at_risk: i64, unknown: i64| {
+            let known = healthy + at_risk;
+            Total::of(&Cell { healthy, at_risk, unknown, score_sum: known * 60_000, in_cadence: 3, ..Cell::default() })
+        };
+        let told = |total: Total| (total.known_share, total.mean_health, total.share_at_risk);
+        assert_eq!(told(of(4, 0, 2)), (Some(667), None, None), "four are known");
+        assert_eq!(told(of(4, 1, 1)), (Some(833), Some(60_000), Some(200)));
+        assert_eq!(told(of(5, 0, 0)), (Some(1000), Some(60_000), None), "none at risk tells of each");
+        assert_eq!(told(of(0, 5, 0)).2, None);
+        assert_eq!(of(4, 0, 2).report_rate, Some(500));
+    }
+
+    #[test]
+    fn a_part_whose_members_are_not_all_seen_so_any_more_is_not_told() {
+        let made = parts(cells(&[9, 2, 3]));
+        let told = |seen: &[u128]| still_told(made.clone(), &seen.iter().map(|n| id(*n)).collect()).iter().map(|part| part.total.customers).collect::<Vec<_>>();
+        assert_eq!((told(&[1, 2, 3, 4]), told(&[1, 2]), told(&[2, 3]), told(&[])), (vec![9, 5], vec![9], vec![5], vec![]));
     }
 
     proptest! {
         // The parts do not overlap, so every sum of them is of one of them at least.
         #[test]
         fn no_part_is_of_few(of in prop::collection::vec(0i64..9, 0..12)) {
-            let told = told(cells(&of));
-            let parts: Vec<Cell> = told.alone.values().copied().chain(told.others).collect();
-            prop_assert!(parts.iter().all(|cell| cell.customers() >= LEAST_CUSTOMERS));
-            let (sum, whole): (i64, i64) = (parts.iter().map(Cell::customers).sum(), of.iter().sum());
+            let parts = parts(cells(&of));
+            prop_assert!(parts.iter().all(|part| part.total.customers >= LEAST_CUSTOMERS));
+            let members: BTreeSet<PartnerId> = parts.iter().flat_map(|part| part.members.iter().copied()).collect();
+            prop_assert_eq!(members.len(), parts.iter().map(|part| part.members.len()).sum::<usize>());
+            let (sum, whole): (i64, i64) = (parts.iter().map(|part| part.total.customers).sum(), of.iter().sum());
             prop_assert!(sum == whole || parts.is_empty() && whole < LEAST_CUSTOMERS);
         }
     }

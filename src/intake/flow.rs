@@ -1,7 +1,7 @@
 //! Deeds of intake: adding to the catalogue, from the API and when a vendor is founded.
 
 use super::curve::Curve;
-use super::measure::{Measure, Nature, PARTNER_BAND};
+use super::measure::{EFFORT, Measure, Nature, PARTNER_BAND};
 use super::store;
 use crate::auth::{StaffScope, Tenant};
 use crate::db::Tx;
@@ -26,13 +26,14 @@ pub async fn add_measure(tx: &Tx<StaffScope>, caller: Uuid, measure: &Measure) -
 
 /// The catalogue a new vendor starts with: key, names, unit, nature, half-life (SCIENCE 2.2).
 pub fn starter_measures<S: Tenant>(tx: &Tx<S>) -> Result<Vec<Measure>, Fault> {
-    let rows: [(&str, &str, &str, &str, Nature, i32); 6] = [
+    let rows: [(&str, &str, &str, &str, Nature, i32); 7] = [
         (PARTNER_BAND, "Partner's own judgement", "パートナーの判断", "points", Nature::Opinion, 45),
         ("adoption", "Adoption", "定着度", "points", Nature::Figure, 45),
         ("seats_used", "Seats in use", "利用席率", "percent", Nature::Figure, 30),
         ("support_load", "Support load", "サポート負荷", "points", Nature::Figure, 30),
         ("csat", "Satisfaction", "顧客満足度", "points", Nature::Figure, 90),
         ("sentiment", "Sentiment", "温度感", "points", Nature::Opinion, 45),
+        (EFFORT, "Effort (CES)", "顧客努力指標", "1-7", Nature::Figure, 90),
     ];
     let broken = |e: crate::kernel::text::Broken| Fault::internal(format!("a starter measure is broken: {e:?}"));
     rows.into_iter()
@@ -44,7 +45,7 @@ pub fn starter_measures<S: Tenant>(tx: &Tx<S>) -> Result<Vec<Measure>, Fault> {
                 name_ja: name_ja.parse().map_err(broken)?,
                 unit: unit.parse().map_err(broken)?,
                 nature,
-                curve: Curve::identity(),
+                curve: if key == EFFORT { Curve::LinearClamped { zero: 1.0, full: 7.0 } } else { Curve::identity() },
                 half_life_days: Some(half_life),
                 valid_days: 365,
                 created_at: tx.now(),

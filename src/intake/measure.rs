@@ -18,6 +18,9 @@ crate::word_list! {
 /// The measure a declared band becomes (DECISIONS 3).
 pub const PARTNER_BAND: &str = "partner_band";
 
+/// The measure of customer effort (CES), 1-7, 7 is easy. It has a cap of its own and needs no weight.
+pub const EFFORT: &str = "effort";
+
 /// A measure as it stands; it never changes.
 #[derive(Debug, Clone)]
 pub struct Measure {

@@ -14,7 +14,7 @@ pub use api::{CurveBody, routes};
 pub use case::{MAX_CASES, OpenCase};
 pub use curve::{Curve, Knot};
 pub use flow::{add_measure, starter_measures};
-pub use measure::{Measure, Nature, PARTNER_BAND};
+pub use measure::{EFFORT, Measure, Nature, PARTNER_BAND};
 pub use observation::{EvidenceClass, NewObservation, check_value, observation_outcome};
 pub use report::{DeclaredBand, Head, Reading, ReportDraft, content_hash};
 pub use store::{

@@ -66,8 +66,9 @@ where
         None => None,
     };
     let turn = call.turn().await?;
-    let db = state.db.patient_for(turn.patience());
+    let db = state.db.patient_for(turn.left());
     let tx = if B::BATCH { db.begin_batch(call.scope()).await? } else { db.begin_write(call.scope()).await? };
+    turn.used();
     let done = tokio::time::timeout(LIMIT, perform(call, &tx, &actor, slot.as_ref(), deed)).await;
     let done = done.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the transaction took too long")));
     let (answer, replayed) = match done {

@@ -1,7 +1,7 @@
 //! Outcomes, as SQL.
 
 use super::outcome::{OutcomeKind, Recorder, Told};
-use crate::auth::Tenant;
+use crate::auth::{Tenant, Whole};
 use crate::db::{Tx, sql};
 use crate::health::AsKnown;
 use crate::kernel::error::Fault;
@@ -242,7 +242,7 @@ pub struct Settled {
 
 /// Every outcome, from a day on where one is given, that had happened and was known at a point, by partner and customer: one of each customer and day, lost when all that ended
 /// was lost. Where the vendor and the partner speak of the same day, the vendor's word counts.
-pub async fn settled<S: Tenant>(tx: &Tx<S>, since: Option<NaiveDate>, at: AsKnown) -> Result<Vec<Settled>, Fault> {
+pub async fn settled<S: Whole>(tx: &Tx<S>, since: Option<NaiveDate>, at: AsKnown) -> Result<Vec<Settled>, Fault> {
     tx.rows(
         sql("SELECT partner_id, customer_id, coalesce(bool_and(kind = 'churned') FILTER (WHERE audience = 'vendor'), bool_and(kind = 'churned')) AS lost, occurred_on FROM todoku.outcome
              WHERE vendor_id = {} AND ({}::date IS NULL OR occurred_on >= {}) AND occurred_on <= {} AND recorded_at <= {} AND (withdrawn_at IS NULL OR withdrawn_at > {})

@@ -454,3 +454,23 @@ async fn groups_lie_within_groups_and_limits_apply_in_their_order() {
     let shared = house.ask(&house.portal, "health/explanation").await.expect(200);
     assert_eq!((&shared["score"], &shared["band"]), (&Value::Null, &json!("unknown")), "the partner said too little of one measure");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_much_effort_caps_a_rosy_score_until_it_gets_easier() {
+    let mut house = House::build().await;
+    house.activate(&json!({ "name": "One", "measures": [{ "measure": "csat", "weight": 1, "half_life_days": 3650 }] })).await;
+    let rosy = json!([{ "measure": "csat", "value": 95 }, { "measure": "effort", "value": 3 }]);
+    let capped = house.report("2026-11-20", json!({ "observations": rosy })).await;
+    assert_eq!((&capped["health"]["score"], &capped["health"]["adjustments"][0]["limit"]), (&json!(55.0), &json!("high_effort")), "{capped}");
+    adds_up(&house.ask(&house.staff, "health/explanation").await.expect(200));
+    let easier = house.report("2026-11-21", json!({ "observations": [{ "measure": "effort", "value": 4 }] })).await;
+    assert_eq!((&easier["health"]["score"], &easier["health"]["adjustments"]), (&json!(95.0), &json!([])), "{easier}");
+    // Of an old one nothing is left.
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "effort", "value": 1 }] })).await;
+    assert_eq!(house.health(&house.staff, "").await["score"], 55.0);
+    house.app.clock.turn_to(house.app.clock.now() + chrono::Duration::days(89));
+    house.days_later(1).await;
+    assert_eq!(house.health(&house.staff, "").await["adjustments"][0]["limit"], "high_effort", "ninety days on");
+    house.days_later(1).await;
+    assert_eq!(house.health(&house.staff, "").await["adjustments"], json!([]));
+}

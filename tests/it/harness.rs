@@ -260,3 +260,15 @@ impl App {
         self.ask(query).await[0][0].as_deref().unwrap().parse().unwrap()
     }
 }
+
+/// A small deterministic generator; the seed is in the message when it fails.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}

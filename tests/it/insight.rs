@@ -175,9 +175,9 @@ async fn groups_are_seen_where_customers_are_and_totals_where_totals_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn totals_are_told_by_month_and_never_of_few() {
     let app = App::start().await;
-    let (founded, mut staff) = app.found("株式会社カンリ").await;
+    let (founded, staff) = app.found("株式会社カンリ").await;
     let (above, _) = reseller(&app, &staff, "上位").await;
-    let mut portals = Vec::new();
+    let mut below = Vec::new();
     for (name, customers) in [("大", 6), ("中", 3), ("小", 2)] {
         let (id, portal) = reseller(&app, &staff, name).await;
         app.patch(&staff, &format!("/v1/partners/{id}"), "*", &json!({ "parent_id": above, "parent_sees": "totals" })).await.expect(200);
@@ -185,42 +185,68 @@ async fn totals_are_told_by_month_and_never_of_few() {
             customer(&app, &portal, &format!("K-{n}"), "関東", "製造業").await;
             report(&app, &portal, &format!("K-{n}"), "2026-11-22", if name == "大" { 80 } else { 40 }).await;
         }
-        portals.push((id, name));
+        below.push(id);
     }
     app.settle().await;
+    let staff = async || app.token(&founded.client.to_string(), &founded.secret).await;
     let ask = async |times: &str| {
-        let staff = app.token(&founded.client.to_string(), &founded.secret).await;
-        let (_, portal) = crate::world::client(&app, &staff, &above, &[]).await;
+        let (_, portal) = crate::world::client(&app, &staff().await, &above, &[]).await;
         app.get(&portal, &format!("/v1/insights/channels{times}")).await.expect(200)
     };
-    let told = |answer: &Value| -> Vec<(Option<String>, i64, Option<f64>)> {
-        let rows = answer["totals"]["data"].as_array().unwrap().iter();
-        rows.map(|row| (row["external_id"].as_str().map(str::to_owned), row["customers"].as_i64().unwrap(), row["mean_health"].as_f64())).collect()
+    let link = async |partner: usize, sees: &str| {
+        app.patch(&staff().await, &format!("/v1/partners/{}", below[partner]), "*", &json!({ "parent_sees": sees })).await.expect(200);
+    };
+    let told = |answer: &Value| -> Vec<(Vec<usize>, i64, Option<f64>)> {
+        let who = |id: &Value| below.iter().position(|one| id == one).unwrap();
+        let row = |row: &Value| (row["partner_ids"].as_array().unwrap().iter().map(who).collect(), row["customers"].as_i64().unwrap(), row["mean_health"].as_f64());
+        answer["totals"]["data"].as_array().unwrap().iter().map(row).collect()
     };
     let before = ask("").await;
-    assert_eq!((told(&before), &before["totals"]["closed_on"]), (vec![], &json!("2026-10-31")), "no month has closed yet");
+    assert_eq!((told(&before), &before["totals"]["closed_on"]), (vec![], &Value::Null), "no month has closed yet");
     assert_eq!((before["data"].as_array().unwrap().len(), &before["total"]["customers"]), (1, &json!(0)), "itself alone");
-    for _ in 0..10 {
+    for day in 23..33 {
         app.clock.turn_to(app.clock.now() + Duration::days(1));
         app.settle().await;
-        // On the first day of a month its closes are being made.
-        let is_told = app.clock.now() >= "2026-12-01T15:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
-        assert_eq!(ask("").await["totals"]["closed_on"], if is_told { "2026-11-30" } else { "2026-10-31" });
+        // On the first day of a month its closes are being made; the second is day 32 of November.
+        assert_eq!(ask("").await["totals"]["closed_on"], if day < 32 { Value::Null } else { json!("2026-11-30") }, "day {day}");
     }
+    let known_at = app.clock.now();
     let month = ask("").await;
-    assert_eq!(told(&month), vec![(Some("大".to_owned()), 6, Some(80.0)), (None, 5, Some(40.0))], "three and two are five");
+    let whole = vec![(vec![0], 6, Some(80.0)), (vec![1, 2], 5, Some(40.0))];
+    assert_eq!(told(&month), whole, "three and two are five");
     assert!(month["totals"]["rule"].as_str().unwrap().contains("fewer than 5") && month["totals"]["rule_ja"].as_str().unwrap().contains("5 社未満"));
     // One customer more is not told before the month ends; and the same question is answered alike for ever.
-    staff = app.token(&founded.client.to_string(), &founded.secret).await;
-    let (_, portal) = crate::world::client(&app, &staff, &portals[0].0, &[]).await;
+    let (_, portal) = crate::world::client(&app, &staff().await, &below[0], &[]).await;
     customer(&app, &portal, "K-9", "関東", "製造業").await;
     report(&app, &portal, "K-9", "2026-11-22", 0).await;
+    app.clock.turn_to(known_at + Duration::minutes(2));
     app.settle().await;
-    assert_eq!(ask("").await["totals"], month["totals"]);
-    for times in ["?as_of=2026-12-02", "?as_of=2026-12-02&known_at=2026-12-01T16:00:00Z"] {
-        assert_eq!(ask(times).await["totals"], month["totals"], "{times}");
+    for times in ["".to_owned(), "?as_of=2026-12-02".to_owned(), format!("?as_of=2026-12-02&known_at={}", crate::house::micros(known_at))] {
+        assert_eq!(ask(&times).await["totals"], month["totals"], "{times}");
     }
-    assert_eq!(told(&ask("?as_of=2026-12-01").await), vec![]);
+    assert_eq!(told(&ask("?as_of=2026-11-29").await), vec![]);
+    // The parts of a month are never made anew: whoever of several shows more or less takes the others' total along, and nobody is left to be had by subtraction.
+    for sees in ["nothing", "customers"] {
+        link(2, sees).await;
+        assert_eq!(told(&ask("").await), whole[..1], "{sees}");
+        link(2, "totals").await;
+        assert_eq!(told(&ask("").await), whole, "as before");
+    }
+    let (late, portal) = reseller(&app, &staff().await, "新").await;
+    customer(&app, &portal, "K-1", "関東", "製造業").await;
+    app.patch(&staff().await, &format!("/v1/partners/{late}"), "*", &json!({ "parent_id": above, "parent_sees": "totals" })).await.expect(200);
+    app.settle().await;
+    assert_eq!(told(&ask("").await), whole, "one that came later is in none of them");
+    // The partner's login reads nobody else's, nor anybody's closes.
+    let ids = app.ask(&format!("SELECT vendor_id, id, parent_id FROM todoku.partner WHERE external_id = '大'")).await;
+    let [vendor, big, above] = [0, 1, 2].map(|i| ids[0][i].clone().unwrap());
+    let query = format!(
+        "BEGIN; SET LOCAL ROLE todoku_partner; SELECT set_config('app.vendor', '{vendor}', true), set_config('app.partner', '{big}', true),
+           set_config('app.partners', '{{{big}}}', true), set_config('app.totals', '{{{big},{above}}}', true);
+         SELECT (SELECT count(*) FROM todoku.month_total), (SELECT count(*) FROM todoku.cell_close WHERE partner_id <> '{big}'); ROLLBACK"
+    );
+    assert_eq!(app.ask(&query).await.pop().unwrap(), vec![Some("0".to_owned()); 2]);
+    assert_eq!(app.count("SELECT count(*) FROM todoku.month_total").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

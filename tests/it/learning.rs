@@ -286,8 +286,8 @@ async fn outcomes_are_told_once_by_whom_they_concern() {
     assert_eq!(app.count("SELECT count(*) FROM todoku.outcome").await, 2);
 }
 
-/// Once a month the calibration in use is checked by the outcomes of the last quarter (SCIENCE 2.5). In January all goes as it foretold; in February
-/// whoever was foretold to stay is lost, and the other way round.
+/// Once a month the calibration in use is checked by the outcomes of the last quarter that came after it (SCIENCE 2.5). In February all goes as it foretold; in
+/// March whoever was foretold to stay is lost, and the other way round.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_learned_is_checked_each_month() {
     let mut lesson = Lesson::begin().await;
@@ -298,36 +298,44 @@ async fn what_was_learned_is_checked_each_month() {
     let path = format!("/v1/scorecards/{}/calibrations", lesson.card);
     let checks = async |lesson: &Lesson, times: &str| lesson.app.get(&lesson.staff, &format!("{path}{times}")).await.expect(200)["data"][0]["checks"].clone();
     let told = "SELECT count(*) FROM todoku.event WHERE type = 'calibration.weakened'";
-    // By the end of December nothing had become of anybody; and on the first of a month the days before are still being closed.
+    // By the end of December it was not yet learned; on the first of a month the days before are still being closed.
     lesson.later(11).await;
-    let december = checks(&lesson, "").await;
-    assert_eq!(december, json!([{ "closed_on": "2026-12-31", "outcomes": 0, "lost": 0, "auc": null, "is_below": false }]));
+    assert_eq!(checks(&lesson, "").await, json!([]));
+    // It was learned on 2027-01-21: what taught it does not check it.
     lesson.later(1).await;
-    let january = checks(&lesson, "").await;
-    assert_eq!((january.as_array().unwrap().len(), &january[1]), (2, &december[0]));
-    assert_eq!([&january[0]["closed_on"], &january[0]["outcomes"], &january[0]["is_below"]], [&json!("2027-01-31"), &json!(320), &json!(false)]);
-    assert_eq!(january[0]["lost"].as_u64().unwrap() as usize, (0..CUSTOMERS).filter(|n| lost(*n)).count());
-    assert!(january[0]["auc"].as_f64().unwrap() > learned["figures"]["hand"]["auc"].as_f64().unwrap());
-    lesson.later(3).await;
-    assert_eq!((checks(&lesson, "").await, lesson.app.count(told).await), (january.clone(), 0), "once a month");
-    // Of each customer the last outcome of a quarter counts.
-    lesson.later(20).await;
-    lesson.tell_of(|n| if lost(n) { "renewed" } else { "churned" }, |_| "2027-02-20").await;
-    let before = micros(lesson.app.clock.now());
+    assert_eq!(checks(&lesson, "").await, json!([{ "closed_on": "2027-01-31", "outcomes": 0, "lost": 0, "auc": null, "is_below": false }]));
     lesson.later(10).await;
+    lesson.tell_of(|n| if lost(n) { "churned" } else { "renewed" }, |_| "2027-02-10").await;
+    lesson.later(20).await;
     let february = checks(&lesson, "").await;
-    assert_eq!([&february[0]["closed_on"], &february[0]["is_below"], &february[1]], [&json!("2027-02-28"), &json!(true), &january[0]], "{february}");
-    assert!(february[0]["auc"].as_f64().unwrap() < 0.5);
+    let losses = (0..CUSTOMERS).filter(|n| lost(*n)).count();
+    assert_eq!(february.as_array().unwrap().len(), 2);
+    assert_eq!(
+        [&february[0]["closed_on"], &february[0]["outcomes"], &february[0]["lost"], &february[0]["is_below"]],
+        [&json!("2027-02-28"), &json!(320), &json!(losses), &json!(false)]
+    );
+    assert!(february[0]["auc"].as_f64().unwrap() > 0.7, "{february}");
+    lesson.later(3).await;
+    assert_eq!((checks(&lesson, "").await, lesson.app.count(told).await), (february.clone(), 0), "once a month");
+    lesson.later(10).await;
+    lesson.tell_of(|n| if lost(n) { "renewed" } else { "churned" }, |_| "2027-03-10").await;
+    let before = micros(lesson.app.clock.now());
+    lesson.later(20).await;
+    let march = checks(&lesson, "").await;
+    // Each customer's two: as foretold, and the other way round.
+    assert_eq!([&march[0]["closed_on"], &march[0]["outcomes"], &march[0]["is_below"], &march[1]], [&json!("2027-03-31"), &json!(640), &json!(true), &february[0]], "{march}");
     assert_eq!(lesson.app.count(told).await, 1);
-    assert_eq!(checks(&lesson, &format!("?known_at={before}")).await, january, "as it was known then");
+    assert_eq!(checks(&lesson, &format!("?known_at={before}")).await, february, "as it was known then");
     // A look back knows the outcomes of its time.
     let lost_then = async |times: &str| {
         let path = format!("/v1/scorecards/{}/backtest?lead_days=45{times}", lesson.card);
-        lesson.app.get(&lesson.staff, &path).await.expect(200)["total"]["lost"].as_u64().unwrap() as usize
+        let total = lesson.app.get(&lesson.staff, &path).await.expect(200)["total"].clone();
+        (total["outcomes"].as_u64().unwrap() as usize, total["lost"].as_u64().unwrap() as usize)
     };
-    let january = (0..CUSTOMERS).filter(|n| lost(*n)).count();
-    assert_eq!(lost_then("").await, CUSTOMERS - january);
-    assert_eq!((lost_then("&as_of=2027-02-19").await, lost_then("&known_at=2027-02-01T00:00:00Z").await), (january, january));
+    // January's and February's fall into one quarter, of which the last counts.
+    assert_eq!(lost_then("").await, (2 * CUSTOMERS, CUSTOMERS));
+    assert_eq!(lost_then("&as_of=2027-03-09").await, (CUSTOMERS, losses));
+    assert_eq!(lost_then("&known_at=2027-02-01T00:00:00Z").await, (CUSTOMERS, losses));
 }
 
 /// What a draft taught speaks for nobody before the draft is in force; what the scorecard before it taught goes on speaking, of whomever it scores.

@@ -118,7 +118,7 @@ async fn a_snapshot_as_a_table_is_inert() {
     for cell in lines.iter().flatten() {
         assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']), "{cell}");
     }
-    assert_eq!(app.get(&staff, &path.replace("csv", "xlsx")).await.problem().2, [("format".to_owned(), "malformed".to_owned())]);
+    assert_eq!(app.get(&staff, &path.replace("format=csv", "format=xlsx")).await.problem().2, [("format".to_owned(), "malformed".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

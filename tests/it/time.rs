@@ -1,6 +1,6 @@
 //! Both times: the past answers as it was known, day by day, with the same bytes for ever; and what moved between two points.
 
-use crate::harness::Reply;
+use crate::harness::{Dice, Reply};
 use crate::house::{House, micros, points, sign_in_again};
 use chrono::{Duration, NaiveDate};
 use serde_json::{Value, json};
@@ -163,18 +163,6 @@ async fn a_portfolio_shows_each_day_as_it_closed() {
         assert!(points(&told["total"]["mean_health"]) < 60.0);
         assert_eq!(house.app.get(token, "/v1/insights/portfolio?as_of=2026-12-01").await.problem().2, vec![("as_of".to_owned(), "in-the-future".to_owned())]);
         assert_eq!(house.app.get(token, "/v1/insights/portfolio?from=2026-01-01").await.problem().2, vec![("from".to_owned(), "out-of-range".to_owned())]);
-    }
-}
-
-/// A small deterministic generator.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
     }
 }
 

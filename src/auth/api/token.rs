@@ -102,7 +102,10 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
         body::read(&request, &mut payload, 8 * 1024).await
     };
     let bytes = form.await;
-    Unread::keep(&request, payload);
+    match bytes {
+        Ok(_) => Unread::keep(&request, payload),
+        Err(_) => Unread::refuse(&request, payload).await,
+    }
     let bytes = bytes?;
     let Some(form) = Form::read(&bytes) else { return Ok(refuse(400, "invalid_request", "A parameter is given twice.")) };
     let invalid_client = || refuse(401, "invalid_client", "The client, or its proof of who it is, is not valid.");

@@ -337,7 +337,8 @@ pub(super) struct NewScorecard {
     coverage_floor: Option<f64>,
     #[deserr(default)]
     source_weights: Option<SourceWeightsBody>,
-    /// At most 100. When left out: 60 for a severity-1 case past its deadline, 30 for an open case of cause `cancel_intent`.
+    /// At most 100. When left out: 60 for a severity-1 case past its deadline, 55 for a latest `effort` of 3 or less within 90 days if the catalogue has
+    /// that measure, 30 for an open case of cause `cancel_intent`.
     #[deserr(default)]
     limits: Option<Vec<LimitBody>>,
     /// A customer's value per year, in minor units of the reporting currency, from which on a second person must approve an override.
@@ -352,8 +353,9 @@ impl NewScorecard {
         self.rank.unwrap_or(LAST_RANK)
     }
 
-    /// The policy it describes. Of too long lists one more than allowed is taken, which is enough to refuse them.
-    pub(super) fn policy(&self) -> Scorecard {
+    /// The policy it describes; a cap that is there by default looks at no measure the catalogue does not have. Of too long lists one more than allowed is
+    /// taken, which is enough to refuse them.
+    pub(super) fn policy(&self, known: impl Fn(&Key) -> bool) -> Scorecard {
         let defaults = Scorecard::with(self.measures.iter().take(MAX_MEASURES + 1).map(Weighted::from).collect());
         let criteria = self.criteria.clone().unwrap_or_default();
         Scorecard {
@@ -367,7 +369,10 @@ impl NewScorecard {
                 customer: s.customer,
                 third_party: s.third_party,
             }),
-            limits: self.limits.as_ref().map_or(defaults.limits.clone(), |limits| limits.iter().map(Limit::from).collect()),
+            limits: match &self.limits {
+                Some(limits) => limits.iter().map(Limit::from).collect(),
+                None => defaults.limits.iter().filter(|limit| limit.measure().is_none_or(&known)).cloned().collect(),
+            },
             criteria: Criteria {
                 segments: criteria.segments,
                 stages: criteria.stages,

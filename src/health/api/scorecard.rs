@@ -11,7 +11,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CustomerId, PartnerId, ScorecardId, TypeId};
 use crate::kernel::number::thousandths;
-use crate::kernel::text::Broken;
+use crate::kernel::text::{Broken, Key};
 use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
 use chrono::NaiveDate;
@@ -55,10 +55,12 @@ async fn list(call: Call<op::ListScorecards>) -> Result<HttpResponse, Fault> {
 #[post("/v1/scorecards")]
 async fn create(call: Call<op::CreateScorecard, (), WriteQuery, Json<NewScorecard>>) -> Result<HttpResponse, Fault> {
     let new = &call.body.0;
-    let (policy, rank) = (new.policy(), new.rank());
+    let rank = new.rank();
     ledger::write(&call, async |tx| {
         let catalogue = crate::intake::measures(tx).await?;
-        let mut faults = policy.faults(|key| catalogue.iter().any(|m| m.key == *key));
+        let known = |key: &Key| catalogue.iter().any(|m| m.key == *key);
+        let policy = new.policy(known);
+        let mut faults = policy.faults(known);
         if !(1..=LAST_RANK).contains(&rank) {
             faults.push(("/rank".into(), Broken::OutOfRange));
         }

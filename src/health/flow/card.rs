@@ -4,7 +4,7 @@ use crate::auth::StaffScope;
 use crate::db::Tx;
 use crate::health::scorecard::{CardState, LAST_RANK, Purpose, Scorecard, Weighted};
 use crate::health::store::{self, Card};
-use crate::intake::Measure;
+use crate::intake::{EFFORT, Measure};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::TypeId;
@@ -52,9 +52,9 @@ async fn tell(tx: &Tx<StaffScope>, caller: Uuid, kind: &'static str, card: &Card
     enqueue(tx, &jobs).await
 }
 
-/// The scorecard a new vendor starts with: equal weights over the starter measures, already active.
+/// The scorecard a new vendor starts with: equal weights over the starter measures but effort, which caps; already active.
 pub async fn starter_scorecard(tx: &Tx<StaffScope>, caller: Uuid, measures: &[Measure]) -> Result<(), Fault> {
-    let weighted = measures.iter().map(|m| Weighted::plain(m.key.clone(), 1.0)).collect();
+    let weighted = measures.iter().filter(|m| m.key.as_str() != EFFORT).map(|m| Weighted::plain(m.key.clone(), 1.0)).collect();
     let card = add_scorecard(tx, caller, "starter".into(), Purpose::Churn, LAST_RANK, Scorecard::with(weighted)).await?;
     activate(tx, caller, &card).await
 }

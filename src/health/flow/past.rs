@@ -3,7 +3,7 @@
 
 use super::bias::in_force_at;
 use super::rulebook::ready;
-use crate::auth::Tenant;
+use crate::auth::{StaffScope, Whole};
 use crate::db::Tx;
 use crate::directory::calendar;
 use crate::health::audience::read_for;
@@ -53,7 +53,7 @@ pub struct Seen {
 }
 
 /// Reads the past of customers, given with their partners, enough of it for days from `from` on.
-pub async fn past<S: Tenant>(tx: &Tx<S>, card: &Card, customers: &[(Uuid, Uuid)], from: NaiveDate) -> Result<Past, Fault> {
+pub async fn past<S: Whole>(tx: &Tx<S>, card: &Card, customers: &[(Uuid, Uuid)], from: NaiveDate) -> Result<Past, Fault> {
     let (vendor, catalogue) = futures_util::try_join!(calendar(tx), intake::measures(tx))?;
     let scorer = ready(&card.policy, &catalogue);
     let since = vendor.zone.start_of(from - Duration::days(scorer.horizon_days()));
@@ -122,7 +122,7 @@ pub struct Sight {
 }
 
 /// Reads it: of a day and a class one word, however often that was corrected.
-pub async fn sight<S: Tenant>(tx: &Tx<S>, card: &Card, (partner, customer): (PartnerId, CustomerId), at: AsKnown) -> Result<Sight, Fault> {
+pub async fn sight(tx: &Tx<StaffScope>, card: &Card, (partner, customer): (PartnerId, CustomerId), at: AsKnown) -> Result<Sight, Fault> {
     let (vendor, catalogue) = futures_util::try_join!(calendar(tx), intake::measures(tx))?;
     let scorer = ready(&card.policy, &catalogue);
     let since = vendor.zone.start_of(at.on - Duration::days(scorer.horizon_days()));

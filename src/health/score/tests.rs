@@ -255,7 +255,10 @@ proptest! {
         prop_assert_eq!(&s, &scorer.score(&Known { evidence: &reversed, ..known.clone() }, day(on)));
         if s.parts.iter().all(|p| p.assumed.is_none()) {
             let plain = s.adjustments.first().map_or(s.score, |a| a.from);
-            prop_assert_eq!(scorer.figure(&evidence, Some(&bias), day(on)), (plain, s.coverage));
+            let (score, interval, coverage) = scorer.figure(&evidence, Some(&bias), day(on));
+            prop_assert_eq!((score, coverage), (plain, s.coverage));
+            let unlimited = scorer.score(&Known { evidence: &evidence, bias: Some(&bias), ..Known::default() }, day(on));
+            prop_assert_eq!(interval, unlimited.interval);
         }
         prop_assert!((0..=1000).contains(&s.coverage));
         if let Some(points) = s.score {

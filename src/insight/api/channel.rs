@@ -135,7 +135,7 @@ async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<Htt
             let (on, known_at) = (seen.point.on, seen.point.known_at);
             let compared_with = on - Duration::days(COMPARED_DAYS);
             let closes = store::closes(tx, tx.scope().audience(), tx.scope().visible(), compared_with, known_at).await?;
-            let totals = if is_first { month_totals(tx, &vendor, seen.point).await? } else { None };
+            let totals = if is_first { month_totals(tx, seen.point).await? } else { None };
             Ok((vendor, on, compared_with, seen.channels(&closes), totals))
         })
         .await?;

@@ -202,7 +202,7 @@ impl From<Later> for LaterView {
     }
 }
 
-/// Whether what was learned still tells who is lost, by the outcomes of the quarter before a month's end.
+/// Whether what was learned still tells who is lost, by the outcomes of the quarter before a month's end that came after it was learned.
 #[derive(Serialize, ToSchema)]
 struct CheckView {
     #[schema(value_type = String, format = Date)]
@@ -213,7 +213,7 @@ struct CheckView {
     lost: usize,
     /// How well the learned risk went before loss, 0-1; null of fewer than 10 lost or 10 kept.
     auc: Option<f64>,
-    /// It lies below the interval of `figures.calibrated`: calibrate again.
+    /// Its whole interval lies below that of `figures.calibrated`: calibrate again.
     is_below: bool,
 }
 
@@ -256,8 +256,9 @@ struct CalibrationView {
     checks: Vec<CheckView>,
 }
 
-impl From<&Kept> for CalibrationView {
-    fn from(kept: &Kept) -> Self {
+impl CalibrationView {
+    /// A calibration with those of the re-checks that are its own.
+    fn of(kept: &Kept, checks: &[Check]) -> Self {
         let c = &kept.learned.calibration;
         let figures = c.fit.as_ref().map(|fit| {
             let f = fit.figures;
@@ -297,7 +298,7 @@ impl From<&Kept> for CalibrationView {
             weights_reason: c.fit_without_gain().and_then(Reason::of_weights),
             silence: c.fit.as_ref().and_then(|fit| fit.silence.as_ref()).map(SilenceView::from),
             created_at: kept.created_at,
-            checks: Vec::new(),
+            checks: checks.iter().filter(|check| check.calibration == kept.id).map(CheckView::from).collect(),
         }
     }
 }
@@ -342,7 +343,7 @@ async fn calibrate(call: Call<op::CalibrateScorecard, ScorecardId, WriteQuery, J
     drop(desk);
     ledger::write(&call, async |tx| {
         let kept = keep(tx, call.caller.caller_id(), call.path, lead_days as i32, learned).await?;
-        Ok(Answer::json(201, &CalibrationView::from(&kept))?.about([kept.id.uuid()]))
+        Ok(Answer::json(201, &CalibrationView::of(&kept, &[]))?.about([kept.id.uuid()]))
     })
     .await
 }
@@ -368,6 +369,5 @@ async fn list_calibrations(call: Call<op::ListCalibrations, ScorecardId, PointQu
             card.map(|_| (kept, checks)).ok_or(Fault::of(Code::NotFound))
         })
         .await?;
-    let view = |kept: &Kept| CalibrationView { checks: checks.iter().filter(|check| check.calibration == kept.id).map(CheckView::from).collect(), ..CalibrationView::from(kept) };
-    Ok(HttpResponse::Ok().json(CalibrationList { data: kept.iter().map(view).collect() }))
+    Ok(HttpResponse::Ok().json(CalibrationList { data: kept.iter().map(|kept| CalibrationView::of(kept, &checks)).collect() }))
 }

@@ -22,7 +22,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Serialize, ToSchema)]
 struct ChurnProbability {
     customer_id: CustomerId,
-    /// The last calibration by then that was not refused; null without one, and then nothing below is told.
+    /// The last calibration by then that was not refused, of a scorecard that had been in force; null without one, and then nothing below is told.
     calibration_id: Option<CalibrationId>,
     /// The scorecard that was calibrated; the customer is seen by it, whichever it is scored by.
     scorecard_id: Option<ScorecardId>,
@@ -42,7 +42,7 @@ struct ChurnProbability {
 
 /// Read how probable it is that a customer is lost
 ///
-/// If it decides `lead_days` from then: by the last calibration that was not refused, from all evidence the calibrated scorecard looks at and from how
+/// If it decides `lead_days` from then: by the last calibration that was not refused, of a scorecard that has been in force, from all evidence the calibrated scorecard looks at and from how
 /// silent it is. Now, or as it was and was known.
 #[utoipa::path(operation_id = "get_churn_probability", tag = "Health", params(("customer_id" = CustomerId, Path), PointQuery), responses((status = 200, description = "The probability", body = ChurnProbability)))]
 #[get("/v1/customers/{customer_id}/churn-probability")]

@@ -7,15 +7,12 @@ use crate::health::{AsKnown, Times};
 use crate::insight::cell::{Cell, Group};
 use crate::insight::channel::{Channel, Tree, channels};
 use crate::insight::dimension::Facet;
-use crate::insight::month::month_end;
 use crate::insight::store::{self, Days};
-use crate::insight::totals::{Told, told};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::time::Moment;
-use chrono::{Duration, NaiveDate};
+use chrono::Duration;
 use std::collections::HashMap;
-use uuid::Uuid;
 
 /// What a caller sees at a point in both times.
 pub struct Seen {
@@ -49,31 +46,6 @@ async fn of_customers<S: Tenant>(tx: &Tx<S>) -> Result<Vec<Partner>, Fault> {
         partners.retain(|partner| seen.contains(&partner.id.uuid()));
     }
     Ok(partners)
-}
-
-/// What is told of the partners that show their totals and not their customers.
-pub struct MonthTotals {
-    /// The last day of the month it is of.
-    pub closed_on: NaiveDate,
-    /// Who they are.
-    pub partners: Vec<Partner>,
-    /// Their figures.
-    pub told: Told,
-}
-
-/// Reads them as the newest month closed; `None` where there are no such partners. Only what had closed by the end of the month's day after
-/// counts: who closed later would stand out by the difference.
-pub async fn month_totals<S: Tenant>(tx: &Tx<S>, vendor: &Vendor, point: AsKnown) -> Result<Option<MonthTotals>, Fault> {
-    let (Some(seen), Some(totals)) = (tx.scope().visible(), tx.scope().totals()) else { return Ok(None) };
-    let hidden: Vec<Uuid> = totals.into_iter().filter(|partner| !seen.contains(partner)).collect();
-    if hidden.is_empty() {
-        return Ok(None);
-    }
-    let closed_on = month_end(point.on.min(vendor.zone.day_of(point.known_at)));
-    let known_at = vendor.zone.start_of(closed_on + Duration::days(2));
-    let (mut partners, cells) = futures_util::try_join!(directory::all_visible_partners(tx), store::closes(tx, tx.scope().audience(), Some(hidden), closed_on, known_at))?;
-    partners.retain(|partner| cells.contains_key(&partner.id));
-    Ok(Some(MonthTotals { closed_on, partners, told: told(cells) }))
 }
 
 /// Reads the cells of a facet as they stand or, asked for a point in time, as days closed.

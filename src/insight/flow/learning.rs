@@ -1,13 +1,14 @@
 //! Learning from outcomes: what a scorecard saw before each, and what that foretold.
 
-use crate::auth::{AnalystScope, StaffScope, Tenant};
+use crate::auth::{AnalystScope, StaffScope, Tenant, Whole};
 use crate::db::Tx;
+use crate::directory;
 use crate::health::{self, AsKnown, Band, Past, Sight};
 use crate::insight::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use crate::insight::calibration::{Case, Invalid, Settings, calibrate};
 use crate::insight::check::Check;
 use crate::insight::lesson::Lesson;
-use crate::insight::month::month_end;
+use crate::insight::month::told_month;
 use crate::insight::store::{self, Kept};
 use crate::insight::verdict::Fit;
 use crate::kernel::code::Code;
@@ -36,7 +37,7 @@ pub struct History {
 }
 
 /// Reads every outcome that had happened and was known at a point, from a day on where one is given, and the past of its customer.
-pub async fn history<S: Tenant>(tx: &Tx<S>, scorecard: ScorecardId, lead_days: i64, since: Option<NaiveDate>, at: AsKnown) -> Result<History, Fault> {
+pub async fn history<S: Whole>(tx: &Tx<S>, scorecard: ScorecardId, lead_days: i64, since: Option<NaiveDate>, at: AsKnown) -> Result<History, Fault> {
     let card = health::card(tx, scorecard).await?.ok_or(Fault::of(Code::NotFound))?;
     let outcomes = one_a_quarter(revenue::settled(tx, since, at).await?);
     let mut customers: Vec<(Uuid, Uuid)> = outcomes.iter().map(|o| (o.partner_id, o.customer_id)).collect();
@@ -71,17 +72,19 @@ pub async fn seen_by_calibration(tx: &Tx<StaffScope>, partner: PartnerId, custom
 /// How far back a re-check looks for outcomes, in days.
 const CHECKED: i64 = 90;
 
-/// Whether what was learned still tells who is lost, by the outcomes of the last quarter, once a month (SCIENCE 2.5); `None` when that is known already, or there
-/// is nothing to check.
+/// Whether what was learned still tells who is lost, by the outcomes of the last quarter that came after it was learned, once a month (SCIENCE 2.5); `None` when
+/// that is known already, or nothing came after.
 pub async fn check_calibration(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Check>, Fault> {
-    let closed_on = month_end(day);
+    let (closed_on, vendor) = (told_month(day), directory::calendar(tx).await?);
     let Some(kept) = store::usable_calibration(tx, tx.now()).await? else { return Ok(None) };
+    let learned_on = vendor.zone.day_of(kept.created_at);
+    let Some(fit) = kept.learned.calibration.fit.as_ref().filter(|_| learned_on < closed_on) else { return Ok(None) };
     if store::is_checked(tx, kept.id, closed_on).await? {
         return Ok(None);
     }
-    let at = AsKnown { on: closed_on, known_at: tx.now() };
-    let history = history(tx, kept.scorecard, kept.lead_days.into(), Some(closed_on - Duration::days(CHECKED - 1)), at).await?;
-    Ok(kept.learned.calibration.fit.as_ref().map(|fit| history.check(&kept, fit, closed_on)))
+    let since = (closed_on - Duration::days(CHECKED - 1)).max(learned_on + Duration::days(1));
+    let history = history(tx, kept.scorecard, kept.lead_days.into(), Some(since), AsKnown { on: closed_on, known_at: tx.now() }).await?;
+    Ok(Some(history.check(&kept, fit, closed_on)))
 }
 
 /// Keeps a re-check, once, and tells of one that failed.

@@ -5,9 +5,11 @@ mod learning;
 mod list;
 mod peers;
 mod snapshot;
+mod totals;
 
-pub use figures::{MonthTotals, month_totals, see};
+pub use figures::see;
 pub use learning::{Backtest, Foretold, check_calibration, history, keep, keep_check, seen_by_calibration};
 pub use list::days_listed;
 pub use peers::{compare_peers, keep_comparison};
 pub use snapshot::{Survey, publish, survey};
+pub use totals::{MonthTotals, month_totals};

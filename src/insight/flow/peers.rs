@@ -1,6 +1,7 @@
-//! The comparison of a month: how each partner stands among its peers, by a fixed list of groups and periods (DECISIONS 24). From what
-//! partners may see alone, so that nothing the vendor knows shows through.
+//! The comparison of a month: how each partner stands among its peers, by a fixed list of groups and periods (DECISIONS 24), and what is told of totals.
+//! From what partners may see alone, so that nothing the vendor knows shows through.
 
+use super::totals::made_of;
 use crate::auth::AnalystScope;
 use crate::db::Tx;
 use crate::directory;
@@ -8,13 +9,14 @@ use crate::health::{AsKnown, SHARED};
 use crate::insight::cell::{Cell, Group};
 use crate::insight::channel::Tree;
 use crate::insight::dimension::{Dimension, Facet};
-use crate::insight::month::month_end;
+use crate::insight::month::told_month;
 use crate::insight::peers::{Member, Published, groups, standing};
 use crate::insight::store::{self, Stood};
+use crate::insight::totals::Part;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
 use chrono::NaiveDate;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What partners are compared by, beside all their customers: words the vendor knows of, and few of them.
 const COMPARED_BY: [Option<Dimension>; 3] = [None, Some(Dimension::Segment), Some(Dimension::TouchModel)];
@@ -24,24 +26,28 @@ const COMPARED_BY: [Option<Dimension>; 3] = [None, Some(Dimension::Segment), Som
 pub struct Comparison {
     closed_on: NaiveDate,
     found: Vec<Stood>,
+    totals: BTreeMap<PartnerId, Vec<Part>>,
 }
 
 /// Compares all partners as the newest month closed; `None` when that is done already.
 pub async fn compare_peers(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Comparison>, Fault> {
-    let closed_on = month_end(day);
+    let closed_on = told_month(day);
     if store::is_compared(tx, closed_on).await? {
         return Ok(None);
     }
     let point = AsKnown { on: closed_on, known_at: tx.now() };
     let (partners, days) = futures_util::try_join!(directory::all_visible_partners(tx), store::days_at(tx, SHARED, None, point))?;
     // Today's tree: whoever stands above a partner today reads what it may see of it.
-    let tree = Tree::of(partners.into_iter().map(|partner| (partner.id, partner.parent_id)));
-    let mut found = Vec::new();
+    let tree = Tree::of(partners.iter().map(|partner| (partner.id, partner.parent_id)));
+    let (mut found, mut closed) = (Vec::new(), HashMap::new());
     for dimension in COMPARED_BY {
         let cells = store::groups_of_days(tx, SHARED, dimension.map_or(Facet::ALL, Facet::by), true, &days).await?;
         found.extend(compare(&tree, closed_on, dimension, &cells));
+        if dimension.is_none() {
+            closed = cells.into_iter().filter_map(|group| Some((group.partner?, group.cell))).filter(|(partner, _)| days.get(partner) == Some(&closed_on)).collect();
+        }
     }
-    Ok(Some(Comparison { closed_on, found }))
+    Ok(Some(Comparison { closed_on, found, totals: made_of(&partners, &closed) }))
 }
 
 /// Keeps a comparison, once.
@@ -49,7 +55,8 @@ pub async fn keep_comparison(tx: &Tx<AnalystScope>, comparison: Comparison) -> R
     if !store::compare_once(tx, comparison.closed_on).await? {
         return Ok(());
     }
-    store::keep_stood(tx, &comparison.found).await
+    store::keep_stood(tx, &comparison.found).await?;
+    store::keep_totals(tx, comparison.closed_on, &comparison.totals).await
 }
 
 fn compare(tree: &Tree, closed_on: NaiveDate, dimension: Option<Dimension>, cells: &[Group]) -> Vec<Stood> {

@@ -1,6 +1,6 @@
 //! Calibrations.
 
-use crate::auth::{AnalystScope, StaffScope, Tenant};
+use crate::auth::{AnalystScope, StaffScope, Tenant, Whole};
 use crate::db::{Tx, sql};
 use crate::health::{CardState, Purpose};
 use crate::insight::check::Check;
@@ -76,7 +76,7 @@ pub async fn calibrations(tx: &Tx<StaffScope>, scorecard: ScorecardId, by: Momen
 
 /// The last calibration by a moment that was not refused, of whichever scorecard that is to tell of churn and had been in force by then: what it learned of the
 /// measures outlives the weights it was learned beside, and calibrating a draft changes nobody's probability.
-pub async fn usable_calibration<S: Tenant>(tx: &Tx<S>, by: Moment) -> Result<Option<Kept>, Fault> {
+pub async fn usable_calibration<S: Whole>(tx: &Tx<S>, by: Moment) -> Result<Option<Kept>, Fault> {
     let row: Option<Row> = tx
         .row(
             sql("SELECT k.id, k.scorecard_id, k.lead_days, k.result, k.created_at FROM todoku.calibration k JOIN todoku.scorecard s ON s.vendor_id = k.vendor_id AND s.id = k.scorecard_id

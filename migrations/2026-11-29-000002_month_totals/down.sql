@@ -1,0 +1,1 @@
+DROP TABLE todoku.month_total;
