@@ -18,6 +18,7 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 use tracing::Instrument;
 
@@ -26,6 +27,23 @@ const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
 /// The content policy of `/docs`, whose viewer styles itself inline.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
     base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+
+/// In a flood the log of refusals would cost more than the refusals: one a second is logged, with how many there were since.
+static FLOOD: Flood = Flood { second: AtomicI64::new(0), refused: AtomicU64::new(0) };
+
+struct Flood {
+    second: AtomicI64,
+    refused: AtomicU64,
+}
+
+impl Flood {
+    /// Counts a refusal; the count, this one among it, when its second is a new one.
+    fn sample(&self, at: RequestId) -> Option<u64> {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let second = (at.uuid().as_u128() >> 80) as i64 / 1000;
+        (self.second.swap(second, Ordering::Relaxed) != second).then(|| self.refused.swap(0, Ordering::Relaxed))
+    }
+}
 
 /// The request's id, in its extensions.
 #[derive(Debug, Clone, Copy)]
@@ -119,11 +137,10 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
     let elapsed = begun.elapsed().as_secs_f64();
     telemetry::request(method, &route, status.as_u16(), elapsed);
     let ms = (elapsed * 1e4).round() / 10.0;
-    // In a flood the log of refusals would cost more than the refusals; they are counted.
-    if is_too_much {
-        tracing::debug!(method, route, status = status.as_u16(), ms, "answered");
-    } else {
+    if !is_too_much {
         tracing::info!(method, route, status = status.as_u16(), ms, "answered");
+    } else if let Some(since) = FLOOD.sample(id) {
+        tracing::info!(method, route, status = status.as_u16(), ms, since, "refused as too much");
     }
     response
 }
@@ -152,6 +169,14 @@ mod tests {
 
     async fn panics() -> HttpResponse {
         panic!("a handler panics, as it should here: with a word nobody may read")
+    }
+
+    #[test]
+    fn a_flood_is_told_once_a_second() {
+        let flood = Flood { second: AtomicI64::new(0), refused: AtomicU64::new(0) };
+        let at = |millis: u64| RequestId::of(uuid::Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid());
+        let told: Vec<Option<u64>> = [5_000, 5_001, 5_999, 6_000, 6_500, 8_000].map(|millis| flood.sample(at(millis))).to_vec();
+        assert_eq!(told, [Some(1), None, None, Some(3), None, Some(2)]);
     }
 
     #[actix_web::test]
