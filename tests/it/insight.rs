@@ -238,7 +238,7 @@ async fn totals_are_told_by_month_and_never_of_few() {
     app.settle().await;
     assert_eq!(told(&ask("").await), whole, "one that came later is in none of them");
     // The partner's login reads nobody else's, nor anybody's closes.
-    let ids = app.ask(&format!("SELECT vendor_id, id, parent_id FROM todoku.partner WHERE external_id = '大'")).await;
+    let ids = app.ask("SELECT vendor_id, id, parent_id FROM todoku.partner WHERE external_id = '大'").await;
     let [vendor, big, above] = [0, 1, 2].map(|i| ids[0][i].clone().unwrap());
     let query = format!(
         "BEGIN; SET LOCAL ROLE todoku_partner; SELECT set_config('app.vendor', '{vendor}', true), set_config('app.partner', '{big}', true),
