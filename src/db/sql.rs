@@ -35,15 +35,21 @@ impl Sql {
 
 impl QueryFragment<Pg> for Sql {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let mut parts = self.text.split("{}");
+        // Walked several times for each statement sent: one byte is looked for, which is quick; two are a search.
+        let mut parts = self.text.split('{');
         out.push_sql(parts.next().unwrap_or_default());
         let mut binds = self.binds.iter();
         for part in parts {
+            let Some(rest) = part.strip_prefix('}') else {
+                out.push_sql("{");
+                out.push_sql(part);
+                continue;
+            };
             match binds.next() {
                 Some(bind) => bind.walk_ast(out.reborrow())?,
                 None => return Err(diesel::result::Error::QueryBuilderError("fewer binds than places".into())),
             }
-            out.push_sql(part);
+            out.push_sql(rest);
         }
         match binds.next() {
             None => Ok(()),
