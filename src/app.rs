@@ -167,9 +167,9 @@ async fn to_docs() -> HttpResponse {
 }
 
 /// Serves the API on a bound listener until the server is stopped.
-pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, listener: TcpListener) -> std::io::Result<Server> {
+pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Document, listener: TcpListener) -> std::io::Result<Server> {
     let settings = gate.state.config.server.clone();
-    let document = web::Data::new(document(&settings.public_url));
+    let document = web::Data::new(document);
     let base = web::Data::new(Base(settings.public_url.clone()));
     let threads = if settings.threads == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { settings.threads };
     let server = HttpServer::new(move || {

@@ -30,8 +30,10 @@ pub struct Booted {
 pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::error::Error>> {
     let (place, cluster) = database(&config).await?;
     if let Some(cluster) = cluster.as_ref().filter(|cluster| cluster.is_owner()) {
-        private::make_database(&cluster.superuser("postgres"), private::DATABASE).await?;
-        migrate::make_roles(&cluster.superuser("postgres"), &place).await?;
+        let admin = cluster.superuser("postgres");
+        let (database, roles) = tokio::join!(private::make_database(&admin, private::DATABASE), migrate::make_roles(&admin, &place));
+        database?;
+        roles?;
         migrate::bring_up(&cluster.superuser(private::DATABASE), &place, chrono::Utc::now()).await?;
     } else {
         patiently(PATIENCE, LOOK, async || catalogue::check(&place).await).await?;

@@ -1,45 +1,51 @@
 //! `todoku serve`.
 
 use super::Outcome;
+use crate::app::{self, Document};
 use crate::auth::Gate;
 use crate::boot::{self, Booted};
 use crate::config::Config;
 use crate::db::Clock;
 use crate::ledger::Denials;
-use crate::{app, worker};
+use crate::worker;
 use actix_web::web;
 use std::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
-/// The two addresses of a process, bound before anything is started, so that one in use is told at once.
-pub struct Listeners {
+/// What a process shows outside, before anything is started: its two addresses, so that one in use is told at once, and the API document, which is
+/// made while the database starts.
+pub struct Front {
     api: TcpListener,
     ops: TcpListener,
+    document: JoinHandle<Document>,
 }
 
-impl Listeners {
-    /// Binds them.
-    pub fn bind(config: &Config) -> Result<Self, String> {
-        Ok(Self { api: bind(config.server.listen)?, ops: bind(config.server.ops_listen)? })
+impl Front {
+    /// Binds the addresses and begins the document.
+    pub fn open(config: &Config) -> Result<Self, String> {
+        let (api, ops) = (bind(config.server.listen)?, bind(config.server.ops_listen)?);
+        let base = config.server.public_url.clone();
+        Ok(Self { api, ops, document: tokio::task::spawn_blocking(move || app::document(&base)) })
     }
 }
 
 /// Serves until a signal, then finishes what runs and stops cleanly.
 pub async fn serve(config: Config) -> Outcome {
-    let listeners = Listeners::bind(&config)?;
+    let front = Front::open(&config)?;
     let booted = boot::boot(config, Clock::Live).await?;
     let greeting = format!("todoku serves {}", booted.state.config.server.public_url);
-    serve_booted(booted, listeners, &greeting).await
+    serve_booted(booted, front, &greeting).await
 }
 
 /// The same for a process that has booted; `greeting` is printed when it is ready.
-pub async fn serve_booted(booted: Booted, listeners: Listeners, greeting: &str) -> Outcome {
+pub async fn serve_booted(booted: Booted, front: Front, greeting: &str) -> Outcome {
     boot::allow_connections();
     let state = booted.state.clone();
     let gate = web::Data::new(Gate::open(state.clone()).await?);
     let denials = web::Data::new(Denials::default());
-    let server = app::serve(gate.clone(), denials.clone(), listeners.api)?;
-    let ops = app::serve_ops(gate.clone(), listeners.ops)?;
+    let server = app::serve(gate.clone(), denials.clone(), front.document.await?, front.api)?;
+    let ops = app::serve_ops(gate.clone(), front.ops)?;
     let (handle, ops_handle) = (server.handle(), ops.handle());
     let (server, ops) = (tokio::spawn(server), tokio::spawn(ops));
     let fresh = tokio::spawn({

@@ -177,7 +177,7 @@ impl App {
         let fresh = gate.clone();
         tokio::spawn(async move { fresh.keep_fresh().await });
         let denials = web::Data::new(Denials::default());
-        tokio::spawn(app::serve(gate.clone(), denials.clone(), listener).unwrap());
+        tokio::spawn(app::serve(gate.clone(), denials.clone(), app::document(&base), listener).unwrap());
         let database = place.base.get_dbname().unwrap().to_owned();
         Self { state, gate, denials, clock, database, base, client: reqwest::Client::builder().no_proxy().build().unwrap() }
     }

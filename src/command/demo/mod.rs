@@ -5,7 +5,7 @@ mod cast;
 mod year;
 
 use super::Outcome;
-use super::serve::{Listeners, serve_booted, stop_signal};
+use super::serve::{Front, serve_booted, stop_signal};
 use crate::boot::{self, Booted};
 use crate::config::Config;
 use crate::db::{Clock, Db};
@@ -40,7 +40,7 @@ pub async fn demo(config: Config, reset: bool) -> Outcome {
     if !config.database.url.is_empty() {
         return Err("the demo runs on the private cluster; leave database.url empty".into());
     }
-    let listeners = Listeners::bind(&config)?;
+    let front = Front::open(&config)?;
     if reset {
         boot::remove_cluster(&config)?;
     }
@@ -58,7 +58,7 @@ pub async fn demo(config: Config, reset: bool) -> Outcome {
         }
     };
     let greeting = greet(&booted, &guide);
-    serve_booted(booted, listeners, &greeting).await
+    serve_booted(booted, front, &greeting).await
 }
 
 fn path(booted: &Booted) -> Option<std::path::PathBuf> {
