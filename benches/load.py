@@ -20,6 +20,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
 import overload  # noqa: E402
+import timing  # noqa: E402
 from house import FACETS, House  # noqa: E402
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -499,7 +500,7 @@ def bench_can_open(files):
 
 # What is measured, and the settings it is measured with: the limit is looked for without limits, beyond it the shipped ones are at work.
 PARTS = {"limit": (measure, {"LIMITS__TRANSACTIONS_AT_ONCE": "1000000", "DATABASE__POOL_WAIT_MS": "5000"}), "rescore": (rescored, {}),
-         "overload": (lambda bench: overload.measure(bench, populate), {})}
+         "timing": (lambda bench: timing.measure(bench, populate, type_id), {}), "overload": (lambda bench: overload.measure(bench, populate), {})}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -28,6 +28,8 @@ STEADY = 150  # requests per second under which PostgreSQL goes away: well below
 PAUSE = 2.0
 PATIENCE = 20.0  # what has not come back by then has not come back
 
+TICK = 0.002
+
 clock = time.perf_counter
 
 Answer = collections.namedtuple("Answer", "due at status")  # status 0: the connection broke, or there was none
@@ -142,7 +144,9 @@ class Load:
             elif self.share is None:
                 self.share = (time.process_time() - worked) / (now - begun)
                 self.waiting.clear()
-            for number, _ in self.poll.poll(0.002):
+            if rate:
+                time.sleep(TICK)
+            for number, _ in self.poll.poll(0 if rate else TICK):
                 line = self.lines.get(number)  # closed meanwhile, perhaps
                 status, asked = (line.receive(), line.due) if line else (None, None)
                 if status is None:
