@@ -31,6 +31,8 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
     let (place, cluster) = database(&config).await?;
     if let Some(cluster) = cluster.as_ref().filter(|cluster| cluster.is_owner()) {
         let admin = cluster.superuser("postgres");
+        // A server that is taken over may be starting again, or stuck.
+        patiently(RECOVERY, LOOK, async || migrate::answers(&admin).await).await?;
         let (database, roles) = tokio::join!(private::make_database(&admin, private::DATABASE), migrate::make_roles(&admin, &place));
         database?;
         roles?;
@@ -50,6 +52,8 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
 
 /// How long a start waits for a database that is not there: whoever owns it may just be starting it again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// And how long the owner waits: nobody else can help.
+const RECOVERY: Duration = Duration::from_secs(60);
 
 /// Tries again, with pauses, while the database is not to be had.
 async fn patiently<T>(patience: Duration, pause: Duration, mut attempt: impl AsyncFnMut() -> Result<T, Fault>) -> Result<T, Fault> {

@@ -146,6 +146,15 @@ async fn prepare_database(conn: &mut AsyncPgConnection, prefix: &str) -> Result<
     .await
 }
 
+/// How long a server that lives may take to greet who connects.
+const GREETING: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Whether a server takes connections; one that is stuck is as good as not there.
+pub async fn answers(admin: &tokio_postgres::Config) -> Result<(), Fault> {
+    let asked = tokio::time::timeout(GREETING, open(admin)).await;
+    asked.unwrap_or_else(|_| Err(Fault::unavailable(Code::DatabaseUnavailable, "it does not answer"))).map(drop)
+}
+
 async fn open(parameters: &tokio_postgres::Config) -> Result<AsyncPgConnection, Fault> {
     connect(parameters).await.map_err(|e| Fault::unavailable(Code::DatabaseUnavailable, e))
 }

@@ -113,7 +113,10 @@ impl Cluster {
             (Some(_), Some(_)) => tracing::info!("taking over a private cluster whose owner is gone"),
             (Some(_), None) => cluster.launch_until_ready(user.as_ref())?,
         }
-        cluster.wait_until_ready()?;
+        while !cluster.wait_until_ready()? {
+            // What was joined or taken over was ending, and is gone.
+            cluster.launch_until_ready(user.as_ref())?;
+        }
         Ok(cluster)
     }
 
@@ -132,8 +135,8 @@ impl Cluster {
         fs::remove_dir_all(&cluster.dir).map_err(at(&cluster.dir))
     }
 
-    /// Starts PostgreSQL again if its server was killed and this process owns the cluster, or can: its owner was killed as well. A server that was stopped
-    /// leaves no file behind; whoever only joined leaves it so. Says whether it was started.
+    /// Starts PostgreSQL again if it is gone and this process owns the cluster, or can: its owner was killed as well, or ended and stopped it while this one
+    /// lives on. Says whether it was started.
     pub fn revive(&mut self) -> Result<bool, ClusterFault> {
         if let Some(child) = &mut self.child {
             let _ = child.try_wait();
@@ -141,7 +144,7 @@ impl Cluster {
         if self.postmaster().is_some() {
             return Ok(false);
         }
-        if self.lock.is_none() && self.data().join("postmaster.pid").exists() {
+        if self.lock.is_none() {
             self.lock = own(&self.dir)?;
         }
         if self.lock.is_none() {
@@ -178,10 +181,28 @@ impl Cluster {
 
     /// The process id of the server, if it lives.
     pub fn postmaster(&self) -> Option<i32> {
+        self.noted().filter(|pid| kill(Pid::from_raw(*pid), None).is_ok() && self.works_here(*pid))
+    }
+
+    /// The process id in the server's lock file. After a crash of the machine the number may be anybody's.
+    fn noted(&self) -> Option<i32> {
         let text = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
-        let pid: i32 = text.lines().next()?.trim().parse().ok()?;
-        let ours = fs::read_to_string(format!("/proc/{pid}/cmdline")).map_or(true, |line| line.contains("postgres"));
-        (pid > 0 && ours && kill(Pid::from_raw(pid), None).is_ok()).then_some(pid)
+        text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 0)
+    }
+
+    /// Whether a process works in our data folder, as its server does and nobody else; where the system does not tell, it is believed.
+    fn works_here(&self, pid: i32) -> bool {
+        let is_told = Path::new("/proc/self/cwd").exists();
+        !is_told || fs::read_link(format!("/proc/{pid}/cwd")).ok().zip(fs::canonicalize(self.data()).ok()).is_some_and(|(there, here)| there == here)
+    }
+
+    /// PostgreSQL starts over the lock files of a server that is gone, but not when their number is somebody else's by now.
+    fn remove_stale_locks(&self) {
+        if self.noted().is_some_and(|pid| !self.works_here(pid)) {
+            for stale in [self.data().join("postmaster.pid"), self.socket_dir.join(".s.PGSQL.5432.lock")] {
+                let _ = fs::remove_file(stale);
+            }
+        }
     }
 
     /// Stops it cleanly if this process owns it.
@@ -220,7 +241,7 @@ impl Cluster {
         let begun = Instant::now();
         loop {
             self.launch(user)?;
-            match self.wait_until_ready() {
+            match self.wait_until_ready().map(drop) {
                 Err(ClusterFault::NotReady { tail, .. }) if tail.contains("postmaster.pid") && begun.elapsed() < START_LIMIT => std::thread::sleep(Duration::from_millis(250)),
                 other => return other,
             }
@@ -230,6 +251,7 @@ impl Cluster {
     fn launch(&mut self, user: Option<&User>) -> Result<(), ClusterFault> {
         let bin = programs(self.options.bin.as_deref())?;
         let data = self.data();
+        self.remove_stale_locks();
         if data.join("PG_VERSION").exists() {
             check_version(&data, &bin)?;
         } else {
@@ -265,20 +287,33 @@ impl Cluster {
         Ok(())
     }
 
-    fn wait_until_ready(&mut self) -> Result<(), ClusterFault> {
+    /// Waits for as long as the server lives: a recovery takes its time, and cut off it would begin anew. `false` when a server that is not our child is gone, and
+    /// so is who owned it: the cluster is ours then.
+    fn wait_until_ready(&mut self) -> Result<bool, ClusterFault> {
         let begun = Instant::now();
         let socket = self.socket_dir.join(".s.PGSQL.5432");
         loop {
+            let lives = match &mut self.child {
+                Some(child) => matches!(child.try_wait(), Ok(None)),
+                None => self.postmaster().is_some(),
+            };
             // The status line of postmaster.pid says "ready" once connections are taken.
             let status = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
-            if socket.exists() && status.lines().nth(7).is_some_and(|line| line.trim() == "ready") && self.postmaster().is_some() {
-                return Ok(());
+            if lives && socket.exists() && status.lines().nth(7).is_some_and(|line| line.trim() == "ready") && self.postmaster().is_some() {
+                return Ok(true);
             }
-            let died = self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
-            if died || begun.elapsed() > START_LIMIT {
+            if !lives && (self.child.is_some() || begun.elapsed() > START_LIMIT) {
                 let log = self.log();
                 let tail = tail(&fs::read_to_string(&log).unwrap_or_default());
                 return Err(ClusterFault::NotReady { log, tail });
+            }
+            if !lives && self.child.is_none() {
+                if self.lock.is_none() {
+                    self.lock = own(&self.dir)?;
+                }
+                if self.lock.is_some() {
+                    return Ok(false);
+                }
             }
             std::thread::sleep(Duration::from_millis(10));
         }
