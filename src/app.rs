@@ -14,7 +14,12 @@ use actix_web::dev::{Server, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::http::Method;
 use actix_web::http::header::{self, CacheControl, CacheDirective, HeaderValue};
 use actix_web::middleware::from_fn;
+#[cfg(target_os = "linux")]
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, web};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
+use std::any::Any;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,6 +171,19 @@ async fn to_docs() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
 }
 
+/// Who asks and does not read the answer holds its memory: after so long without a sign of reading the connection ends.
+#[cfg(target_os = "linux")]
+const UNREAD: Duration = Duration::from_secs(20);
+
+/// Lets the system end a connection whose other side reads nothing any more; the server itself would wait for as long as it takes.
+#[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "other systems do not tell"))]
+fn end_unread(connection: &dyn Any) {
+    #[cfg(target_os = "linux")]
+    if let Some(Err(cause)) = connection.downcast_ref::<TcpStream>().map(|stream| SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD))) {
+        tracing::debug!(%cause, "a connection without a limit of reading");
+    }
+}
+
 /// Serves the API on a bound listener until the server is stopped.
 pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Document, listener: TcpListener) -> std::io::Result<Server> {
     let settings = gate.state.config.server.clone();
@@ -178,6 +196,7 @@ pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Docum
         let (app, _) = app.into_utoipa_app().configure(routes).split_for_parts();
         app.service(web::resource("/docs").to(to_docs)).service(viewer).default_service(fn_service(no_route))
     })
+    .on_connect(|connection, _| end_unread(connection))
     .workers(threads)
     .client_request_timeout(Duration::from_secs(5))
     .shutdown_timeout(settings.stop_seconds)

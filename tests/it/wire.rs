@@ -199,3 +199,19 @@ async fn who_is_revoked_while_a_slow_body_comes_does_not_get_in() {
     assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
     assert_eq!(app.count("SELECT count(*) FROM todoku.customer").await, before);
 }
+
+/// Who asks and reads nothing keeps what was made for it no longer than the system waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_loses_the_connection() {
+    let app = App::start().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut line = socket.connect(app.base.trim_start_matches("http://").parse().unwrap()).await.unwrap();
+    let (ask, times) = ("GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n", 16);
+    line.write_all(ask.repeat(times).as_bytes()).await.unwrap();
+    let whole = times * app.get("", "/openapi.json").await.bytes.len();
+    tokio::time::sleep(Duration::from_secs(26)).await;
+    let mut got = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(10), line.read_to_end(&mut got)).await.expect("an end, never a hang");
+    assert!(got.len() < whole && (ended.is_err() || got.len() < whole / 2), "{} of {whole}, {ended:?}", got.len());
+}
