@@ -230,7 +230,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
 
     /// One of the caller's turns at the database; given back when dropped.
     pub async fn turn(&self) -> Result<Turn, Fault> {
-        self.gate.limits.turns.take(self.caller.caller_id()).await
+        self.gate.limits.turns.take(self.caller.tenant()).await
     }
 
     /// Reads in one read-only transaction.
@@ -311,13 +311,13 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     let class = if rule.writes { Class::Write } else { Class::Read };
     let budget = gate.limits.request(caller.caller_id(), class)?;
     request.extensions_mut().insert(budget);
-    let places = if B::BATCH { Some((gate.limits.batch(caller.caller_id())?, gate.limits.any_batch()?)) } else { None };
+    let places = if B::BATCH { Some((gate.limits.batch(caller.tenant())?, gate.limits.any_batch()?)) } else { None };
     if !B::MEDIA.is_empty() {
         B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
     }
     check_accept(request, Q::ANSWERS)?;
     // Before the body is read: in a flood most requests end here, and must not cost what the others need.
-    gate.limits.turns.hope(caller.caller_id())?;
+    gate.limits.turns.hope(caller.tenant())?;
     let begun = Instant::now();
     let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
     // Who was revoked, suspended or timed out while a slow body came does not get in.

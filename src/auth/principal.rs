@@ -31,6 +31,10 @@ impl Caller {
     pub fn caller_id(&self) -> Uuid {
         self.partner.map_or(self.principal.uuid(), TypeId::uuid)
     }
+    /// Who shares turns at the database and places for batches: a partner's clients, and all of a vendor's staff, whose pool other vendors' staff use as well.
+    pub fn tenant(&self) -> Uuid {
+        self.partner.map_or(self.vendor.uuid(), TypeId::uuid)
+    }
     /// Whether the token carries a scope.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)

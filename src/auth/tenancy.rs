@@ -51,8 +51,10 @@ impl Tenancy {
         let changes = match self.look(db).await {
             Ok(changes) => changes,
             Err(fault) => {
-                // The server may come back with its transactions counted anew: then everything is read again.
-                self.known.write().unwrap_or_else(PoisonError::into_inner).cursor = 0;
+                // The server may come back with its transactions counted anew: then everything is read again. Who found no connection was not at the server.
+                if fault.code != Code::Overloaded {
+                    self.known.write().unwrap_or_else(PoisonError::into_inner).cursor = 0;
+                }
                 return Err(fault);
             }
         };
