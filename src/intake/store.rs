@@ -197,21 +197,22 @@ pub async fn insert_reports<S: Tenant>(tx: &Tx<S>, reported_by: Uuid, reports: &
         .bind::<Array<Date>, _>(ends),
     )
     .await?;
-    let texts: Vec<(Uuid, String)> = reports.iter().filter_map(|r| Some((r.id.uuid(), r.comment.clone()?))).collect();
-    if !texts.is_empty() {
-        let (ids, comments): (Vec<Uuid>, Vec<String>) = texts.into_iter().unzip();
+    let with_words: Vec<(Uuid, &String)> = reports.iter().filter_map(|r| Some((r.id.uuid(), r.comment.as_ref()?))).collect();
+    for some in with_words.chunks(COMMENTS_AT_ONCE) {
         tx.run(
             sql("INSERT INTO todoku.status_report_text (vendor_id, partner_id, report_id, comment) SELECT {}, {}, id, comment FROM unnest({}, {}) AS u(id, comment)")
                 .bind::<SqlUuid, _>(vendor)
                 .bind::<SqlUuid, _>(partner)
-                .bind::<Array<SqlUuid>, _>(ids)
-                .bind::<Array<Text>, _>(comments),
+                .bind::<Array<SqlUuid>, _>(some.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+                .bind::<Array<Text>, _>(some.iter().map(|(_, comment)| (*comment).clone()).collect::<Vec<_>>()),
         )
         .await?;
     }
     Ok(())
 }
 
+/// So many comments go in one statement: a connection keeps the room of its largest message for as long as it lives.
+const COMMENTS_AT_ONCE: usize = 1_000;
 /// So many go in one statement: each is in memory three times then, as a value, as a column's entry and in the message.
 const OBSERVATIONS_AT_ONCE: usize = 10_000;
 
