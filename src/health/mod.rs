@@ -6,6 +6,7 @@ mod audience;
 mod bias;
 mod change;
 mod chronicle;
+mod circumstances;
 mod evidence;
 mod flow;
 mod input;
@@ -22,17 +23,18 @@ mod source;
 mod store;
 mod trend;
 
-pub use api::{PointQuery, routes};
+pub use api::{ByHand, PointQuery, routes};
 pub use audience::SHARED;
 pub use bias::{Estimate, Model as BiasModel, Pair, estimate as estimate_bias};
 pub use chronicle::AsKnown;
 pub use evidence::Evidence;
 pub use flow::{
-    Accepted, ObservationDraft, Past, Seen, Sight, Subject, cards_at, estimate_biases, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore, sight,
-    starter_scorecard, submit_reports,
+    Accepted, ObservationDraft, Past, Seen, Sight, Subject, cards_at, estimate_biases, first_fitting, keep_analysis, keep_flags, past, quality_flags, record_observations, rescore,
+    sight, starter_scorecard, submit_reports,
 };
 pub use job::{Rescoring, closing_day, hold_customers, is_ahead, turn_day};
 pub use point::Times;
 pub use score::{Known, Part, Score, Scorer};
-pub use scorecard::{Band, Bands, CardMeasure, CardState, Missing, Purpose, Scorecard, SourceWeights, Weighted};
+pub use scorecard::{Band, Bands, CardMeasure, CardState, Criteria, Missing, Purpose, Scorecard, SourceWeights, Weighted};
+pub use source::{Said, Sources};
 pub use store::{Card, Health, card, health_of};

@@ -24,5 +24,5 @@ mod verdict;
 
 pub use api::routes;
 pub use cell::Cell;
-pub use flow::{check_calibration, compare_peers, keep_check, keep_comparison};
+pub use flow::{check_calibrations, compare_peers, keep_checks, keep_comparison};
 pub use store::{close_cells, close_lists, fold};

@@ -73,10 +73,11 @@ async fn analyse(state: &State, vendor: VendorId, day: NaiveDate) -> Result<(), 
     if let Some(comparison) = study().await?.look(async |tx| insight::compare_peers(tx, day).await).await? {
         keep().await?.settle(async |tx| insight::keep_comparison(tx, comparison).await).await?;
     }
-    if let Some(check) = study().await?.look(async |tx| insight::check_calibration(tx, day).await).await? {
-        keep().await?.settle(async |tx| insight::keep_check(tx, check).await).await?;
+    let checks = study().await?.look(async |tx| insight::check_calibrations(tx, day).await).await?;
+    if checks.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    keep().await?.settle(async |tx| insight::keep_checks(tx, checks).await).await
 }
 
 /// Turns one vendor's day, once.

@@ -1,7 +1,7 @@
 //! Learning from outcomes through the API: recording them, calibrating a scorecard, looking back, the probability of a loss.
 
 use crate::harness::App;
-use crate::house::micros;
+use crate::house::{micros, points};
 use crate::world::{client, reseller, text};
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -43,7 +43,8 @@ impl Lesson {
         let (founded, staff) = app.found("株式会社カンリ").await;
         let (partner, portal) = reseller(&app, &staff, "ひかり販売").await;
         for n in 0..CUSTOMERS {
-            app.post(&portal, "/v1/customers", &json!({ "external_id": format!("C-{n}"), "name": format!("お客様{n}") })).await.expect(201);
+            let segment = if n % 2 == 0 { "中小企業" } else { "大企業" };
+            app.post(&portal, "/v1/customers", &json!({ "external_id": format!("C-{n}"), "name": format!("お客様{n}"), "segment": segment })).await.expect(201);
         }
         let card = json!({ "name": "Hand", "measures": [{ "measure": "adoption", "weight": 3 }, { "measure": "csat", "weight": 1 }] });
         let card = text(&app.post(&staff, "/v1/scorecards", &card).await.expect(201)["id"]);
@@ -336,6 +337,34 @@ async fn what_was_learned_is_checked_each_month() {
     assert_eq!(lost_then("").await, (2 * CUSTOMERS, CUSTOMERS));
     assert_eq!(lost_then("&as_of=2027-03-09").await, (CUSTOMERS, losses));
     assert_eq!(lost_then("&known_at=2027-02-01T00:00:00Z").await, (CUSTOMERS, losses));
+}
+
+/// A scorecard with criteria is judged by the customers it is for, and what it taught speaks of them alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scorecard_answers_for_those_it_is_for() {
+    let mut lesson = Lesson::begin().await;
+    let card = json!({ "name": "中小企業", "rank": 10, "criteria": { "segments": ["中小企業"] },
+        "measures": [{ "measure": "adoption", "weight": 3 }, { "measure": "csat", "weight": 1 }] });
+    let small = text(&lesson.app.post(&lesson.staff, "/v1/scorecards", &card).await.expect(201)["id"]);
+    lesson.app.post_with(&lesson.staff, &format!("/v1/scorecards/{small}/activate"), &Value::Null, &[("if-match", "*")]).await.expect(200);
+    lesson.later(60).await;
+    lesson.tell(|n| if lost(n) { "churned" } else { "renewed" }).await;
+    let even = |of: &dyn Fn(usize) -> bool| (0..CUSTOMERS).step_by(2).filter(|n| of(*n)).count();
+    let back = lesson.app.get(&lesson.staff, &format!("/v1/scorecards/{small}/backtest?lead_days=45")).await.expect(200);
+    assert_eq!((&back["total"]["outcomes"], &back["total"]["lost"], &back["not_applicable"]), (&json!(CUSTOMERS / 2), &json!(even(&lost)), &json!(CUSTOMERS / 2)));
+    let alarms = &back["total"];
+    assert_eq!(alarms["false_alarm_share"], json!((1000.0 * points(&alarms["false_alarms"]) / points(&alarms["flagged"])).round() / 1000.0), "{alarms}");
+    assert!(points(&alarms["false_alarm_low"]) < points(&alarms["false_alarm_share"]) && points(&alarms["false_alarm_share"]) < points(&alarms["false_alarm_high"]));
+    let hand = lesson.calibrate().await;
+    let own = lesson.app.post(&lesson.staff, &format!("/v1/scorecards/{small}/calibrate"), &json!({ "lead_days": 45 })).await.expect(201);
+    assert_eq!((&own["outcomes"], &hand["outcomes"]), (&json!(CUSTOMERS / 2), &json!(CUSTOMERS)));
+    assert_ne!((&own["verdict"], &hand["verdict"]), (&json!("refused"), &json!("refused")));
+    let customers = lesson.app.get(&lesson.staff, "/v1/customers?limit=1000").await.expect(200);
+    for (n, calibration) in [(4, &own), (5, &hand)] {
+        let customer = customers["data"].as_array().unwrap().iter().find(|c| c["external_id"] == format!("C-{n}")).unwrap();
+        let told = lesson.app.get(&lesson.staff, &format!("/v1/customers/{}/churn-probability", customer["id"].as_str().unwrap())).await.expect(200);
+        assert_eq!((&told["calibration_id"], &told["known_measures"], &told["measures"]), (&calibration["id"], &json!(2), &json!(2)), "C-{n}");
+    }
 }
 
 /// What a draft taught speaks for nobody before the draft is in force; what the scorecard before it taught goes on speaking, of whomever it scores.

@@ -18,7 +18,7 @@ pub use card::{activate, add_scorecard, retire, starter_scorecard};
 pub use kept::kept;
 pub use manual::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};
 pub use observation::{ObservationDraft, Recorded, Subject, record_observations};
-pub use past::{Past, Seen, Sight, past, sight};
+pub use past::{Past, Seen, Sight, first_fitting, past, sight};
 pub use quality::{keep_flags, quality_flags};
 pub use replay::{Asked, Dossier, dossier};
 pub use report::{Accepted, submit_reports};

@@ -8,8 +8,9 @@ use crate::db::Tx;
 use crate::directory::calendar;
 use crate::health::audience::read_for;
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases};
+use crate::health::circumstances::Circumstances;
 use crate::health::score::{Known, Scorer};
-use crate::health::scorecard::Band;
+use crate::health::scorecard::{Band, Criteria};
 use crate::health::silence::silence_at;
 use crate::health::store::{self, Bias, Card};
 use crate::intake;
@@ -29,11 +30,13 @@ struct Chronicle {
     sightings: Vec<Sighting>,
     reports: Vec<(NaiveDate, Stay)>,
     cases: Vec<CaseStatement>,
+    circumstances: Circumstances,
 }
 
 /// The past of many customers.
 pub struct Past {
     scorer: Scorer,
+    criteria: Criteria,
     zone: Zone,
     customers: HashMap<Uuid, Chronicle>,
     biases: HashMap<Uuid, Vec<Bias>>,
@@ -61,7 +64,8 @@ pub async fn past<S: Whole>(tx: &Tx<S>, card: &Card, customers: &[(Uuid, Uuid)],
     for (partner, customer) in customers {
         by_partner.entry(*partner).or_default().push(*customer);
     }
-    let mut past = Past { scorer, zone: vendor.zone, customers: HashMap::new(), biases: HashMap::new() };
+    let criteria = card.policy.criteria.clone();
+    let mut past = Past { scorer, criteria, zone: vendor.zone, customers: HashMap::new(), biases: HashMap::new() };
     let by_partner: Vec<(Uuid, Vec<Uuid>)> = by_partner.into_iter().collect();
     for some in by_partner.chunks(SIDE_BY_SIDE) {
         let read = some.iter().map(async |(partner, ids)| {
@@ -70,22 +74,35 @@ pub async fn past<S: Whole>(tx: &Tx<S>, card: &Card, customers: &[(Uuid, Uuid)],
                 store::sightings(tx, partner, ids.clone(), vendor.zone, since, true),
                 store::statements(tx, partner, ids.clone()),
                 store::all_biases(tx, partner),
+                circumstances_for(tx, card, partner, ids),
             )
         });
-        for ((partner, ids), (mut sightings, mut statements, biases)) in some.iter().zip(futures_util::future::try_join_all(read).await?) {
+        for ((partner, ids), (mut sightings, mut statements, biases, mut circumstances)) in some.iter().zip(futures_util::future::try_join_all(read).await?) {
             past.biases.insert(*partner, biases);
             for id in ids {
                 let statements = statements.remove(id).unwrap_or_default();
                 let reports = statements.iter().map(|(day, stay, _)| (*day, *stay)).collect();
                 let cases = statements.into_iter().filter_map(|(_, _, cases)| cases).collect();
-                past.customers.insert(*id, Chronicle { sightings: sightings.remove(id).unwrap_or_default(), reports, cases });
+                let (sightings, circumstances) = (sightings.remove(id).unwrap_or_default(), circumstances.remove(id).unwrap_or_default());
+                past.customers.insert(*id, Chronicle { sightings, reports, cases, circumstances });
             }
         }
     }
     Ok(past)
 }
 
+/// What the criteria of a scorecard look at; nothing where it has none.
+async fn circumstances_for<S: Whole>(tx: &Tx<S>, card: &Card, partner: PartnerId, ids: &[Uuid]) -> Result<HashMap<Uuid, Circumstances>, Fault> {
+    if card.policy.criteria.is_empty() { Ok(HashMap::new()) } else { store::circumstances(tx, partner, ids.to_vec()).await }
+}
+
 impl Past {
+    /// Whether the scorecard was for a customer when a day ended; by its criteria, whether it was in force or not.
+    pub fn is_for(&self, customer: Uuid, on: NaiveDate) -> bool {
+        let fits = |chronicle: &Chronicle| chronicle.circumstances.on(on, end_of(self.zone, on)).is_some_and(|then| self.criteria.fit(&then.profile()));
+        self.criteria.is_empty() || self.customers.get(&customer).is_some_and(fits)
+    }
+
     /// The keys of the measures, in the order of the values.
     pub fn measures(&self) -> Vec<Key> {
         self.scorer.measures.iter().map(|measure| measure.key.clone()).collect()
@@ -119,6 +136,17 @@ pub struct Sight {
     pub values: Vec<Option<f64>>,
     /// How long nothing was reported, 0-1 (SCIENCE 2.8); `None` while nobody knows what is usual.
     pub silence: Option<f64>,
+}
+
+/// The first of some criteria that a customer fits at a point, if any.
+pub async fn first_fitting(tx: &Tx<StaffScope>, all: &[Criteria], (partner, customer): (PartnerId, CustomerId), at: AsKnown) -> Result<Option<usize>, Fault> {
+    if all.first().is_none_or(Criteria::is_empty) {
+        return Ok((!all.is_empty()).then_some(0));
+    }
+    let (vendor, mut found) = futures_util::try_join!(calendar(tx), store::circumstances(tx, partner, vec![customer.uuid()]))?;
+    let circumstances = found.remove(&customer.uuid()).unwrap_or_default();
+    let then = circumstances.on(at.on, at.moment(vendor.zone));
+    Ok(all.iter().position(|criteria| criteria.is_empty() || then.as_ref().is_some_and(|then| criteria.fit(&then.profile()))))
 }
 
 /// Reads it: of a day and a class one word, however often that was corrected.

@@ -5,15 +5,16 @@ use super::bias::in_force_at;
 use super::rulebook::{Rulebook, Ruled, ready};
 use crate::auth::Tenant;
 use crate::db::Tx;
-use crate::directory::calendar;
+use crate::directory::{TouchModel, calendar};
 use crate::health::audience::{SHARED, VENDOR};
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases};
+use crate::health::circumstances::Circumstances;
 use crate::health::evidence::Evidence;
 use crate::health::input::Input;
 use crate::health::score::Known;
-use crate::health::scorecard::{Band, Profile, Purpose, due_on};
+use crate::health::scorecard::{Band, Purpose, due_on};
 use crate::health::source::Sources;
-use crate::health::store::{self, Bias, Bought, Health, SetByHand, Version};
+use crate::health::store::{self, Bias, Health, SetByHand};
 use crate::intake::{self, Measure, OpenCase};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, MeasureId, OverrideId, PartnerId, TypeId};
@@ -30,8 +31,7 @@ pub struct Dossier {
     sightings: Vec<Sighting>,
     reports: Vec<(NaiveDate, Stay)>,
     cases: Vec<CaseStatement>,
-    versions: Vec<Version>,
-    purchases: Vec<Bought>,
+    circumstances: Circumstances,
     closes: Vec<(NaiveDate, Moment, Band)>,
     set: Vec<SetByHand>,
     biases: Vec<Bias>,
@@ -48,6 +48,7 @@ pub struct Standpoint<'a> {
     bias: HashMap<MeasureId, f64>,
     closed_in: Option<Band>,
     set: Option<(OverrideId, i32)>,
+    touch_model: TouchModel,
 }
 
 impl Standpoint<'_> {
@@ -93,19 +94,19 @@ pub async fn dossier<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Custom
     // The vendor's overrides and its estimates move nothing in the view a partner sees, even when the vendor looks at it.
     let set = async { if whole { store::set_by_hand(tx, id, purpose).await } else { Ok(Vec::new()) } };
     let biases = async { if whole && calibrated { store::all_biases(tx, partner).await } else { Ok(Vec::new()) } };
-    let (mut sightings, mut statements, versions, purchases, closes, set, biases) = futures_util::try_join!(
+    let (mut sightings, mut statements, mut circumstances, closes, set, biases) = futures_util::try_join!(
         store::sightings(tx, partner, vec![id], vendor.zone, since, whole),
         store::statements(tx, partner, vec![id]),
-        store::customer_versions(tx, partner, id),
-        store::purchases(tx, partner, id),
+        store::circumstances(tx, partner, vec![id]),
         store::closes(tx, partner, id, audience, purpose),
         set,
         biases,
     )?;
     let (sightings, statements) = (sightings.remove(&id).unwrap_or_default(), statements.remove(&id).unwrap_or_default());
+    let circumstances = circumstances.remove(&id).unwrap_or_default();
     let reports = statements.iter().map(|(day, stay, _)| (*day, *stay)).collect();
     let cases = statements.into_iter().filter_map(|(_, _, cases)| cases).collect();
-    Ok(Dossier { zone: vendor.zone, whole, rules, catalogue, sightings, reports, cases, versions, purchases, closes, set, biases })
+    Ok(Dossier { zone: vendor.zone, whole, rules, catalogue, sightings, reports, cases, circumstances, closes, set, biases })
 }
 
 impl Dossier {
@@ -123,27 +124,27 @@ impl Dossier {
     /// What was known at a point; `None` where no policy applied.
     pub fn standpoint(&self, at: AsKnown) -> Option<Standpoint<'_>> {
         let moment = at.moment(self.zone);
-        let version = self.versions.iter().find(|version| version.stay.at(moment))?;
-        let products: Vec<String> = self.bought(at.on, moment).map(|bought| bought.product.clone()).collect();
-        let profile = Profile {
-            segment: version.segment.as_deref(),
-            stage: version.stage,
-            touch_model: version.touch_model,
-            business_model: version.business_model.as_deref(),
-            products: &products,
-        };
+        let then = self.circumstances.on(at.on, moment)?;
+        let profile = then.profile();
         let (ruled, _) = self.rules.iter().find(|(ruled, stay)| stay.at(moment) && ruled.card.policy.criteria.fit(&profile))?;
         let closed_in = self.closes.iter().rev().find(|(day, closed_at, _)| *day < at.on && *closed_at <= at.known_at).map(|(_, _, band)| *band);
         let set = self.set.iter().rev().find(|set| set.stay.at(moment) && at.on <= set.expires_on).map(|set| (set.id, set.score));
         let bias = in_force_at(&self.biases, moment);
-        Some(Standpoint { ruled, at, bias, evidence: in_force(&self.sightings, at, self.whole), cases: open_cases(&self.cases, at), closed_in, set })
+        Some(Standpoint {
+            ruled,
+            at,
+            bias,
+            evidence: in_force(&self.sightings, at, self.whole),
+            cases: open_cases(&self.cases, at),
+            closed_in,
+            set,
+            touch_model: then.version.touch_model,
+        })
     }
 
     /// The conclusion at a point; `None` where no policy applied.
     pub fn health(&self, at: AsKnown) -> Option<Health> {
         let point = self.standpoint(at)?;
-        let moment = at.moment(self.zone);
-        let touch_model = self.versions.iter().find(|version| version.stay.at(moment))?.touch_model;
         let reported_on = self.reports.iter().filter(|(day, stay)| *day <= at.on && stay.at(at.known_at)).map(|(day, _)| *day).max();
         let sources = self.whole.then(|| Sources::of(&point.ruled.scorer, &point.evidence, at.on));
         Some(Health {
@@ -153,11 +154,7 @@ impl Dossier {
             score: point.ruled.scorer.score(&point.known(), at.on),
             sources,
             reported_on,
-            due_on: due_on(reported_on, touch_model),
+            due_on: due_on(reported_on, point.touch_model),
         })
-    }
-
-    fn bought(&self, on: NaiveDate, moment: Moment) -> impl Iterator<Item = &Bought> {
-        self.purchases.iter().filter(move |b| b.stay.at(moment) && b.starts_on <= on && b.ends_on.is_none_or(|end| end >= on))
     }
 }

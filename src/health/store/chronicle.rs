@@ -4,9 +4,9 @@ use super::broken;
 use super::card::{Card, CardRow};
 use crate::auth::Tenant;
 use crate::db::{Tx, sql};
-use crate::directory::{CustomerState, TouchModel};
 use crate::health::audience::read_for;
 use crate::health::chronicle::{CaseStatement, Sighting, Stay};
+use crate::health::circumstances::{Bought, Circumstances, Version};
 use crate::health::scorecard::{Band, Purpose};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{MeasureId, OverrideId, PartnerId, TypeId};
@@ -108,21 +108,12 @@ pub async fn statements<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Ve
     Ok(found)
 }
 
-/// What a customer was at some time.
-#[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "the columns of customer_version")]
-pub struct Version {
-    pub stage: CustomerState,
-    pub touch_model: TouchModel,
-    pub segment: Option<String>,
-    pub business_model: Option<String>,
-    pub stay: Stay,
-}
-
-/// Everything a customer was.
-pub async fn customer_versions<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid) -> Result<Vec<Version>, Fault> {
+/// What customers of a partner were and had bought, by customer.
+pub async fn circumstances<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec<Uuid>) -> Result<HashMap<Uuid, Circumstances>, Fault> {
     #[derive(QueryableByName)]
-    struct Row {
+    struct Was {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
         #[diesel(sql_type = Text)]
         state: String,
         #[diesel(sql_type = Text)]
@@ -136,37 +127,10 @@ pub async fn customer_versions<S: Tenant>(tx: &Tx<S>, partner: PartnerId, custom
         #[diesel(sql_type = Nullable<Timestamptz>)]
         known_to: Option<Moment>,
     }
-    let rows: Vec<Row> = tx
-        .rows(
-            sql("SELECT state, touch_model, segment, business_model, known_from, known_to FROM todoku.customer_version
-                 WHERE vendor_id = {} AND partner_id = {} AND id = {} ORDER BY known_from")
-            .bind::<SqlUuid, _>(tx.scope().vendor())
-            .bind::<SqlUuid, _>(partner.uuid())
-            .bind::<SqlUuid, _>(customer),
-        )
-        .await?;
-    rows.into_iter()
-        .map(|row| {
-            let (stage, touch_model) = (row.state.parse().map_err(broken)?, row.touch_model.parse().map_err(broken)?);
-            Ok(Version { stage, touch_model, segment: row.segment, business_model: row.business_model, stay: Stay { from: row.known_from, to: row.known_to } })
-        })
-        .collect()
-}
-
-/// What a customer had bought at some time.
-#[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "the columns of subscription_version")]
-pub struct Bought {
-    pub product: String,
-    pub starts_on: NaiveDate,
-    pub ends_on: Option<NaiveDate>,
-    pub stay: Stay,
-}
-
-/// Everything a customer bought.
-pub async fn purchases<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid) -> Result<Vec<Bought>, Fault> {
     #[derive(QueryableByName)]
-    struct Row {
+    struct Had {
+        #[diesel(sql_type = SqlUuid)]
+        customer_id: Uuid,
         #[diesel(sql_type = Text)]
         product: String,
         #[diesel(sql_type = Date)]
@@ -178,18 +142,34 @@ pub async fn purchases<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customer: Uuid
         #[diesel(sql_type = Nullable<Timestamptz>)]
         known_to: Option<Moment>,
     }
-    let rows: Vec<Row> = tx
-        .rows(
-            sql("SELECT v.product, v.starts_on, v.ends_on, v.known_from, v.known_to FROM todoku.subscription s
-                   JOIN todoku.subscription_version v ON v.vendor_id = s.vendor_id AND v.partner_id = s.partner_id AND v.id = s.id
-                 WHERE s.vendor_id = {} AND s.partner_id = {} AND s.customer_id = {} ORDER BY v.known_from, v.id")
+    let (versions, purchases): (Vec<Was>, Vec<Had>) = futures_util::try_join!(
+        tx.rows(
+            sql("SELECT id, state, touch_model, segment, business_model, known_from, known_to FROM todoku.customer_version
+                 WHERE vendor_id = {} AND partner_id = {} AND id = ANY ({}) ORDER BY known_from")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(partner.uuid())
-            .bind::<SqlUuid, _>(customer),
-        )
-        .await?;
-    let read = |row: Row| Bought { product: row.product, starts_on: row.starts_on, ends_on: row.ends_on, stay: Stay { from: row.known_from, to: row.known_to } };
-    Ok(rows.into_iter().map(read).collect())
+            .bind::<Array<SqlUuid>, _>(customers.clone()),
+        ),
+        tx.rows(
+            sql("SELECT s.customer_id, v.product, v.starts_on, v.ends_on, v.known_from, v.known_to FROM todoku.subscription s
+                   JOIN todoku.subscription_version v ON v.vendor_id = s.vendor_id AND v.partner_id = s.partner_id AND v.id = s.id
+                 WHERE s.vendor_id = {} AND s.partner_id = {} AND s.customer_id = ANY ({}) ORDER BY v.known_from, v.id")
+            .bind::<SqlUuid, _>(tx.scope().vendor())
+            .bind::<SqlUuid, _>(partner.uuid())
+            .bind::<Array<SqlUuid>, _>(customers),
+        ),
+    )?;
+    let mut found: HashMap<Uuid, Circumstances> = HashMap::new();
+    for row in versions {
+        let (stage, touch_model) = (row.state.parse().map_err(broken)?, row.touch_model.parse().map_err(broken)?);
+        let stay = Stay { from: row.known_from, to: row.known_to };
+        found.entry(row.id).or_default().versions.push(Version { stage, touch_model, segment: row.segment, business_model: row.business_model, stay });
+    }
+    for row in purchases {
+        let stay = Stay { from: row.known_from, to: row.known_to };
+        found.entry(row.customer_id).or_default().purchases.push(Bought { product: row.product, starts_on: row.starts_on, ends_on: row.ends_on, stay });
+    }
+    Ok(found)
 }
 
 /// Every scorecard that was ever in force, with when; by purpose and rank.

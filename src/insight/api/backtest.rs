@@ -82,8 +82,14 @@ struct ForetoldView {
     discrimination: Option<AucView>,
     /// How many times more losses the lowest tenth held than all.
     top_decile_lift: Option<f64>,
-    /// Of the outcomes with an alarm in the year before, the share that was no loss, 0-1.
+    /// Outcomes with an alarm in the year before.
+    flagged: Option<usize>,
+    /// Those of them that were no loss.
+    false_alarms: Option<usize>,
+    /// Their share, 0-1, with its 95 % interval; absent where nobody was flagged.
     false_alarm_share: Option<f64>,
+    false_alarm_low: Option<f64>,
+    false_alarm_high: Option<f64>,
     /// Losses without an alarm before.
     missed: Option<usize>,
     /// Days from the first alarm to the loss, the median.
@@ -100,7 +106,11 @@ impl From<Foretold> for ForetoldView {
             unknown: f.unknown,
             discrimination: f.auc.map(AucView::from),
             top_decile_lift: f.lift.map(three_digits),
+            flagged: f.alarms.map(|a| a.flagged),
+            false_alarms: f.alarms.map(|a| a.false_alarms),
             false_alarm_share: f.alarms.and_then(|a| a.false_share).map(three_digits),
+            false_alarm_low: f.alarms.and_then(|a| a.false_interval).map(|i| three_digits(i.0)),
+            false_alarm_high: f.alarms.and_then(|a| a.false_interval).map(|i| three_digits(i.1)),
             missed: f.alarms.map(|a| a.missed),
             lead_time_days: f.alarms.and_then(|a| a.lead_days),
             table: f.table.into_iter().map(TenthView::from).collect(),
@@ -121,6 +131,8 @@ struct ChannelForetold {
 struct BacktestView {
     scorecard_id: ScorecardId,
     lead_days: i64,
+    /// Outcomes of customers the scorecard was not for, by its criteria, on the day it is asked; they are in nothing below.
+    not_applicable: usize,
     total: ForetoldView,
     /// By partner, of those with outcomes.
     channels: Vec<ChannelForetold>,
@@ -128,7 +140,7 @@ struct BacktestView {
 
 /// Look back on a scorecard
 ///
-/// How it would have scored every customer so many days before its outcome, by what was known then, and what that foretold: over all and
+/// How it would have scored every customer it is for so many days before its outcome, by what was known then, and what that foretold: over all and
 /// by partner. Also for drafts.
 #[utoipa::path(operation_id = "backtest_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), BacktestQuery), responses((status = 200, description = "The look back", body = BacktestView)))]
 #[get("/v1/scorecards/{scorecard_id}/backtest")]
@@ -140,8 +152,8 @@ async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>)
         history(tx, call.path, lead_days, None, at).await
     };
     let (history, desk) = call.study(look).await?;
-    let Backtest { total, channels } = think(move || history.backtest()).await?;
+    let Backtest { total, channels, not_applicable } = think(move || history.backtest()).await?;
     drop(desk);
     let channels = channels.into_iter().map(|(partner, foretold)| ChannelForetold { partner_id: PartnerId::of(partner), foretold: foretold.into() }).collect();
-    Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, total: total.into(), channels }))
+    Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, not_applicable, total: total.into(), channels }))
 }

@@ -2,7 +2,7 @@
 
 use crate::auth::{Call, op};
 use crate::directory;
-use crate::health::PointQuery;
+use crate::health::{PointQuery, Sight};
 use crate::insight::flow::seen_by_calibration;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
@@ -22,7 +22,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Serialize, ToSchema)]
 struct ChurnProbability {
     customer_id: CustomerId,
-    /// The last calibration by then that was not refused, of a scorecard that had been in force; null without one, and then nothing below is told.
+    /// The last calibration by then that was not refused, of a scorecard that had been in force and is for this customer; null without one, and then nothing below
+    /// is told.
     calibration_id: Option<CalibrationId>,
     /// The scorecard that was calibrated; the customer is seen by it, whichever it is scored by.
     scorecard_id: Option<ScorecardId>,
@@ -31,7 +32,11 @@ struct ChurnProbability {
     on: NaiveDate,
     /// How many days ahead it speaks of.
     lead_days: Option<i32>,
-    /// 0-1; null when only the order may be used.
+    /// Of how many measures of that scorecard something is known; for the others the mean of those it was learned from stands.
+    known_measures: Option<usize>,
+    /// And how many it has.
+    measures: Option<usize>,
+    /// 0-1; null when only the order may be used, and while nothing at all is known of the customer: then it would be everybody's.
     probability: Option<f64>,
     /// For putting customers in order: higher is riskier, on no scale.
     risk: Option<f64>,
@@ -57,13 +62,16 @@ async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId, Point
     let (kept, seen) = told.unzip();
     let fit = kept.as_ref().and_then(|kept| kept.learned.calibration.fit.as_ref());
     let (kept, told) = (kept.as_ref(), fit.zip(seen));
+    let known = |seen: &Sight| seen.values.iter().flatten().count();
     Ok(HttpResponse::Ok().json(ChurnProbability {
         customer_id: call.path,
         calibration_id: kept.map(|kept| kept.id),
         scorecard_id: kept.map(|kept| kept.scorecard),
         on: at.on,
         lead_days: kept.map(|kept| kept.lead_days),
-        probability: told.as_ref().and_then(|(fit, seen)| fit.model.probability(&seen.values, seen.silence)).map(three_digits),
+        known_measures: told.as_ref().map(|(_, seen)| known(seen)),
+        measures: told.as_ref().map(|(_, seen)| seen.values.len()),
+        probability: told.as_ref().filter(|(_, seen)| known(seen) > 0).and_then(|(fit, seen)| fit.model.probability(&seen.values, seen.silence)).map(three_digits),
         risk: told.as_ref().map(|(fit, seen)| three_digits(fit.model.risk(&seen.values, seen.silence))),
         silence: told.as_ref().and_then(|(_, seen)| seen.silence).map(three_digits),
     }))

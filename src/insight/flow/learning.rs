@@ -3,7 +3,7 @@
 use crate::auth::{AnalystScope, StaffScope, Tenant, Whole};
 use crate::db::Tx;
 use crate::directory;
-use crate::health::{self, AsKnown, Band, Past, Sight};
+use crate::health::{self, AsKnown, Band, Criteria, Past, Sight};
 use crate::insight::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use crate::insight::calibration::{Case, Invalid, Settings, calibrate};
 use crate::insight::check::Check;
@@ -13,7 +13,7 @@ use crate::insight::store::{self, Kept};
 use crate::insight::verdict::Fit;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CustomerId, PartnerId, ScorecardId, TypeId};
+use crate::kernel::id::{CalibrationId, CustomerId, PartnerId, ScorecardId, TypeId};
 use crate::kernel::time::Moment;
 use crate::ledger::{Event, record_events};
 use crate::revenue::{self, Settled};
@@ -32,6 +32,8 @@ const QUARTER: i64 = 90;
 /// Outcomes with the past before them.
 pub struct History {
     outcomes: Vec<Settled>,
+    /// Outcomes of customers the scorecard was not for on the day it is asked; they are not among the others.
+    not_applicable: usize,
     past: Past,
     lead: Duration,
 }
@@ -45,7 +47,9 @@ pub async fn history<S: Whole>(tx: &Tx<S>, scorecard: ScorecardId, lead_days: i6
     let earliest = outcomes.iter().map(|o| o.occurred_on).min().unwrap_or(NaiveDate::MAX);
     let reach = Duration::days(lead_days.max(ALARM_YEAR));
     let past = health::past(tx, &card, &customers, earliest.checked_sub_signed(reach).unwrap_or(earliest)).await?;
-    Ok(History { outcomes, past, lead: Duration::days(lead_days) })
+    let lead = Duration::days(lead_days);
+    let (outcomes, others): (Vec<Settled>, Vec<Settled>) = outcomes.into_iter().partition(|outcome| past.is_for(outcome.customer_id, outcome.occurred_on - lead));
+    Ok(History { outcomes, not_applicable: others.len(), past, lead })
 }
 
 /// Of each customer at most one outcome in a quarter, the last: who tells more about one customer teaches no more.
@@ -57,10 +61,12 @@ fn one_a_quarter(outcomes: Vec<Settled>) -> Vec<Settled> {
 /// An outcome as a case is made of it: its day, what was seen before, whether it was a loss, how silent it was.
 type Told = (NaiveDate, Vec<Option<f64>>, bool, Option<f64>);
 
-/// The last calibration by a moment that may be used, with what the calibrated scorecard sees of a customer at a point: what was learned is applied to
+/// The newest calibration by a moment that may be used for a customer, with what the calibrated scorecard sees of it at a point: what was learned is applied to
 /// what it was learned from.
 pub async fn seen_by_calibration(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, at: AsKnown, moment: Moment) -> Result<Option<(Kept, Sight)>, Fault> {
-    let Some(kept) = store::usable_calibration(tx, moment).await? else { return Ok(None) };
+    let (ids, criteria): (Vec<CalibrationId>, Vec<Criteria>) = store::usable_calibrations(tx, moment).await?.into_iter().unzip();
+    let Some(first) = health::first_fitting(tx, &criteria, (partner, customer), at).await? else { return Ok(None) };
+    let kept = store::calibration(tx, ids[first]).await?.ok_or_else(|| Fault::internal("a usable calibration that is not there"))?;
     let card = health::card(tx, kept.scorecard).await?.ok_or_else(|| Fault::internal("a calibration without its scorecard"))?;
     let sight = health::sight(tx, &card, (partner, customer), at).await?;
     if sight.measures != kept.learned.measures {
@@ -72,28 +78,33 @@ pub async fn seen_by_calibration(tx: &Tx<StaffScope>, partner: PartnerId, custom
 /// How far back a re-check looks for outcomes, in days.
 const CHECKED: i64 = 90;
 
-/// Whether what was learned still tells who is lost, by the outcomes of the last quarter that came after it was learned, once a month (SCIENCE 2.5); `None` when
-/// that is known already, or nothing came after.
-pub async fn check_calibration(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Option<Check>, Fault> {
+/// Whether what was learned still tells who is lost, by the outcomes of the last quarter that came after it was learned, once a month (SCIENCE 2.5): of each
+/// calibration that may be used, unless that is known already or nothing came after.
+pub async fn check_calibrations(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result<Vec<Check>, Fault> {
     let (closed_on, vendor) = (told_month(day), directory::calendar(tx).await?);
-    let Some(kept) = store::usable_calibration(tx, tx.now()).await? else { return Ok(None) };
-    let learned_on = vendor.zone.day_of(kept.created_at);
-    let Some(fit) = kept.learned.calibration.fit.as_ref().filter(|_| learned_on < closed_on) else { return Ok(None) };
-    if store::is_checked(tx, kept.id, closed_on).await? {
-        return Ok(None);
+    let checked = store::checked(tx, closed_on).await?;
+    let mut checks = Vec::new();
+    // Few: one of a scorecard, once a month.
+    for (id, _) in store::usable_calibrations(tx, tx.now()).await?.into_iter().filter(|(id, _)| !checked.contains(id)) {
+        let kept = store::calibration(tx, id).await?.ok_or_else(|| Fault::internal("a usable calibration that is not there"))?;
+        let learned_on = vendor.zone.day_of(kept.created_at);
+        let Some(fit) = kept.learned.calibration.fit.as_ref().filter(|_| learned_on < closed_on) else { continue };
+        let since = (closed_on - Duration::days(CHECKED - 1)).max(learned_on + Duration::days(1));
+        let history = history(tx, kept.scorecard, kept.lead_days.into(), Some(since), AsKnown { on: closed_on, known_at: tx.now() }).await?;
+        checks.push(history.check(&kept, fit, closed_on));
     }
-    let since = (closed_on - Duration::days(CHECKED - 1)).max(learned_on + Duration::days(1));
-    let history = history(tx, kept.scorecard, kept.lead_days.into(), Some(since), AsKnown { on: closed_on, known_at: tx.now() }).await?;
-    Ok(Some(history.check(&kept, fit, closed_on)))
+    Ok(checks)
 }
 
-/// Keeps a re-check, once, and tells of one that failed.
-pub async fn keep_check(tx: &Tx<AnalystScope>, check: Check) -> Result<(), Fault> {
-    if !store::keep_check(tx, &check).await? || !check.is_below {
-        return Ok(());
+/// Keeps re-checks, each once, and tells of those that failed.
+pub async fn keep_checks(tx: &Tx<AnalystScope>, checks: Vec<Check>) -> Result<(), Fault> {
+    let mut failed = Vec::new();
+    for check in checks {
+        if store::keep_check(tx, &check).await? && check.is_below {
+            failed.push(Event { kind: "calibration.weakened", subject: check.calibration.uuid(), partner: None, data: json!({ "closed_on": check.closed_on }) });
+        }
     }
-    let event = Event { kind: "calibration.weakened", subject: check.calibration.uuid(), partner: None, data: json!({ "closed_on": check.closed_on }) };
-    record_events(tx, tx.scope().vendor(), &[event]).await
+    record_events(tx, tx.scope().vendor(), &failed).await
 }
 
 /// Keeps what was learned of a scorecard.
@@ -106,7 +117,7 @@ pub async fn keep(tx: &Tx<StaffScope>, caller: Uuid, scorecard: ScorecardId, lea
 }
 
 impl History {
-    /// Whether there is no outcome at all.
+    /// Whether there is no outcome at all of whom the scorecard is for.
     pub fn is_empty(&self) -> bool {
         self.outcomes.is_empty()
     }
@@ -150,7 +161,7 @@ impl History {
         }
         let all: Vec<usize> = (0..seen.len()).collect();
         let channels = by_partner.into_iter().map(|(partner, which)| (partner, Foretold::of(&seen, &flagged, &which))).collect();
-        Backtest { total: Foretold::of(&seen, &flagged, &all), channels }
+        Backtest { total: Foretold::of(&seen, &flagged, &all), channels, not_applicable: self.not_applicable }
     }
 
     /// The first day within a year before an outcome on which the scorecard said `at_risk`, in steps of a week.
@@ -166,6 +177,8 @@ pub struct Backtest {
     pub total: Foretold,
     /// By partner.
     pub channels: Vec<(Uuid, Foretold)>,
+    /// Outcomes of customers the scorecard was not for; they are in nothing above.
+    pub not_applicable: usize,
 }
 
 /// The same over some outcomes.

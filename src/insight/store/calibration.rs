@@ -2,7 +2,7 @@
 
 use crate::auth::{AnalystScope, StaffScope, Tenant, Whole};
 use crate::db::{Tx, sql};
-use crate::health::{CardState, Purpose};
+use crate::health::{CardState, Criteria, Purpose};
 use crate::insight::check::Check;
 use crate::insight::lesson::{Lesson, VerdictWord};
 use crate::kernel::error::Fault;
@@ -11,6 +11,7 @@ use crate::kernel::time::Moment;
 use chrono::NaiveDate;
 use diesel::QueryableByName;
 use diesel::sql_types::{Bool, Date, Double, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// A calibration as kept.
@@ -74,21 +75,43 @@ pub async fn calibrations(tx: &Tx<StaffScope>, scorecard: ScorecardId, by: Momen
     rows.into_iter().map(Row::read).collect()
 }
 
-/// The last calibration by a moment that was not refused, of whichever scorecard that is to tell of churn and had been in force by then: what it learned of the
-/// measures outlives the weights it was learned beside, and calibrating a draft changes nobody's probability.
-pub async fn usable_calibration<S: Whole>(tx: &Tx<S>, by: Moment) -> Result<Option<Kept>, Fault> {
-    let row: Option<Row> = tx
-        .row(
-            sql("SELECT k.id, k.scorecard_id, k.lead_days, k.result, k.created_at FROM todoku.calibration k JOIN todoku.scorecard s ON s.vendor_id = k.vendor_id AND s.id = k.scorecard_id
-                 WHERE k.vendor_id = {} AND k.verdict <> {} AND k.created_at <= {} AND s.purpose = {}
+/// Which calibrations by a moment may be used, newest first: of each scorecard that is to tell of churn and had been in force by then the last that was not
+/// refused, with whom the scorecard is for. What it learned of the measures outlives the weights it was learned beside, and calibrating a draft changes
+/// nobody's probability.
+pub async fn usable_calibrations<S: Whole>(tx: &Tx<S>, by: Moment) -> Result<Vec<(CalibrationId, Criteria)>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+        #[diesel(sql_type = Nullable<Jsonb>)]
+        criteria: Option<serde_json::Value>,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT u.id, s.policy -> 'criteria' AS criteria FROM todoku.scorecard s CROSS JOIN LATERAL
+                   (SELECT k.id FROM todoku.calibration k WHERE k.vendor_id = s.vendor_id AND k.scorecard_id = s.id AND k.verdict <> {} AND k.created_at <= {} ORDER BY k.id DESC LIMIT 1) u
+                 WHERE s.vendor_id = {} AND s.purpose = {}
                    AND EXISTS (SELECT 1 FROM todoku.scorecard_version v WHERE v.vendor_id = s.vendor_id AND v.id = s.id AND v.state = {} AND v.known_from <= {})
-                 ORDER BY k.id DESC LIMIT 1")
-            .bind::<SqlUuid, _>(tx.scope().vendor())
+                 ORDER BY u.id DESC")
             .bind::<Text, _>(VerdictWord::Refused.as_str())
             .bind::<Timestamptz, _>(by)
+            .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<Text, _>(Purpose::Churn.as_str())
             .bind::<Text, _>(CardState::Active.as_str())
             .bind::<Timestamptz, _>(by),
+        )
+        .await?;
+    let read = |row: Row| Ok((CalibrationId::of(row.id), row.criteria.map(serde_json::from_value).transpose().map_err(Fault::internal)?.unwrap_or_default()));
+    rows.into_iter().map(read).collect()
+}
+
+/// A calibration.
+pub async fn calibration<S: Whole>(tx: &Tx<S>, id: CalibrationId) -> Result<Option<Kept>, Fault> {
+    let row: Option<Row> = tx
+        .row(
+            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND id = {}")
+                .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<SqlUuid, _>(id.uuid()),
         )
         .await?;
     row.map(Row::read).transpose()
@@ -133,22 +156,17 @@ pub async fn checks(tx: &Tx<StaffScope>, scorecard: ScorecardId, by: Moment) -> 
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// Whether a calibration was checked by the end of a month.
-pub async fn is_checked(tx: &Tx<AnalystScope>, calibration: CalibrationId, closed_on: NaiveDate) -> Result<bool, Fault> {
+/// Which calibrations were checked by the end of a month.
+pub async fn checked(tx: &Tx<AnalystScope>, closed_on: NaiveDate) -> Result<HashSet<CalibrationId>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
-        #[diesel(sql_type = Bool)]
-        done: bool,
+        #[diesel(sql_type = SqlUuid)]
+        calibration_id: Uuid,
     }
-    let row: Option<Row> = tx
-        .row(
-            sql("SELECT EXISTS (SELECT 1 FROM todoku.calibration_check WHERE vendor_id = {} AND calibration_id = {} AND closed_on = {}) AS done")
-                .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<SqlUuid, _>(calibration.uuid())
-                .bind::<Date, _>(closed_on),
-        )
+    let rows: Vec<Row> = tx
+        .rows(sql("SELECT calibration_id FROM todoku.calibration_check WHERE vendor_id = {} AND closed_on = {}").bind::<SqlUuid, _>(tx.scope().vendor()).bind::<Date, _>(closed_on))
         .await?;
-    Ok(row.is_some_and(|row| row.done))
+    Ok(rows.into_iter().map(|row| CalibrationId::of(row.calibration_id)).collect())
 }
 
 /// Keeps a re-check; `false` when there was one.
