@@ -169,6 +169,23 @@ mod tests {
             days.sort();
             prop_assert!(days.windows(2).all(|pair| pair[0] != pair[1]), "one word of each day and class");
         }
+
+        /// Of words about different moments, within a day or not, it is nothing which came first, once all have come.
+        #[test]
+        fn order_of_arrival_is_nothing(
+            (hours, values, came) in (1usize..20).prop_flat_map(|n| {
+                let hours = prop::sample::subsequence((0i64..96).collect::<Vec<_>>(), n);
+                (hours, prop::collection::vec((0.0f64..100.0, any::<bool>()), n), Just((0..n).collect::<Vec<_>>()).prop_shuffle())
+            }),
+            on in 0i64..5,
+        ) {
+            let point = AsKnown { on: at(24 * on).date_naive(), known_at: at(200) };
+            let arriving = |place: &dyn Fn(usize) -> usize| {
+                let words = hours.iter().zip(&values).enumerate().map(|(i, (hour, (value, shared)))| (place(i), (*hour, 100 + place(i) as i64, None, *shared, *value)));
+                counting(&words.collect::<Vec<_>>(), point)
+            };
+            prop_assert_eq!(arriving(&|i| i), arriving(&|i| came[i]));
+        }
     }
 
     #[test]

@@ -117,6 +117,11 @@ pub struct Score {
 }
 
 impl Score {
+    /// The score before a person set it, where one did; `None` in it when too little was known.
+    pub fn set_by_hand(&self) -> Option<Option<i32>> {
+        self.adjustments.iter().find(|a| matches!(a.by, AdjustedBy::Override(_))).map(|a| a.from)
+    }
+
     /// Of a customer no scorecard is for.
     pub fn unknown() -> Self {
         Self { score: None, interval: None, band: Band::Unknown, coverage: 0, parts: Vec::new(), adjustments: Vec::new() }

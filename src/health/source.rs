@@ -52,6 +52,13 @@ impl Sources {
         (known().count() >= 2).then(|| Some(known().max()? - known().min()?)).flatten()
     }
 
+    /// Whether the intervals of the best and the worst leave room between them (SCIENCE 2.6); without them nothing is shown.
+    pub fn is_shown(&self) -> bool {
+        let known = || self.0.iter().filter_map(|said| said.score.map(|score| (score, said.interval)));
+        let (best, worst) = (known().max_by_key(|(score, _)| *score), known().min_by_key(|(score, _)| *score));
+        best.and_then(|(_, interval)| interval).zip(worst.and_then(|(_, interval)| interval)).is_some_and(|((low, _), (_, high))| high < low)
+    }
+
     /// Since when they lie far apart, given since when they did before.
     pub fn diverges_since(&self, before: Option<NaiveDate>, on: NaiveDate) -> Option<NaiveDate> {
         self.divergence().filter(|gap| *gap >= DIVERGENT).map(|_| before.unwrap_or(on))
@@ -72,6 +79,11 @@ mod tests {
         assert_eq!(sources.divergence(), Some(60_000));
         assert_eq!(sources.diverges_since(None, day(0)), Some(day(0)));
         assert_eq!(sources.diverges_since(Some(day(-9)), day(0)), Some(day(-9)));
+        // One value of either: too little for a difference to show at 60 points, were they not read by intervals of some 20 points to either side.
+        assert!(sources.is_shown());
+        let mut close = sources.clone();
+        close.0[1].interval = Some((10_000, close.0[0].interval.unwrap().0));
+        assert!(!close.is_shown());
         let one = Sources::of(&card, &evidence[..1], day(0));
         assert_eq!((one.divergence(), one.diverges_since(Some(day(-9)), day(0))), (None, None));
     }

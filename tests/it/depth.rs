@@ -230,12 +230,13 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
     let listed = house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200);
     let gap = &listed["data"][0];
     assert_eq!((&gap["since"], &gap["age_days"], &gap["owner"]), (&json!("2026-11-22"), &json!(2), &Value::Null));
-    assert_eq!(gap["sources"]["vendor_observed"], 20.0);
-    assert_eq!(gap["sources"]["customer_voiced"], Value::Null);
+    assert_eq!(gap["sources"]["vendor_observed"]["score"], 20.0);
+    assert_eq!((&gap["no_difference_shown"], &gap["set_by_hand"], &gap["value_unconverted"]), (&json!(false), &Value::Null, &json!(false)), "{gap}");
+    assert_eq!(gap["sources"]["customer_voiced"], json!({ "score": null, "interval": null, "coverage": 0.0 }));
     let seen = house.health(&house.staff, "").await;
     assert_eq!((&gap["score"], &gap["interval"], &gap["coverage"]), (&seen["score"], &seen["interval"], &seen["coverage"]));
     assert!(gap["interval"].is_object());
-    assert!((points(&gap["divergence"]) - (points(&gap["sources"]["partner_declared"]) - 20.0)).abs() < 1e-9);
+    assert!((points(&gap["divergence"]) - (points(&gap["sources"]["partner_declared"]["score"]) - 20.0)).abs() < 1e-9);
     let path = format!("/v1/customers/{}/divergence-owner", house.customer);
     let bearer = format!("Bearer {}", house.staff);
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
@@ -266,9 +267,16 @@ async fn an_override_stands_beside_the_score_until_its_last_day() {
     assert_eq!((&seen["score"], &seen["band"], &seen["interval"]), (&json!(20.0), &json!("at_risk"), &Value::Null));
     assert_eq!((&seen["adjustments"][0]["override_id"], &seen["adjustments"][0]["from"]), (&set["id"], &json!(85.0)));
     adds_up(&seen);
-    assert_eq!(house.app.get(&house.staff, "/v1/insights/at-risk").await.expect(200)["data"][0]["score"], 20.0);
+    let listed = house.app.get(&house.staff, "/v1/insights/at-risk").await.expect(200);
+    assert_eq!((&listed["data"][0]["score"], &listed["data"][0]["set_by_hand"]["computed"]), (&json!(20.0), &json!(85.0)));
     assert_eq!(house.ask(&house.portal, "health").await.masked(), before, "no partner learns of it");
     house.days_later(2).await;
+    let closed = house.app.get(&house.staff, "/v1/insights/at-risk?as_of=2026-11-22").await.expect(200);
+    assert_eq!((&closed["data"][0]["score"], &closed["data"][0]["set_by_hand"]["computed"]), (&json!(20.0), &json!(85.0)), "as the day closed");
+    let days = house.ask(&house.staff, "health/history").await.expect(200);
+    let by_day: Vec<(&Value, &Value)> = days["data"].as_array().unwrap().iter().map(|day| (&day["score"], &day["set_by_hand"]["computed"])).collect();
+    assert_eq!(by_day, [(&json!(20.0), &json!(85.0)), (&json!(20.0), &json!(85.0)), (&json!(85.0), &Value::Null)], "{days}");
+    assert_eq!(days["trend"]["days"], 1, "what a person set makes no trend");
     assert_eq!(house.health(&house.staff, "").await["score"], 85.0);
     let listed = house.ask(&house.staff, "overrides").await.expect(200);
     // On its first day it counted, and nobody knew better.
@@ -372,11 +380,12 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     // Against the mean of five, one of which speaks 20 higher: + 16, hardly shrunk because the rest hardly wavers.
     assert!((points(&told["raw"]) - 16.0).abs() < 0.01, "{told}");
     assert!(points(&told["bias"]) > 15.0 && points(&told["bias"]) < points(&told["raw"]), "{told}");
+    let told_in_tenths = (points(&told["shrink"]) * 10.0).round() / 10.0;
     for (i, (partner, client, _)) in partners.iter().enumerate() {
         let portal = crate::world::client(&house.app, &house.staff, partner, &[]).await.1;
         let own = house.app.get(&portal, &format!("/v1/partners/{partner}/bias")).await.expect(200);
         assert_eq!(points(&own["data"][0]["bias"]).fract(), 0.0, "{client}: in whole points");
-        assert_eq!((&own["data"][0]["n"], &own["data"][0]["shrink"]), (&json!(10), &Value::Null));
+        assert_eq!((&own["data"][0]["n"], &own["data"][0]["shrink"]), (&json!(10), &json!(told_in_tenths)));
         let other = &partners[(i + 1) % 5].0;
         assert_eq!(house.app.get(&portal, &format!("/v1/partners/{other}/bias")).await.status, 404);
     }

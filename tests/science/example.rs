@@ -2,7 +2,7 @@
 
 use crate::scoring::day;
 use std::collections::HashMap;
-use todoku::health::{CardMeasure, Evidence, Known, Missing, Scorecard, Scorer, Weighted};
+use todoku::health::{CardMeasure, Evidence, Known, Missing, Scorecard, Scorer, Sources, Weighted};
 use todoku::intake::{Curve, EvidenceClass, Nature, OpenCase};
 use todoku::kernel::id::{MeasureId, TypeId};
 
@@ -56,5 +56,11 @@ fn the_numbers_of_the_page_are_true() {
     says(format!("50 and the five lines make **{}**", points(plain.score.unwrap().into())));
     says(format!("an 80 % interval from {} to {}", points(low.into()), points(high.into())));
     says(format!("coverage is {}", points(plain.coverage.into())));
+    let weighed: f64 = plain.parts.iter().map(|part| part.weight * part.evidence as f64 / 1000.0).sum();
+    says(format!("(points − 50) / {weighed:.3}, the sum of weight × evidence"));
+    says(format!(": *{}*, with an 80 % interval", plain.band.as_str()));
+    says("the sources lie more than 50 points apart".to_owned());
+    let sources = Sources::of(&scorer, &evidence, day(100));
+    assert!(sources.divergence() > Some(50_000) && sources.diverges_since(None, day(100)).is_some() && sources.is_shown(), "{sources:?}");
     says(format!("the pain cap takes it to **{}**", points(capped.score.unwrap().into())));
 }

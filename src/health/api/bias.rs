@@ -37,8 +37,8 @@ struct BiasView {
     bias: f64,
     /// How much higher than the average partner it speaks, by the vendor's observations of the same customers.
     raw: f64,
-    /// How far the raw figure is believed, 0-1: less of few customers. The vendor's alone.
-    shrink: Option<f64>,
+    /// How far the raw figure is believed, 0-1: less of few customers. For a partner in tenths.
+    shrink: f64,
     /// The customers it is made from; for a partner the largest of 5, 10, 20, 50, 100 and so on that it reaches.
     n: i32,
     /// Where the bias lies, with 95 %; absent while no difference between partners shows.
@@ -65,11 +65,11 @@ fn step(n: i32) -> i32 {
 
 /// What is told to whom.
 const RULE: &str = "Estimated from customers whom both the partner and the vendor's systems speak of, over 365 days, against the average partner. \
-                    A partner sees its own, from 5 customers and 5 reporting partners on and in whole points; a bias is taken off in the vendor's view alone.";
+                    A partner sees its own, from 5 customers and 5 reporting partners on, in whole points and tenths of belief; a bias is taken off in the vendor's view alone.";
 
 /// The same in Japanese.
 const RULE_JA: &str = "パートナーとベンダーのシステムの双方が把握している顧客について、365 日間の平均的なパートナーとの差を推定したものです。パートナーには自社分のみ、\
-                       対象顧客 5 社以上かつ報告パートナー 5 社以上の場合に整数で表示します。補正はベンダーの表示にのみ適用されます。";
+                       対象顧客 5 社以上かつ報告パートナー 5 社以上の場合に、整数の点と 0.1 刻みの信頼度で表示します。補正はベンダーの表示にのみ適用されます。";
 
 /// Read how rosy a partner usually is
 ///
@@ -95,7 +95,7 @@ async fn get_bias(call: Call<op::GetPartnerBias, PartnerId, PointQuery>) -> Resu
             estimated_on: b.estimated_on,
             bias: thousandths(told(b.bias)),
             raw: thousandths(told(b.raw)),
-            shrink: whole.then(|| thousandths(b.shrink.into())),
+            shrink: thousandths(if whole { b.shrink.into() } else { round(f64::from(b.shrink) / 100.0) * 100 }),
             n: if whole { b.pairs } else { step(b.pairs) },
             interval: b.low.zip(b.high).map(|(low, high)| Interval::of((told(low), told(high)))),
         })

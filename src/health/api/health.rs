@@ -80,6 +80,20 @@ impl AdjustmentView {
     }
 }
 
+/// A score a person set, beside what the evidence says.
+#[derive(Serialize, ToSchema)]
+pub struct ByHand {
+    /// 0-100; absent while too little is known.
+    computed: Option<f64>,
+}
+
+impl ByHand {
+    /// Of a score in thousandths that was `computed` before it was set; nothing of one that was not set.
+    pub fn of(is_set: bool, computed: Option<i32>) -> Option<Self> {
+        is_set.then(|| Self { computed: computed.map(|score| thousandths(score.into())) })
+    }
+}
+
 /// What one source says by itself, by the same policy.
 #[derive(Serialize, ToSchema)]
 struct SourceView {

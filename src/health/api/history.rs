@@ -1,6 +1,6 @@
 //! `/v1/customers/{customer_id}/health/history`: day by day, as it was known when each day ended, and where it is going.
 
-use super::health::{BiasMode, View, asked, dossier_of};
+use super::health::{BiasMode, ByHand, View, asked, dossier_of};
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory::calendar;
 use crate::health::chronicle::AsKnown;
@@ -70,7 +70,11 @@ struct DayView {
     on: NaiveDate,
     scorecard_id: ScorecardId,
     score: Option<f64>,
+    /// Where it lies, with 80 %; absent while it is unknown, and of a score set by hand.
     interval: Option<Interval>,
+    /// Of a score set by hand, what the evidence says; absent of any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_by_hand: Option<ByHand>,
     band: Band,
     coverage: f64,
 }
@@ -82,6 +86,7 @@ impl DayView {
             scorecard_id: health.card,
             score: health.score.score.map(|s| thousandths(s.into())),
             interval: health.score.interval.map(Interval::of),
+            set_by_hand: health.score.set_by_hand().and_then(|computed| ByHand::of(true, computed)),
             band: health.score.band,
             coverage: thousandths(health.score.coverage.into()),
         }
@@ -95,7 +100,7 @@ struct TrendView {
     window_days: i64,
     /// The median slope between all pairs of days (Theil-Sen), in points per 30 days; absent of fewer than three known days.
     points_per_30_days: Option<f64>,
-    /// The known days it is made from.
+    /// The known days it is made from, without those a person set the score of.
     days: usize,
 }
 
@@ -136,8 +141,12 @@ async fn history(call: Call<op::GetCustomerHealthHistory, CustomerId, HistoryQue
         (0..=(to.on - from).num_days()).map(|n| from + Duration::days(n)).filter_map(|on| dossier.health(AsKnown { on, known_at: known_then(on) })).collect()
     };
     let healths = tokio::task::spawn_blocking(replay).await.map_err(Fault::internal)?;
-    let recent: Vec<(i64, f64)> =
-        healths.iter().filter_map(|h| Some(((h.scored_for - to.on).num_days(), thousandths(h.score.score?.into())))).filter(|(age, _)| *age >= -WINDOW).collect();
+    let recent: Vec<(i64, f64)> = healths
+        .iter()
+        .filter(|h| h.score.set_by_hand().is_none())
+        .filter_map(|h| Some(((h.scored_for - to.on).num_days(), thousandths(h.score.score?.into()))))
+        .filter(|(age, _)| *age >= -WINDOW)
+        .collect();
     let trend = TrendView { window_days: WINDOW, points_per_30_days: slope(&recent).map(three_digits), days: recent.len() };
     Ok(HttpResponse::Ok().json(HistoryView { customer_id: call.path, purpose: asked.purpose, data: healths.iter().map(DayView::of).collect(), trend }))
 }

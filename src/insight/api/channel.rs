@@ -42,6 +42,8 @@ struct Change {
     unknown: i64,
     /// Points; absent where there was no mean then or is none now.
     mean_health: Option<f64>,
+    /// Whether that is more than the doubt of both means, with 95 %; absent where either has no interval.
+    standing: Option<Standing>,
 }
 
 /// A partner with its figures.
@@ -157,6 +159,7 @@ fn view(c: Channel, seen: &HashSet<PartnerId>, total: &Cell, are_now: bool) -> C
         at_risk: c.rolled_up.at_risk - before.at_risk,
         unknown: c.rolled_up.unknown - before.unknown,
         mean_health: c.rolled_up.mean().zip(before.mean()).map(|(now, then)| thousandths(now - then)),
+        standing: c.rolled_up.against(&before),
     });
     ChannelView {
         partner_id: c.partner.id,

@@ -2,12 +2,13 @@
 
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory;
-use crate::health::Times;
+use crate::health::{ByHand, Said, Sources, Times};
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::interval::Interval;
 use crate::http::query::{Limit, Param};
 use crate::insight::flow::days_listed;
 use crate::insight::store::{self, ByValue, Divergent, Gap, Listed, Position, UNKNOWN_BESIDE};
+use crate::intake::EvidenceClass;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, TypeId};
 use crate::kernel::money::Currency;
@@ -72,11 +73,15 @@ struct ListedView {
     name: Option<String>,
     /// 0-100; absent while too little is known.
     score: Option<f64>,
-    /// Where the score lies, with 80 %.
+    /// Where the score lies, with 80 %; absent while it is unknown, and of a score set by hand.
     interval: Option<Interval>,
+    /// Of a score set by hand, what the evidence says; absent of any other.
+    set_by_hand: Option<ByHand>,
     coverage: f64,
     /// Per year, in minor units of the reporting currency.
     value_minor: i64,
+    /// Whether it has a value in a currency without a rate, which is not in `value_minor`.
+    value_unconverted: bool,
     #[schema(value_type = Option<String>, format = Date)]
     renews_on: Option<NaiveDate>,
     #[schema(value_type = Option<String>, format = Date)]
@@ -94,8 +99,10 @@ impl From<Listed> for ListedView {
             name: row.name,
             score: row.score.map(|s| thousandths(s.into())),
             interval: row.low.zip(row.high).map(Interval::of),
+            set_by_hand: ByHand::of(row.by_hand, row.computed),
             coverage: thousandths(row.coverage.into()),
             value_minor: row.value_minor,
+            value_unconverted: row.unconverted,
             renews_on: row.renews_on,
             reported_on: row.reported_on,
             scored_for: row.scored_for,
@@ -187,12 +194,29 @@ struct DivergencesQuery {
 }
 impl Query for DivergencesQuery {}
 
-/// What each source says by itself; absent while it knows too little.
+/// What one source says by itself.
+#[derive(Serialize, ToSchema)]
+struct SaidView {
+    /// 0-100; absent while it knows too little.
+    score: Option<f64>,
+    /// Where it lies, with 80 %; absent likewise.
+    interval: Option<Interval>,
+    /// How much of what the scorecard asks it knows, 0-1.
+    coverage: f64,
+}
+
+impl From<&Said> for SaidView {
+    fn from(said: &Said) -> Self {
+        Self { score: said.score.map(|s| thousandths(s.into())), interval: said.interval.map(Interval::of), coverage: thousandths(said.coverage.into()) }
+    }
+}
+
+/// The sources, each by itself.
 #[derive(Serialize, ToSchema)]
 struct ThreeSources {
-    partner_declared: Option<f64>,
-    vendor_observed: Option<f64>,
-    customer_voiced: Option<f64>,
+    partner_declared: Option<SaidView>,
+    vendor_observed: Option<SaidView>,
+    customer_voiced: Option<SaidView>,
 }
 
 /// A customer whose sources disagree.
@@ -207,11 +231,15 @@ struct DivergentView {
     score: Option<f64>,
     /// Where it lies, with 80 %; absent while it is unknown, and of a score set by hand.
     interval: Option<Interval>,
+    /// Of a score set by hand, what the evidence says; absent of any other.
+    set_by_hand: Option<ByHand>,
     /// How much of what the scorecard asks is known, 0-1.
     coverage: f64,
     sources: ThreeSources,
     /// The distance between the best and the worst source, in points.
     divergence: f64,
+    /// Whether the intervals of these two leave no room between them: then no difference is shown, however far their scores lie apart.
+    no_difference_shown: bool,
     /// Since when they have lain 25 points or more apart.
     #[schema(value_type = String, format = Date)]
     since: NaiveDate,
@@ -221,15 +249,25 @@ struct DivergentView {
     owner: Option<String>,
     /// Per year, in minor units of the reporting currency.
     value_minor: i64,
+    /// Whether it has a value in a currency without a rate, which is not in `value_minor`.
+    value_unconverted: bool,
     #[schema(value_type = String, format = Date)]
     scored_for: NaiveDate,
 }
 
 impl From<Divergent> for DivergentView {
     fn from(row: Divergent) -> Self {
-        let said = |name: &str| row.sources.as_array().and_then(|all| all.iter().find(|s| s["class"] == name)).and_then(|s| s["score"].as_i64()).map(thousandths);
+        let sources: Sources = serde_json::from_value(row.sources).unwrap_or(Sources(Vec::new()));
+        let said = |class: EvidenceClass| sources.0.iter().find(|said| said.class == class).map(SaidView::from);
         Self {
-            sources: ThreeSources { partner_declared: said("partner_declared"), vendor_observed: said("vendor_observed"), customer_voiced: said("customer_voiced") },
+            sources: ThreeSources {
+                partner_declared: said(EvidenceClass::PartnerDeclared),
+                vendor_observed: said(EvidenceClass::VendorObserved),
+                customer_voiced: said(EvidenceClass::CustomerVoiced),
+            },
+            no_difference_shown: !sources.is_shown(),
+            set_by_hand: ByHand::of(row.by_hand, row.computed),
+            value_unconverted: row.unconverted,
             customer_id: CustomerId::of(row.customer_id),
             partner_id: PartnerId::of(row.partner_id),
             external_id: row.external_id,

@@ -56,12 +56,12 @@ impl From<MonthTotals> for TotalsView {
     fn from(totals: MonthTotals) -> Self {
         let rule = format!(
             "Of partners that show you their totals and not their customers: as a month closed, made once. Those with fewer than {LEAST_CUSTOMERS} customers are put together, with a larger \
-             one where they would still be fewer; health is told of {LEAST_CUSTOMERS} known customers or more, and no share of all or none. Where one of several shows you more or less since, \
+             one where they would still be fewer; health is told of {LEAST_CUSTOMERS} known customers or more, and no share at risk of all or none. Where one of several shows you more or less since, \
              they are told of no more."
         );
         let rule_ja = format!(
             "顧客を開示せず合計のみを開示しているパートナーについて、月末の締め値を月に一度集計します。顧客が {LEAST_CUSTOMERS} 社未満のパートナーはまとめ（それでも足りない場合は\
-             大きいパートナーも一つ含めます）、ヘルスは判明している顧客が {LEAST_CUSTOMERS} 社以上の場合のみ、割合は全社または 0 社でない場合のみ表示します。\
+             大きいパートナーも一つ含めます）、ヘルスは判明している顧客が {LEAST_CUSTOMERS} 社以上の場合のみ、リスクのある割合は全社または 0 社でない場合のみ表示します。\
              まとめたパートナーのいずれかの開示範囲が変わると、その値は表示しなくなります。"
         );
         Self { closed_on: totals.closed_on, data: totals.parts.into_iter().map(TotalView::from).collect(), rule, rule_ja }
