@@ -1,6 +1,7 @@
 //! Rates and what is told about them: one budget per caller and kind of request, another per address before a token is shown
 //! (SECURITY c.6). Never a global counter: nobody learns of another's traffic.
 
+use super::body;
 use crate::config;
 use crate::db::Turns;
 use crate::kernel::code::Code;
@@ -13,6 +14,7 @@ use governor::{Quota, RateLimiter};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
@@ -67,6 +69,7 @@ pub struct Limits {
     write_per_second: u32,
     batches: Places,
     all_batches: Places,
+    had_batches: AtomicBool,
     flights: Places,
     /// Turns at the database.
     pub turns: Turns,
@@ -101,6 +104,7 @@ impl Limits {
             write_per_second: limits.write_per_second,
             batches: Places::of(limits.batches_at_once),
             all_batches: Places::of(limits.batches_of_all),
+            had_batches: AtomicBool::new(false),
             flights: Places::of(2),
             turns: Turns::new(limits.transactions_at_once, turn_wait),
         }
@@ -132,6 +136,7 @@ impl Limits {
 
     /// Takes one of the process's places for a running batch: they hold connections for long, and others need some.
     pub fn any_batch(&self) -> Result<Place, Fault> {
+        self.had_batches.store(true, Ordering::Relaxed);
         self.all_batches.take(Uuid::nil()).ok_or_else(|| Fault::unavailable(Code::Overloaded, "too many batches run"))
     }
 
@@ -141,8 +146,11 @@ impl Limits {
         self.flights.take(key).ok_or_else(|| Fault::of(Code::IdempotencyInProgress).after(1))
     }
 
-    /// Forgets callers whose budgets are full again; called now and then.
+    /// Forgets callers whose budgets are full again, and gives back what batches took once none runs any more; called now and then.
     pub fn tidy(&self) {
+        if self.all_batches.is_empty() && self.had_batches.swap(false, Ordering::Relaxed) {
+            body::give_back();
+        }
         self.read.retain_recent();
         self.write.retain_recent();
         self.token.retain_recent();
@@ -160,6 +168,10 @@ struct Places {
 impl Places {
     fn of(most: u32) -> Self {
         Self { taken: Arc::default(), most }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn take(&self, key: Uuid) -> Option<Place> {
