@@ -29,10 +29,16 @@ pub struct Booted {
 /// Starts or joins the database, brings a private one to the newest schema, checks the rules, and derives the keys.
 pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::error::Error>> {
     let (place, cluster) = database(&config).await?;
-    if let Some(cluster) = cluster.as_ref().filter(|cluster| cluster.is_owner()) {
+    // Whoever joined a cluster of an older release brings it up as well: its owner may be one.
+    let is_behind = async |cluster: &Cluster| migrate::is_behind(&cluster.superuser(private::DATABASE)).await.unwrap_or(false);
+    let ours = match &cluster {
+        Some(cluster) if cluster.is_owner() || is_behind(cluster).await => Some(cluster),
+        _ => None,
+    };
+    if let Some(cluster) = ours {
         let admin = cluster.superuser("postgres");
         // A server that is taken over may be starting again, or stuck.
-        patiently(RECOVERY, LOOK, async || migrate::answers(&admin).await).await?;
+        patiently(STUCK, LOOK, async || migrate::answers(&admin).await).await?;
         let (database, roles) = tokio::join!(private::make_database(&admin, private::DATABASE), migrate::make_roles(&admin, &place));
         database?;
         roles?;
@@ -52,8 +58,8 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
 
 /// How long a start waits for a database that is not there: whoever owns it may just be starting it again.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// And how long the owner waits: nobody else can help.
-const RECOVERY: Duration = Duration::from_secs(60);
+/// And how long the owner waits for a server that lives and does not answer: nobody else can help.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// Tries again, with pauses, while the database is not to be had.
 async fn patiently<T>(patience: Duration, pause: Duration, mut attempt: impl AsyncFnMut() -> Result<T, Fault>) -> Result<T, Fault> {

@@ -130,6 +130,8 @@ class Crashing(House):
     def last_words(self):
         """The ends of all logs: of what a broken run is explained by."""
         for path in sorted(f"{self.dir}/{name}" for name in ("gateway.log", "worker.log", "d/postgres.log")):
+            if not os.path.exists(path):
+                continue
             with open(path, encoding="utf-8", errors="replace") as log:
                 yield from (f"{os.path.basename(path)}: {line.rstrip()}" for line in log.readlines()[-15:])
 

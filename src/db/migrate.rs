@@ -146,13 +146,32 @@ async fn prepare_database(conn: &mut AsyncPgConnection, prefix: &str) -> Result<
     .await
 }
 
+/// How soon one that recovers is asked again.
+const RECOVERING: std::time::Duration = std::time::Duration::from_millis(100);
 /// How long a server that lives may take to greet who connects.
 const GREETING: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Whether a server takes connections; one that is stuck is as good as not there.
+/// Whether a server takes connections; one that is stuck is as good as not there. One that says it recovers is waited for as long as it says so.
 pub async fn answers(admin: &tokio_postgres::Config) -> Result<(), Fault> {
-    let asked = tokio::time::timeout(GREETING, open(admin)).await;
-    asked.unwrap_or_else(|_| Err(Fault::unavailable(Code::DatabaseUnavailable, "it does not answer"))).map(drop)
+    loop {
+        let asked = tokio::time::timeout(GREETING, open(admin)).await;
+        match asked.unwrap_or_else(|_| Err(Fault::unavailable(Code::DatabaseUnavailable, "it does not answer"))) {
+            Err(fault) if fault.cause.as_deref().is_some_and(|cause| cause.contains("the database system is")) => tokio::time::sleep(RECOVERING).await,
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// Whether a database lacks a migration of this binary.
+pub async fn is_behind(database: &tokio_postgres::Config) -> Result<bool, Fault> {
+    #[derive(QueryableByName)]
+    struct Applied {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        applied: i64,
+    }
+    let mut conn = open(database).await?;
+    let counted: Applied = sql("SELECT count(*) AS applied FROM public.__diesel_schema_migrations").get_result(&mut conn).await.map_err(super::fault::fault)?;
+    Ok(counted.applied < known() as i64)
 }
 
 async fn open(parameters: &tokio_postgres::Config) -> Result<AsyncPgConnection, Fault> {

@@ -2,11 +2,14 @@
 //! process owns it, later ones join through its socket; the owner stops it when it ends; a killed owner's cluster is
 //! taken over by the next (DECISIONS 26).
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User, chown};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -132,6 +135,15 @@ impl Cluster {
         let lock = own(&dir)?.ok_or_else(|| ClusterFault::InUse(dir.clone()))?;
         let mut cluster = Self { dir, socket_dir: PathBuf::new(), lock: Some(lock), child: None, options: options.clone() };
         cluster.shut_down();
+        // Whoever had joined would start it again: the lock is held, and its file goes last.
+        for entry in fs::read_dir(&cluster.dir).map_err(at(&cluster.dir))? {
+            let path = entry.map_err(at(&cluster.dir))?.path();
+            match path.is_dir() {
+                true => fs::remove_dir_all(&path).map_err(at(&path))?,
+                false if path.ends_with(OWNER_LOCK) => {}
+                false => fs::remove_file(&path).map_err(at(&path))?,
+            }
+        }
         fs::remove_dir_all(&cluster.dir).map_err(at(&cluster.dir))
     }
 
@@ -190,15 +202,28 @@ impl Cluster {
         text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 0)
     }
 
-    /// Whether a process works in our data folder, as its server does and nobody else; where the system does not tell, it is believed.
+    /// Whether a process is the server of our data folder, by its command line, which everybody may read; where the system does not tell, it is believed.
     fn works_here(&self, pid: i32) -> bool {
-        let is_told = Path::new("/proc/self/cwd").exists();
-        !is_told || fs::read_link(format!("/proc/{pid}/cwd")).ok().zip(fs::canonicalize(self.data()).ok()).is_some_and(|(there, here)| there == here)
+        if !Path::new("/proc/self/cmdline").exists() {
+            return true;
+        }
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0).map(|word| Path::new(OsStr::from_bytes(word)));
+        let is_server = words.next().is_some_and(|program| program.file_name() == Some(OsStr::new("postgres")));
+        // We always name its folder; here perhaps by another spelling.
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_ours = words.skip_while(|word| *word != Path::new("-D")).nth(1).is_some_and(|dir| real(dir) == real(&self.data()));
+        is_server && is_ours
     }
 
-    /// PostgreSQL starts over the lock files of a server that is gone, but not when their number is somebody else's by now.
+    /// PostgreSQL starts over the lock files of a server that is gone, but not when their number is somebody else's by now. A server nobody has buried yet has an
+    /// empty command line, and its files tell of what it left.
     fn remove_stale_locks(&self) {
-        if self.noted().is_some_and(|pid| !self.works_here(pid)) {
+        let is_anothers = |pid: i32| {
+            let lives = fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+            lives && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH) && !self.works_here(pid)
+        };
+        if self.noted().is_some_and(is_anothers) {
             for stale in [self.data().join("postmaster.pid"), self.socket_dir.join(".s.PGSQL.5432.lock")] {
                 let _ = fs::remove_file(stale);
             }
@@ -225,7 +250,6 @@ impl Cluster {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-        self.lock = None;
     }
 
     fn data(&self) -> PathBuf {
@@ -290,7 +314,8 @@ impl Cluster {
     /// Waits for as long as the server lives: a recovery takes its time, and cut off it would begin anew. `false` when a server that is not our child is gone, and
     /// so is who owned it: the cluster is ours then.
     fn wait_until_ready(&mut self) -> Result<bool, ClusterFault> {
-        let begun = Instant::now();
+        let mut seen = Instant::now();
+        let mut is_told = false;
         let socket = self.socket_dir.join(".s.PGSQL.5432");
         loop {
             let lives = match &mut self.child {
@@ -298,21 +323,28 @@ impl Cluster {
                 None => self.postmaster().is_some(),
             };
             // The status line of postmaster.pid says "ready" once connections are taken.
-            let status = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
-            if lives && socket.exists() && status.lines().nth(7).is_some_and(|line| line.trim() == "ready") && self.postmaster().is_some() {
+            let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+            let status = text.lines().nth(7).map(str::trim).unwrap_or_default();
+            if lives && socket.exists() && status == "ready" && self.postmaster().is_some() {
                 return Ok(true);
             }
-            if !lives && (self.child.is_some() || begun.elapsed() > START_LIMIT) {
-                let log = self.log();
-                let tail = tail(&fs::read_to_string(&log).unwrap_or_default());
-                return Err(ClusterFault::NotReady { log, tail });
-            }
-            if !lives && self.child.is_none() {
-                if self.lock.is_none() {
+            if lives {
+                seen = Instant::now();
+                // Told to end when its last session does, it may never: ours is to see to that.
+                if let (true, "stopping", false, Some(pid)) = (self.lock.is_some(), status, is_told, self.postmaster()) {
+                    is_told = kill(Pid::from_raw(pid), Signal::SIGINT).is_ok();
+                }
+            } else {
+                if self.child.is_none() && self.lock.is_none() {
                     self.lock = own(&self.dir)?;
                 }
-                if self.lock.is_some() {
+                if self.child.is_none() && self.lock.is_some() {
                     return Ok(false);
+                }
+                if self.child.is_some() || seen.elapsed() > START_LIMIT {
+                    let log = self.log();
+                    let tail = tail(&fs::read_to_string(&log).unwrap_or_default());
+                    return Err(ClusterFault::NotReady { log, tail });
                 }
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -340,14 +372,24 @@ pub async fn make_database(admin: &tokio_postgres::Config, name: &str) -> Result
     Ok(())
 }
 
+/// The file whoever owns the cluster holds locked.
+const OWNER_LOCK: &str = "owner.lock";
+
 /// Ownership of the cluster in `dir`, unless another process has it.
 fn own(dir: &Path) -> Result<Option<Flock<File>>, ClusterFault> {
-    let path = dir.join("owner.lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Some(lock)),
-        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, cause)) => Err(at(&path)(cause.into())),
+    let path = dir.join(OWNER_LOCK);
+    loop {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
+        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, cause)) => return Err(at(&path)(cause.into())),
+        };
+        // A cluster that was removed meanwhile took its file along: the lock of that one keeps nobody out.
+        let held = lock.metadata().map_err(at(&path))?.ino();
+        if fs::metadata(&path).is_ok_and(|there| there.ino() == held) {
+            return Ok(Some(lock));
+        }
     }
 }
 

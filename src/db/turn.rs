@@ -1,4 +1,4 @@
-//! A caller's turns at the database: few at once, and waited for only while there is a prospect of one.
+//! A caller's turns at the database (a partner, or a vendor's staff together): few at once, and waited for only while there is a prospect of one.
 
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
