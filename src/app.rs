@@ -173,13 +173,13 @@ async fn to_docs() -> HttpResponse {
 
 /// Who asks and does not read the answer holds its memory: after so long without a sign of reading the connection ends.
 #[cfg(target_os = "linux")]
-const UNREAD: Duration = Duration::from_secs(20);
+const READ_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Lets the system end a connection whose other side reads nothing any more; the server itself would wait for as long as it takes.
 #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "other systems do not tell"))]
-fn end_unread(connection: &dyn Any) {
+fn end_unheard(connection: &dyn Any) {
     #[cfg(target_os = "linux")]
-    if let Some(Err(cause)) = connection.downcast_ref::<TcpStream>().map(|stream| SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD))) {
+    if let Some(Err(cause)) = connection.downcast_ref::<TcpStream>().map(|stream| SockRef::from(stream).set_tcp_user_timeout(Some(READ_PATIENCE))) {
         tracing::debug!(%cause, "a connection without a limit of reading");
     }
 }
@@ -196,7 +196,7 @@ pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Docum
         let (app, _) = app.into_utoipa_app().configure(routes).split_for_parts();
         app.service(web::resource("/docs").to(to_docs)).service(viewer).default_service(fn_service(no_route))
     })
-    .on_connect(|connection, _| end_unread(connection))
+    .on_connect(|connection, _| end_unheard(connection))
     .workers(threads)
     .client_request_timeout(Duration::from_secs(5))
     .shutdown_timeout(settings.stop_seconds)

@@ -216,7 +216,7 @@ pub struct Call<A: Action, P = (), Q = query::NoQuery, B = NoBody> {
     url_path: String,
     query_string: String,
     scope: A::Scope,
-    _places: Option<(Place, Place)>,
+    _places: Option<((Place, Place), Place)>,
 }
 
 impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
@@ -230,7 +230,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
 
     /// One of the caller's turns at the database; given back when dropped.
     pub async fn turn(&self) -> Result<Turn, Fault> {
-        self.gate.limits.turns.take(self.caller.tenant()).await
+        self.gate.limits.turns.take(self.caller.turn_id()).await
     }
 
     /// Reads in one read-only transaction.
@@ -311,13 +311,13 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     let class = if rule.writes { Class::Write } else { Class::Read };
     let budget = gate.limits.request(caller.caller_id(), class)?;
     request.extensions_mut().insert(budget);
-    let places = if B::BATCH { Some((gate.limits.batch(caller.tenant())?, gate.limits.any_batch()?)) } else { None };
+    let place = if B::BATCH { Some(gate.limits.batch(caller.caller_id())?) } else { None };
     if !B::MEDIA.is_empty() {
         B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
     }
     check_accept(request, Q::ANSWERS)?;
     // Before the body is read: in a flood most requests end here, and must not cost what the others need.
-    gate.limits.turns.hope(caller.tenant())?;
+    gate.limits.turns.hope(caller.turn_id())?;
     let begun = Instant::now();
     let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
     // Who was revoked, suspended or timed out while a slow body came does not get in.
@@ -330,6 +330,8 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     let method = request.method().as_str().to_owned();
     let media = request.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     let fingerprint = sha256_of(&[method.as_bytes(), request.path().as_bytes(), request.query_string().as_bytes(), media, &bytes]);
+    // Behind the body: who lets it come by the byte holds none of the places all share.
+    let places = place.map(|own| Ok::<_, Fault>((own, gate.limits.any_batch()?))).transpose()?;
     let body = B::read(&bytes)?;
     let request_id = request.extensions().get::<Trace>().map(|trace| trace.0).ok_or_else(|| Fault::internal("no request id"))?;
     let route = request.match_pattern().unwrap_or_default();

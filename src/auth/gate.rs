@@ -11,6 +11,7 @@ use crate::kernel::id::PartnerId;
 use crate::state::State;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How often tenants are looked at again; a revocation bites within two seconds.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -25,6 +26,9 @@ pub struct Gate {
     pub limits: Limits,
     /// Whose secrets are looked for.
     pub lookup: Arc<Lookup>,
+    /// Assertions are looked at one at a time: nothing is proved before, and who makes them up must leave a connection to those who refresh what is known of
+    /// tenants.
+    pub assertions: Semaphore,
     keyring: RwLock<Arc<Keyring>>,
     // One reads at a time, so that an older reading never overtakes a newer one.
     reading_keys: tokio::sync::Mutex<()>,
@@ -44,8 +48,15 @@ impl Gate {
         make_first_key(&state.db, &state.keys).await?;
         let keyring = Keyring::load(&state.db, &state.keys).await?;
         let limits = Limits::new(&state.config.limits, std::time::Duration::from_millis(state.config.database.pool_wait_ms));
-        let gate =
-            Self { state, tenancy: Tenancy::default(), limits, lookup: Arc::default(), keyring: RwLock::new(Arc::new(keyring)), reading_keys: tokio::sync::Mutex::default() };
+        let gate = Self {
+            state,
+            tenancy: Tenancy::default(),
+            limits,
+            lookup: Arc::default(),
+            assertions: Semaphore::new(1),
+            keyring: RwLock::new(Arc::new(keyring)),
+            reading_keys: tokio::sync::Mutex::default(),
+        };
         gate.tenancy.refresh(&gate.state.db).await?;
         Ok(gate)
     }

@@ -31,12 +31,32 @@ impl Caller {
     pub fn caller_id(&self) -> Uuid {
         self.partner.map_or(self.principal.uuid(), TypeId::uuid)
     }
-    /// Who shares turns at the database and places for batches: a partner's clients, and all of a vendor's staff, whose pool other vendors' staff use as well.
-    pub fn tenant(&self) -> Uuid {
+    /// Whose turns at the database it takes: a partner's clients share theirs, and all staff of a vendor, whose pool other vendors' staff use as well.
+    pub fn turn_id(&self) -> Uuid {
         self.partner.map_or(self.vendor.uuid(), TypeId::uuid)
     }
     /// Whether the token carries a scope.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staff_of_a_vendor_share_their_turns_and_nothing_else() {
+        let id = Uuid::from_u128;
+        let caller = |vendor, partner: Option<u128>, principal| Caller {
+            vendor: VendorId::of(id(vendor)),
+            partner: partner.map(|partner| PartnerId::of(id(partner))),
+            principal: PrincipalId::of(id(principal)),
+            permissions: Vec::new(),
+        };
+        let (one, other, stranger) = (caller(1, None, 10), caller(1, None, 11), caller(2, None, 12));
+        assert!(one.turn_id() == other.turn_id() && one.caller_id() != other.caller_id() && one.turn_id() != stranger.turn_id());
+        let (portal, batch) = (caller(1, Some(5), 20), caller(1, Some(5), 21));
+        assert!(portal.turn_id() == batch.turn_id() && portal.caller_id() == batch.caller_id() && portal.turn_id() != one.turn_id());
     }
 }

@@ -60,15 +60,6 @@ pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usiz
     }
 }
 
-/// Gives back to the system what large bodies took: by itself glibc's allocator keeps it for the next, in an arena of each thread that ever read one. Some milliseconds.
-pub fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[expect(unsafe_code, reason = "malloc_trim has no conditions: it touches nothing that is in use")]
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// Turns parsed JSON into a draft; all faults at once, a pointer each.
 pub fn decode<T: Deserr<Faults>>(value: impl IntoValue) -> Result<T, Vec<FieldFault>> {
     deserr::deserialize::<T, _, Faults>(value).map_err(|faults| faults.0)

@@ -1,7 +1,6 @@
 //! Rates and what is told about them: one budget per caller and kind of request, another per address before a token is shown
 //! (SECURITY c.6). Never a global counter: nobody learns of another's traffic.
 
-use super::body;
 use crate::config;
 use crate::db::Turns;
 use crate::kernel::code::Code;
@@ -69,6 +68,7 @@ pub struct Limits {
     write_per_second: u32,
     batches: Places,
     all_batches: Places,
+    coming_batches: Places,
     had_batches: AtomicBool,
     flights: Places,
     /// Turns at the database.
@@ -91,6 +91,9 @@ fn check<K: std::hash::Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K, policy:
     }
 }
 
+/// So many times as many batches may come, or be at work, as may run.
+const COMING: u32 = 4;
+
 impl Limits {
     /// Budgets as configured.
     /// A turn at the database is waited for as long as a connection is, `turn_wait`.
@@ -104,6 +107,7 @@ impl Limits {
             write_per_second: limits.write_per_second,
             batches: Places::of(limits.batches_at_once),
             all_batches: Places::of(limits.batches_of_all),
+            coming_batches: Places::of(COMING * limits.batches_of_all),
             had_batches: AtomicBool::new(false),
             flights: Places::of(2),
             turns: Turns::new(limits.transactions_at_once, turn_wait),
@@ -129,15 +133,26 @@ impl Limits {
         check(&self.address, &address, "address").map(drop)
     }
 
-    /// Takes one of a caller's places for a running batch; given back when dropped.
-    pub fn batch(&self, caller: Uuid) -> Result<Place, Fault> {
-        self.batches.take(caller).ok_or_else(|| Fault { policy: Some("batches"), ..Fault::of(Code::QuotaExceeded).after(1) })
+    /// Takes one of a caller's places for a batch; given back when dropped.
+    /// Refused at once, before a body is sent in vain, while no batch more could run or so many bodies come that they would fill the memory.
+    pub fn batch(&self, caller: Uuid) -> Result<(Place, Place), Fault> {
+        if self.all_batches.is_full() {
+            return Err(Self::too_many_batches());
+        }
+        let coming = self.coming_batches.take(Uuid::nil()).ok_or_else(Self::too_many_batches)?;
+        let own = self.batches.take(caller).ok_or_else(|| Fault { policy: Some("batches"), ..Fault::of(Code::QuotaExceeded).after(1) })?;
+        Ok((own, coming))
+    }
+
+    fn too_many_batches() -> Fault {
+        Fault::unavailable(Code::Overloaded, "too many batches run")
     }
 
     /// Takes one of the process's places for a running batch: they hold connections for long, and others need some.
     pub fn any_batch(&self) -> Result<Place, Fault> {
+        let place = self.all_batches.take(Uuid::nil()).ok_or_else(Self::too_many_batches)?;
         self.had_batches.store(true, Ordering::Relaxed);
-        self.all_batches.take(Uuid::nil()).ok_or_else(|| Fault::unavailable(Code::Overloaded, "too many batches run"))
+        Ok(place)
     }
 
     /// Takes a place for an idempotent request: one that runs and one that waits for it. A third is told to come back, so that
@@ -149,13 +164,22 @@ impl Limits {
     /// Forgets callers whose budgets are full again, and gives back what batches took once none runs any more; called now and then.
     pub fn tidy(&self) {
         if self.all_batches.is_empty() && self.had_batches.swap(false, Ordering::Relaxed) {
-            body::give_back();
+            give_back();
         }
         self.read.retain_recent();
         self.write.retain_recent();
         self.token.retain_recent();
         self.address.retain_recent();
         self.turns.tidy();
+    }
+}
+
+/// Gives back to the system what large bodies took: by itself glibc's allocator keeps it for the next, in an arena of each thread that ever read one. Some milliseconds.
+fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(unsafe_code, reason = "malloc_trim has no conditions: it touches nothing that is in use")]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
@@ -168,6 +192,10 @@ struct Places {
 impl Places {
     fn of(most: u32) -> Self {
         Self { taken: Arc::default(), most }
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).values().any(|count| *count >= self.most)
     }
 
     fn is_empty(&self) -> bool {

@@ -23,7 +23,6 @@ use base64::Engine;
 use chrono::DateTime;
 use serde::Serialize;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -250,15 +249,13 @@ async fn verify_secret(gate: &Gate, vendor: Uuid, client: PrincipalId, public_id
     Ok(holds)
 }
 
-/// Assertions are looked at one at a time: nothing is proved before, and who makes them up must leave a connection to those who refresh what is known of tenants.
-static AT_THE_DOOR: Semaphore = Semaphore::const_new(1);
-/// How long one waits there.
+/// How long an assertion waits to be looked at.
 const DOOR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether one of the client's keys signed the assertion, and it comes for the first time.
 async fn accept_assertion(gate: &Gate, vendor: Uuid, assertion: &Assertion) -> Result<bool, Fault> {
     let busy = |_| Fault::unavailable(Code::Overloaded, "too many assertions wait to be looked at");
-    let _place = tokio::time::timeout(DOOR_PATIENCE, AT_THE_DOOR.acquire()).await.map_err(busy)?.map_err(Fault::internal)?;
+    let _place = tokio::time::timeout(DOOR_PATIENCE, gate.assertions.acquire()).await.map_err(busy)?.map_err(Fault::internal)?;
     let client = assertion.client();
     let check = async |tx: &Tx<SystemScope>| {
         let mut keys = store::public_keys(tx, vendor, client.uuid()).await?;
