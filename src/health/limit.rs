@@ -2,9 +2,9 @@
 //! that bites is a line of its own in the explanation, never hidden inside a measure.
 
 use super::evidence::Evidence;
-use crate::intake::{EFFORT, OpenCase};
+use crate::intake::{EFFORT, EvidenceClass, OpenCase};
 use crate::kernel::id::MeasureId;
-use crate::kernel::text::{Key, Label};
+use crate::kernel::text::{ExternalId, Key, Label};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,38 @@ pub struct Limit {
     pub at_least: Option<f64>,
 }
 
+/// What made a limit apply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Because {
+    /// An open case; of several the most severe, then the one due first.
+    Case {
+        /// The reporter's own id of it.
+        external_id: ExternalId,
+        /// 1-4.
+        severity: i32,
+        /// When it was opened.
+        opened_on: NaiveDate,
+        /// When it was to be closed.
+        due_on: Option<NaiveDate>,
+    },
+    /// The latest value of the measure.
+    Value {
+        /// In the measure's unit.
+        value: f64,
+        /// The day it was so.
+        on: NaiveDate,
+        /// Who said it.
+        class: EvidenceClass,
+    },
+}
+
+impl Because {
+    fn of_case(case: &OpenCase) -> Self {
+        Self::Case { external_id: case.external_id.clone(), severity: case.severity, opened_on: case.opened_on, due_on: case.due_on }
+    }
+}
+
 /// The cause of a case that stands for an explicit intent to cancel.
 pub const CANCEL_INTENT: &str = "cancel_intent";
 
@@ -85,15 +117,21 @@ impl Limit {
         }
     }
 
-    /// Whether it applies on a day. `id` is that of its measure; `evidence` comes in order of measure and day.
-    pub fn applies(&self, cases: &[OpenCase], evidence: &[Evidence], id: Option<MeasureId>, on: NaiveDate) -> bool {
+    /// What makes it apply on a day, if anything does. `id` is that of its measure; `evidence` comes in order of measure and day.
+    pub fn applies(&self, cases: &[OpenCase], evidence: &[Evidence], id: Option<MeasureId>, on: NaiveDate) -> Option<Because> {
+        let worst = |those: &dyn Fn(&OpenCase) -> bool| {
+            let due = |case: &OpenCase| case.due_on.unwrap_or(NaiveDate::MAX);
+            let found = cases.iter().filter(|case| those(case)).min_by(|a, b| (a.severity, due(a), a.external_id.as_str()).cmp(&(b.severity, due(b), b.external_id.as_str())));
+            found.map(Because::of_case)
+        };
         match &self.when {
-            Condition::OverdueCase { severity } => cases.iter().any(|case| case.severity <= *severity && case.due_on.is_some_and(|due| due < on)),
-            Condition::OpenCase { cause } => cases.iter().any(|case| case.cause.as_ref() == Some(cause)),
+            Condition::OverdueCase { severity } => worst(&|case| case.severity <= *severity && case.due_on.is_some_and(|due| due < on)),
+            Condition::OpenCase { cause } => worst(&|case| case.cause.as_ref() == Some(cause)),
             Condition::Latest { at_most, at_least, within_days, .. } => {
                 let within = |item: &&Evidence| Some(item.measure) == id && (0..=i64::from(*within_days)).contains(&(on - item.day).num_days());
                 let latest = evidence.iter().filter(within).max_by(|a, b| Evidence::order(a, b));
-                latest.is_some_and(|item| at_most.is_none_or(|most| item.value <= most) && at_least.is_none_or(|least| item.value >= least))
+                let bites = |item: &&Evidence| at_most.is_none_or(|most| item.value <= most) && at_least.is_none_or(|least| item.value >= least);
+                latest.filter(bites).map(|item| Because::Value { value: item.value, on: item.day, class: item.class })
             }
         }
     }

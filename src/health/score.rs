@@ -5,6 +5,7 @@ mod sums;
 
 use super::evidence::Evidence;
 use super::input::{Input, Rule};
+use super::limit::Because;
 use super::scorecard::{Band, CardMeasure, Missing, Scorecard};
 use crate::intake::{EvidenceClass, OpenCase};
 use crate::kernel::id::{MeasureId, OverrideId};
@@ -77,6 +78,9 @@ pub struct Adjustment {
     pub from: Option<i32>,
     /// The score after.
     pub to: i32,
+    /// What made a limit apply; `None` of a person, and of what was kept before it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Because>,
 }
 
 /// What adjusts a score.
@@ -201,17 +205,17 @@ impl Scorer {
         let mut score = mean.as_ref().map(|mean| milli(mean.h) as i32);
         let mut interval = mean.as_ref().map(|mean| self.interval(&sums, coverage, mean));
         for (limit, id) in self.card.limits.iter().zip(&self.limited) {
-            let Some(from) = score.filter(|_| limit.applies(known.cases, &evidence, *id, on)) else { continue };
+            let Some((from, because)) = score.zip(limit.applies(known.cases, &evidence, *id, on)) else { continue };
             let bound = |value: i32| limit.bound(value.into()) as i32;
             interval = interval.map(|(low, high)| (bound(low), bound(high)));
             if bound(from) != from {
                 score = Some(bound(from));
-                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to: bound(from) });
+                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to: bound(from), because: Some(because) });
             }
         }
         let mut band = self.card.band(score, known.closed_in);
         if let Some((id, set)) = known.set {
-            adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set });
+            adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set, because: None });
             (score, interval, band) = (Some(set), None, self.card.band(Some(set), None));
         }
         Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }

@@ -6,9 +6,11 @@ use crate::directory::{calendar, locate_customer};
 use crate::health::audience::{SHARED, VENDOR};
 use crate::health::chronicle::AsKnown;
 use crate::health::flow::{Asked, Dossier, Rulebook, dossier, kept};
+use crate::health::limit::Because;
 use crate::health::point::Times;
-use crate::health::score::{AdjustedBy, Part};
+use crate::health::score::{Adjustment, Part};
 use crate::health::scorecard::{Band, Purpose};
+use crate::health::source::Said;
 use crate::health::store::Health;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::interval::Interval;
@@ -70,13 +72,62 @@ pub(super) struct AdjustmentView {
     /// The score before; absent when it was unknown.
     from: Option<f64>,
     to: f64,
+    /// What made the limit apply; absent of an override.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<BecauseView>,
+}
+
+/// What made a limit apply: a case or a value.
+#[derive(Serialize, ToSchema)]
+struct BecauseView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    case: Option<CaseNamed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<ValueSaid>,
+}
+
+/// An open case; of several the most severe, then the one due first.
+#[derive(Serialize, ToSchema)]
+struct CaseNamed {
+    /// The reporter's own id of it.
+    external_id: String,
+    /// 1 (worst) to 4.
+    severity: i32,
+    #[schema(value_type = String, format = Date)]
+    opened_on: NaiveDate,
+    #[schema(value_type = Option<String>, format = Date)]
+    due_on: Option<NaiveDate>,
+}
+
+/// The latest value of the measure a limit looks at.
+#[derive(Serialize, ToSchema)]
+struct ValueSaid {
+    /// In the measure's unit.
+    value: f64,
+    /// The day it was so.
+    #[schema(value_type = String, format = Date)]
+    on: NaiveDate,
+    evidence: EvidenceClass,
+}
+
+impl From<&Because> for BecauseView {
+    fn from(because: &Because) -> Self {
+        match because {
+            Because::Case { external_id, severity, opened_on, due_on } => {
+                let case = CaseNamed { external_id: external_id.to_string(), severity: *severity, opened_on: *opened_on, due_on: *due_on };
+                Self { case: Some(case), value: None }
+            }
+            Because::Value { value, on, class } => Self { case: None, value: Some(ValueSaid { value: *value, on: *on, evidence: *class }) },
+        }
+    }
 }
 
 impl AdjustmentView {
     /// The line of an adjustment.
-    pub(super) fn of(by: &AdjustedBy, from: Option<i32>, to: i32) -> Self {
-        let (limit, override_id) = by.parts();
-        Self { limit, override_id, from: from.map(|from| thousandths(from.into())), to: thousandths(to.into()) }
+    fn of(adjustment: &Adjustment) -> Self {
+        let (limit, override_id) = adjustment.by.parts();
+        let points = |milli: i32| thousandths(milli.into());
+        Self { limit, override_id, from: adjustment.from.map(points), to: points(adjustment.to), because: adjustment.because.as_ref().map(BecauseView::from) }
     }
 }
 
@@ -88,15 +139,15 @@ pub struct ByHand {
 }
 
 impl ByHand {
-    /// Of a score in thousandths that was `computed` before it was set; nothing of one that was not set.
-    pub fn of(is_set: bool, computed: Option<i32>) -> Option<Self> {
-        is_set.then(|| Self { computed: computed.map(|score| thousandths(score.into())) })
+    /// Of a score that was this before it was set, in thousandths, if it was set.
+    pub fn of(set: Option<Option<i32>>) -> Option<Self> {
+        set.map(|computed| Self { computed: computed.map(|score| thousandths(score.into())) })
     }
 }
 
 /// What one source says by itself, by the same policy.
 #[derive(Serialize, ToSchema)]
-struct SourceView {
+pub struct SourceView {
     evidence: EvidenceClass,
     /// 0-100; absent while it knows too little.
     score: Option<f64>,
@@ -104,6 +155,12 @@ struct SourceView {
     interval: Option<Interval>,
     /// How much of what the scorecard asks it knows, 0-1.
     coverage: f64,
+}
+
+impl From<&Said> for SourceView {
+    fn from(said: &Said) -> Self {
+        Self { evidence: said.class, score: said.score.map(|s| thousandths(s.into())), interval: said.interval.map(Interval::of), coverage: thousandths(said.coverage.into()) }
+    }
 }
 
 /// How a customer is doing.
@@ -159,12 +216,6 @@ impl HealthView {
         let half_life = |p: &Part| read_by_card(p).unwrap_or_else(|| rules.measure(p.measure).and_then(|m| m.half_life_days));
         let faded = |p: &Part| Some((health?.scored_for - p.newest?).num_days() > i64::from(half_life(p)?));
         let sources = health.and_then(|h| h.sources.as_ref());
-        let source = |said: &crate::health::source::Said| SourceView {
-            evidence: said.class,
-            score: said.score.map(|s| thousandths(s.into())),
-            interval: said.interval.map(Interval::of),
-            coverage: thousandths(said.coverage.into()),
-        };
         Self {
             customer_id,
             view: if audience == VENDOR { View::Full } else { View::Shared },
@@ -176,8 +227,8 @@ impl HealthView {
             coverage: score.map_or(0.0, |s| thousandths(s.coverage.into())),
             interval: score.and_then(|s| s.interval).map(Interval::of),
             contributions: parts.iter().filter_map(|p| Some(Contribution { measure: key(p)?, contribution: thousandths(p.contribution?) })).collect(),
-            adjustments: score.map(|s| s.adjustments.iter().map(|a| AdjustmentView::of(&a.by, a.from, a.to)).collect()).unwrap_or_default(),
-            sources: sources.map(|all| all.0.iter().map(source).collect()),
+            adjustments: score.map(|s| s.adjustments.iter().map(AdjustmentView::of).collect()).unwrap_or_default(),
+            sources: sources.map(|all| all.0.iter().map(SourceView::from).collect()),
             divergence: sources.and_then(|all| all.divergence()).map(|gap| thousandths(gap.into())),
             missing: if health.is_some() { unheard } else { asked() },
             stale: parts.iter().filter(|p| faded(p) == Some(true)).filter_map(key).collect(),

@@ -133,6 +133,10 @@ fn limits_apply_in_order_and_each_is_a_line() {
     assert_eq!(told(&[case(1, 140, "x")], 141), (60_000, vec![60_000], 60_000));
     assert_eq!(told(&[case(1, 141, "x")], 141).0, 90_000, "due today is not late");
     assert_eq!(told(&[case(2, 99, "x")], 141).0, 90_000, "less severe");
+    let because = |cases: &[OpenCase], on: i64| scorer.score(&Known { evidence: &evidence, cases, ..Known::default() }, day(on)).adjustments.remove(0).because;
+    let late = |severity, due| Because::Case { external_id: "T-1".parse().unwrap(), severity, opened_on: day(0), due_on: Some(day(due)) };
+    assert_eq!(because(&[case(1, 120, "x"), case(1, 110, "x"), case(2, 99, "x")], 141), Some(late(1, 110)), "the most severe, then the one due first");
+    assert_eq!(because(&[], 100), Some(Because::Value { value: 2.0, on: day(50), class: EvidenceClass::CustomerVoiced }));
     assert_eq!(told(&[case(1, 99, "cancel_intent")], 100), (30_000, vec![60_000, 55_000, 30_000], 30_000));
 }
 
