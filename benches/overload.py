@@ -28,7 +28,7 @@ STEADY = 150  # requests per second under which PostgreSQL goes away: well below
 PAUSE = 2.0
 PATIENCE = 20.0  # what has not come back by then has not come back
 
-TICK = 0.002
+TICK = 0.002  # how often a load by the clock looks for answers: woken by each, it would take from the server what no load from elsewhere does
 
 clock = time.perf_counter
 
@@ -125,8 +125,8 @@ class Load:
         line.socket.close()
 
     def run(self, seconds, connections, rate=None, tick=None):
-        """By the clock if there is a rate, on as many connections as that takes; else each connection asks again when it is answered. `tick` is called at least every
-        two milliseconds and may end it by answering true. Ended, what is under way is waited for."""
+        """By the clock if there is a rate, on as many connections as that takes; else each connection asks again when it is answered. `tick` is called every
+        few milliseconds and may end it by answering true. Ended, what is under way is waited for."""
         # Made before the clock runs: what is spent on them is the server's.
         self.requests = itertools.chain(list(itertools.islice(self.requests, int(1.1 * seconds * (rate or MADE)))), self.requests)
         begun, worked, self.most, self.share = clock(), time.process_time(), connections, None
