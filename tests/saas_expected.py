@@ -112,6 +112,7 @@ def figures(accounts):
         "mean_health_interval": interval,
         "mean_health_bounds": {end: thousandth(half_even(sum(a["score"] for a in known) + (n - k) * unheard, n)) for end, unheard in (("low", 0), ("high", 100_000))},
         "share_at_risk": share(sum(a["band"] == "at_risk" for a in accounts), k),
+        "share_at_risk_bounds": {end: share(sum(a["band"] == "at_risk" for a in accounts) + more, n) for end, more in (("low", 0), ("high", n - k))},
         "mean_coverage": thousandth(half_even(sum(a["coverage"] for a in accounts), n)),
         "freshness": {
             "report_rate": {"count": share(len(fresh), n), "value": share(sum(a["value"] for a in fresh), value)},

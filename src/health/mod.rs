@@ -23,7 +23,7 @@ mod source;
 mod store;
 mod trend;
 
-pub use api::{ByHand, PointQuery, routes};
+pub use api::{ByHand, PointQuery, SourceView, routes};
 pub use audience::SHARED;
 pub use bias::{Estimate, Model as BiasModel, Pair, estimate as estimate_bias};
 pub use chronicle::AsKnown;
@@ -36,5 +36,5 @@ pub use job::{Rescoring, closing_day, hold_customers, is_ahead, turn_day};
 pub use point::Times;
 pub use score::{Known, Part, Score, Scorer};
 pub use scorecard::{Band, Bands, CardMeasure, CardState, Criteria, Missing, Purpose, Scorecard, SourceWeights, Weighted};
-pub use source::{Said, Sources};
+pub use source::Sources;
 pub use store::{Card, Health, card, health_of};

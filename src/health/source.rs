@@ -12,6 +12,10 @@ use std::collections::HashMap;
 /// From this gap on, in thousandths of a point, sources disagree (SCIENCE 2.6).
 pub const DIVERGENT: i32 = 25_000;
 
+/// The two-sided 95 % and 80 % quantiles of the normal distribution.
+const Z95: f64 = 1.959_964;
+const Z80: f64 = 1.281_552;
+
 /// The sources that are set against each other.
 pub const COMPARED: [EvidenceClass; 3] = [EvidenceClass::PartnerDeclared, EvidenceClass::VendorObserved, EvidenceClass::CustomerVoiced];
 
@@ -52,11 +56,12 @@ impl Sources {
         (known().count() >= 2).then(|| Some(known().max()? - known().min()?)).flatten()
     }
 
-    /// Whether the intervals of the best and the worst leave room between them (SCIENCE 2.6); without them nothing is shown.
-    pub fn is_shown(&self) -> bool {
-        let known = || self.0.iter().filter_map(|said| said.score.map(|score| (score, said.interval)));
-        let (best, worst) = (known().max_by_key(|(score, _)| *score), known().min_by_key(|(score, _)| *score));
-        best.and_then(|(_, interval)| interval).zip(worst.and_then(|(_, interval)| interval)).is_some_and(|((low, _), (_, high))| high < low)
+    /// Whether the 95 % interval of the difference between the best and the worst leaves out 0 (SCIENCE 2.6), by their 80 % intervals; without them no
+    /// difference shows.
+    pub fn difference_shows(&self) -> bool {
+        let known = || self.0.iter().filter_map(|said| Some((said.score?, said.interval?)));
+        let best_and_worst = known().max_by_key(|(score, _)| *score).zip(known().min_by_key(|(score, _)| *score));
+        best_and_worst.is_some_and(|((best, (low, _)), (worst, (_, high)))| f64::from(best - worst) > Z95 / Z80 * f64::from(best - low).hypot(f64::from(high - worst)))
     }
 
     /// Since when they lie far apart, given since when they did before.
@@ -79,11 +84,14 @@ mod tests {
         assert_eq!(sources.divergence(), Some(60_000));
         assert_eq!(sources.diverges_since(None, day(0)), Some(day(0)));
         assert_eq!(sources.diverges_since(Some(day(-9)), day(0)), Some(day(-9)));
-        // One value of either: too little for a difference to show at 60 points, were they not read by intervals of some 20 points to either side.
-        assert!(sources.is_shown());
-        let mut close = sources.clone();
-        close.0[1].interval = Some((10_000, close.0[0].interval.unwrap().0));
-        assert!(!close.is_shown());
+        // Worked by hand: of 60 points, with a half width of 15 and of 25, 1.5294 x 29.2 = 44.6; with 15 and 40, 1.5294 x 42.7 = 65.3.
+        let shows = |half: i32| {
+            let mut doubted = sources.clone();
+            doubted.0[0].interval = Some((75_000, 100_000));
+            doubted.0[1].interval = Some((0, 30_000 + half));
+            doubted.difference_shows()
+        };
+        assert_eq!((shows(25_000), shows(40_000)), (true, false));
         let one = Sources::of(&card, &evidence[..1], day(0));
         assert_eq!((one.divergence(), one.diverges_since(Some(day(-9)), day(0))), (None, None));
     }

@@ -167,6 +167,11 @@ impl Cell {
         Some((at(0)?, at(100_000)?))
     }
 
+    /// Between which the share at risk of all lies, in thousandths, whatever the unknown turn out to be: none of them at risk, all of them.
+    pub fn share_at_risk_bounds(&self) -> Option<(i64, i64)> {
+        Self::share(self.at_risk, self.customers()).zip(Self::share(self.at_risk + self.unknown, self.customers()))
+    }
+
     /// How this mean stands against that of others: only a difference whose 95 % interval leaves out nothing is one (SCIENCE 2.6).
     pub fn against(&self, others: &Self) -> Option<Standing> {
         let error = |cell: &Self| Some(((cell.mean()? - cell.mean_interval()?.0).max(cell.mean_interval()?.1 - cell.mean()?)) as f64 / Z95);
@@ -285,6 +290,8 @@ mod tests {
         assert_eq!(Cell::share(some.known(), some.customers()), Some(500));
         assert_eq!(Cell::default().mean(), None);
         assert_eq!((some.mean_bounds(), all.mean_bounds()), (Some((40_000, 90_000)), Some((80_000, 80_000))));
+        let silent = Cell { at_risk: 1, healthy: 2, unknown: 5, ..Cell::default() };
+        assert_eq!((silent.share_at_risk_bounds(), Cell::default().share_at_risk_bounds()), (Some((125, 750)), None));
     }
 
     #[test]

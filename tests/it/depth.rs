@@ -12,6 +12,7 @@ async fn an_overdue_case_caps_a_rosy_score_and_a_later_report_lifts_the_cap() {
     let capped = house.report("2026-11-19", json!({ "observations": rosy, "open_cases": [case] })).await;
     assert_eq!((&capped["health"]["score"], &capped["health"]["band"]), (&json!(60.0), &json!("watch")));
     assert_eq!(capped["health"]["adjustments"][0]["limit"], "overdue_case");
+    assert_eq!(capped["health"]["adjustments"][0]["because"]["case"]["severity"], 1, "{}", capped["health"]["adjustments"]);
     for token in [&house.portal, &house.staff] {
         adds_up(&house.ask(token, "health/explanation").await.expect(200));
     }
@@ -230,13 +231,13 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
     let listed = house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200);
     let gap = &listed["data"][0];
     assert_eq!((&gap["since"], &gap["age_days"], &gap["owner"]), (&json!("2026-11-22"), &json!(2), &Value::Null));
-    assert_eq!(gap["sources"]["vendor_observed"]["score"], 20.0);
+    assert_eq!(gap["sources"][1]["score"], 20.0);
     assert_eq!((&gap["no_difference_shown"], &gap["set_by_hand"], &gap["value_unconverted"]), (&json!(false), &Value::Null, &json!(false)), "{gap}");
-    assert_eq!(gap["sources"]["customer_voiced"], json!({ "score": null, "interval": null, "coverage": 0.0 }));
+    assert_eq!(gap["sources"][2], json!({ "evidence": "customer_voiced", "score": null, "interval": null, "coverage": 0.0 }));
     let seen = house.health(&house.staff, "").await;
     assert_eq!((&gap["score"], &gap["interval"], &gap["coverage"]), (&seen["score"], &seen["interval"], &seen["coverage"]));
     assert!(gap["interval"].is_object());
-    assert!((points(&gap["divergence"]) - (points(&gap["sources"]["partner_declared"]["score"]) - 20.0)).abs() < 1e-9);
+    assert!((points(&gap["divergence"]) - (points(&gap["sources"][0]["score"]) - 20.0)).abs() < 1e-9);
     let path = format!("/v1/customers/{}/divergence-owner", house.customer);
     let bearer = format!("Bearer {}", house.staff);
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];

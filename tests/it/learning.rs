@@ -356,15 +356,27 @@ async fn a_scorecard_answers_for_those_it_is_for() {
     assert_eq!(alarms["false_alarm_share"], json!((1000.0 * points(&alarms["false_alarms"]) / points(&alarms["flagged"])).round() / 1000.0), "{alarms}");
     assert!(points(&alarms["false_alarm_low"]) < points(&alarms["false_alarm_share"]) && points(&alarms["false_alarm_share"]) < points(&alarms["false_alarm_high"]));
     let hand = lesson.calibrate().await;
+    lesson.later(1).await;
     let own = lesson.app.post(&lesson.staff, &format!("/v1/scorecards/{small}/calibrate"), &json!({ "lead_days": 45 })).await.expect(201);
     assert_eq!((&own["outcomes"], &hand["outcomes"]), (&json!(CUSTOMERS / 2), &json!(CUSTOMERS)));
-    assert_ne!((&own["verdict"], &hand["verdict"]), (&json!("refused"), &json!("refused")));
+    assert_ne!(own["verdict"], "refused", "{own}");
+    assert_ne!(hand["verdict"], "refused", "{hand}");
     let customers = lesson.app.get(&lesson.staff, "/v1/customers?limit=1000").await.expect(200);
     for (n, calibration) in [(4, &own), (5, &hand)] {
         let customer = customers["data"].as_array().unwrap().iter().find(|c| c["external_id"] == format!("C-{n}")).unwrap();
         let told = lesson.app.get(&lesson.staff, &format!("/v1/customers/{}/churn-probability", customer["id"].as_str().unwrap())).await.expect(200);
         assert_eq!((&told["calibration_id"], &told["known_measures"], &told["measures"]), (&calibration["id"], &json!(2), &json!(2)), "C-{n}");
     }
+    // Each is checked by those it is for.
+    lesson.later(30).await;
+    lesson.tell_of(|n| if lost(n) { "churned" } else { "renewed" }, |_| "2027-02-10").await;
+    lesson.later(15).await;
+    let checked = async |card: &str| {
+        let told = lesson.app.get(&lesson.staff, &format!("/v1/scorecards/{card}/calibrations")).await.expect(200);
+        (told["data"][0]["checks"][0]["closed_on"].clone(), told["data"][0]["checks"][0]["outcomes"].clone())
+    };
+    assert_eq!(checked(&small).await, (json!("2027-02-28"), json!(CUSTOMERS / 2)));
+    assert_eq!(checked(&lesson.card).await, (json!("2027-02-28"), json!(CUSTOMERS)));
 }
 
 /// What a draft taught speaks for nobody before the draft is in force; what the scorecard before it taught goes on speaking, of whomever it scores.

@@ -161,6 +161,8 @@ async fn a_portfolio_shows_each_day_as_it_closed() {
         // One of two is unknown: it may be anywhere.
         assert_eq!(told["data"][0]["mean_health_bounds"], json!({ "low": 40.0, "high": 90.0 }));
         assert!(points(&told["total"]["mean_health"]) < 60.0);
+        assert_eq!(told["scored_for"], "2026-11-24");
+        assert_eq!(house.app.get(token, "/v1/insights/portfolio?as_of=2026-11-22").await.expect(200)["scored_for"], "2026-11-22");
         assert_eq!(house.app.get(token, "/v1/insights/portfolio?as_of=2026-12-01").await.problem().2, vec![("as_of".to_owned(), "in-the-future".to_owned())]);
         assert_eq!(house.app.get(token, "/v1/insights/portfolio?from=2026-01-01").await.problem().2, vec![("from".to_owned(), "out-of-range".to_owned())]);
     }

@@ -86,7 +86,7 @@ impl DayView {
             scorecard_id: health.card,
             score: health.score.score.map(|s| thousandths(s.into())),
             interval: health.score.interval.map(Interval::of),
-            set_by_hand: health.score.set_by_hand().and_then(|computed| ByHand::of(true, computed)),
+            set_by_hand: ByHand::of(health.score.set_by_hand()),
             band: health.score.band,
             coverage: thousandths(health.score.coverage.into()),
         }

@@ -13,7 +13,7 @@ mod quality;
 mod report;
 mod scorecard;
 
-pub use health::ByHand;
+pub use health::{ByHand, SourceView};
 pub use point::PointQuery;
 
 use utoipa_actix_web::service_config::ServiceConfig;

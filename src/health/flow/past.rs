@@ -36,7 +36,6 @@ struct Chronicle {
 /// The past of many customers.
 pub struct Past {
     scorer: Scorer,
-    criteria: Criteria,
     zone: Zone,
     customers: HashMap<Uuid, Chronicle>,
     biases: HashMap<Uuid, Vec<Bias>>,
@@ -64,17 +63,18 @@ pub async fn past<S: Whole>(tx: &Tx<S>, card: &Card, customers: &[(Uuid, Uuid)],
     for (partner, customer) in customers {
         by_partner.entry(*partner).or_default().push(*customer);
     }
-    let criteria = card.policy.criteria.clone();
-    let mut past = Past { scorer, criteria, zone: vendor.zone, customers: HashMap::new(), biases: HashMap::new() };
+    let mut past = Past { scorer, zone: vendor.zone, customers: HashMap::new(), biases: HashMap::new() };
     let by_partner: Vec<(Uuid, Vec<Uuid>)> = by_partner.into_iter().collect();
     for some in by_partner.chunks(SIDE_BY_SIDE) {
         let read = some.iter().map(async |(partner, ids)| {
             let partner = PartnerId::of(*partner);
+            // What criteria look at; nothing where there are none.
+            let circumstances = async { if card.policy.criteria.is_empty() { Ok(HashMap::new()) } else { store::circumstances(tx, partner, ids.clone()).await } };
             futures_util::try_join!(
                 store::sightings(tx, partner, ids.clone(), vendor.zone, since, true),
                 store::statements(tx, partner, ids.clone()),
                 store::all_biases(tx, partner),
-                circumstances_for(tx, card, partner, ids),
+                circumstances,
             )
         });
         for ((partner, ids), (mut sightings, mut statements, biases, mut circumstances)) in some.iter().zip(futures_util::future::try_join_all(read).await?) {
@@ -91,16 +91,12 @@ pub async fn past<S: Whole>(tx: &Tx<S>, card: &Card, customers: &[(Uuid, Uuid)],
     Ok(past)
 }
 
-/// What the criteria of a scorecard look at; nothing where it has none.
-async fn circumstances_for<S: Whole>(tx: &Tx<S>, card: &Card, partner: PartnerId, ids: &[Uuid]) -> Result<HashMap<Uuid, Circumstances>, Fault> {
-    if card.policy.criteria.is_empty() { Ok(HashMap::new()) } else { store::circumstances(tx, partner, ids.to_vec()).await }
-}
-
 impl Past {
     /// Whether the scorecard was for a customer when a day ended; by its criteria, whether it was in force or not.
     pub fn is_for(&self, customer: Uuid, on: NaiveDate) -> bool {
-        let fits = |chronicle: &Chronicle| chronicle.circumstances.on(on, end_of(self.zone, on)).is_some_and(|then| self.criteria.fit(&then.profile()));
-        self.criteria.is_empty() || self.customers.get(&customer).is_some_and(fits)
+        let criteria = &self.scorer.card.criteria;
+        let fits = |chronicle: &Chronicle| chronicle.circumstances.on(on, end_of(self.zone, on)).is_some_and(|then| criteria.fit(&then.profile()));
+        criteria.is_empty() || self.customers.get(&customer).is_some_and(fits)
     }
 
     /// The keys of the measures, in the order of the values.
@@ -138,15 +134,16 @@ pub struct Sight {
     pub silence: Option<f64>,
 }
 
-/// The first of some criteria that a customer fits at a point, if any.
-pub async fn first_fitting(tx: &Tx<StaffScope>, all: &[Criteria], (partner, customer): (PartnerId, CustomerId), at: AsKnown) -> Result<Option<usize>, Fault> {
-    if all.first().is_none_or(Criteria::is_empty) {
-        return Ok((!all.is_empty()).then_some(0));
+/// The first whose criteria a customer fits at a point, if any.
+pub async fn first_fitting<T>(tx: &Tx<StaffScope>, all: Vec<(T, Criteria)>, (partner, customer): (PartnerId, CustomerId), at: AsKnown) -> Result<Option<T>, Fault> {
+    if all.first().is_none_or(|(_, criteria)| criteria.is_empty()) {
+        return Ok(all.into_iter().next().map(|(first, _)| first));
     }
     let (vendor, mut found) = futures_util::try_join!(calendar(tx), store::circumstances(tx, partner, vec![customer.uuid()]))?;
     let circumstances = found.remove(&customer.uuid()).unwrap_or_default();
     let then = circumstances.on(at.on, at.moment(vendor.zone));
-    Ok(all.iter().position(|criteria| criteria.is_empty() || then.as_ref().is_some_and(|then| criteria.fit(&then.profile()))))
+    let fits = |criteria: &Criteria| criteria.is_empty() || then.as_ref().is_some_and(|then| criteria.fit(&then.profile()));
+    Ok(all.into_iter().find(|(_, criteria)| fits(criteria)).map(|(first, _)| first))
 }
 
 /// Reads it: of a day and a class one word, however often that was corrected.

@@ -121,7 +121,7 @@ impl Query for ChannelsQuery {}
 ///
 /// For each partner whose customers you see: customers and value by band, how much is known, mean health with its interval, freshness; its own and
 /// rolled up over the partners below it. Exact as of now, at the cost of the number of partners. With `as_of` or `known_at` as days closed,
-/// each partner below the one it had then, without names. Partners that show you their totals alone are told of by month, and never by few customers.
+/// without names and, for the vendor, each partner below the one it had then; a partner reads the past by the tree of today. Partners that show you their totals alone are told of by month, and never by few customers.
 #[utoipa::path(operation_id = "list_channels", tag = "Insights", params(ChannelsQuery), responses((status = 200, description = "The channels", body = ChannelsAnswer)))]
 #[get("/v1/insights/channels")]
 async fn channels(call: Call<op::ListChannels, (), ChannelsQuery>) -> Result<HttpResponse, Fault> {
@@ -213,6 +213,9 @@ struct PortfolioDay {
 struct PortfolioAnswer {
     /// The currency of all values.
     currency: Currency,
+    /// The oldest day the figures of a partner in the total are of, in the vendor's calendar; null while no day was turned.
+    #[schema(value_type = Option<String>, format = Date)]
+    scored_for: Option<NaiveDate>,
     /// As it stands now; with `as_of` or `known_at` as the newest of those days closed.
     total: Figures,
     /// As each day closed, oldest first; a close is written once and never changes.
@@ -226,7 +229,7 @@ struct PortfolioAnswer {
 #[get("/v1/insights/portfolio")]
 async fn portfolio(call: Call<op::GetPortfolio, (), PortfolioQuery>) -> Result<HttpResponse, Fault> {
     let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
-    let (vendor, groups, days) = call
+    let (vendor, scored_for, groups, days) = call
         .read(async |tx| {
             let vendor = directory::calendar(tx).await?;
             let seen = see(tx, &vendor, &times, Facet::ALL, false).await?;
@@ -236,10 +239,10 @@ async fn portfolio(call: Call<op::GetPortfolio, (), PortfolioQuery>) -> Result<H
                 return Err(Fault::invalid(vec![FieldFault { pointer: "from".to_owned(), code: Broken::OutOfRange }]));
             }
             let days = store::closes_by_day(tx, tx.scope().audience(), (from, to), seen.point.known_at).await?;
-            Ok((vendor, seen.groups, days))
+            Ok((vendor, seen.oldest_day(), seen.groups, days))
         })
         .await?;
     let total: Cell = groups.into_iter().map(|group| group.cell).sum();
     let data = days.iter().map(|(on, cell)| PortfolioDay { on: *on, figures: Figures::from(cell) }).collect();
-    Ok(HttpResponse::Ok().json(PortfolioAnswer { currency: vendor.currency, total: Figures::from(&total), data }))
+    Ok(HttpResponse::Ok().json(PortfolioAnswer { currency: vendor.currency, scored_for, total: Figures::from(&total), data }))
 }

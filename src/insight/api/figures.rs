@@ -75,6 +75,8 @@ pub(super) struct Figures {
     mean_health_bounds: Option<Interval>,
     /// Of those known, the share at risk, 0-1.
     share_at_risk: Option<f64>,
+    /// Between which the share at risk of all lies whatever the unknown turn out to be: none of them, all of them.
+    share_at_risk_bounds: Option<Interval>,
     /// How much of what the scorecard asks is known, on average, 0-1.
     mean_coverage: Option<f64>,
     freshness: Freshness,
@@ -107,6 +109,7 @@ impl From<&Cell> for Figures {
             mean_health_interval: c.mean_interval().map(Interval::of),
             mean_health_bounds: c.mean_bounds().map(Interval::of),
             share_at_risk: share(c.at_risk, c.known()),
+            share_at_risk_bounds: c.share_at_risk_bounds().map(Interval::of),
             mean_coverage: c.mean_coverage().map(thousandths),
             freshness: Freshness {
                 report_rate: Share { count: share(c.in_cadence, c.customers()), value: share(c.value_in_cadence, c.value()) },

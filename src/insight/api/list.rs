@@ -2,13 +2,12 @@
 
 use crate::auth::{Call, Query, Tenant, op};
 use crate::directory;
-use crate::health::{ByHand, Said, Sources, Times};
+use crate::health::{ByHand, SourceView, Times};
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::interval::Interval;
 use crate::http::query::{Limit, Param};
 use crate::insight::flow::days_listed;
 use crate::insight::store::{self, ByValue, Divergent, Gap, Listed, Position, UNKNOWN_BESIDE};
-use crate::intake::EvidenceClass;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CustomerId, PartnerId, TypeId};
 use crate::kernel::money::Currency;
@@ -80,8 +79,8 @@ struct ListedView {
     coverage: f64,
     /// Per year, in minor units of the reporting currency.
     value_minor: i64,
-    /// Whether it has a value in a currency without a rate, which is not in `value_minor`.
-    value_unconverted: bool,
+    /// Whether it has a value in a currency without a rate, which is not in `value_minor`; null of days closed before that was kept.
+    value_unconverted: Option<bool>,
     #[schema(value_type = Option<String>, format = Date)]
     renews_on: Option<NaiveDate>,
     #[schema(value_type = Option<String>, format = Date)]
@@ -99,7 +98,7 @@ impl From<Listed> for ListedView {
             name: row.name,
             score: row.score.map(|s| thousandths(s.into())),
             interval: row.low.zip(row.high).map(Interval::of),
-            set_by_hand: ByHand::of(row.by_hand, row.computed),
+            set_by_hand: ByHand::of((row.score.is_some() && row.low.is_none()).then_some(row.computed)),
             coverage: thousandths(row.coverage.into()),
             value_minor: row.value_minor,
             value_unconverted: row.unconverted,
@@ -194,31 +193,6 @@ struct DivergencesQuery {
 }
 impl Query for DivergencesQuery {}
 
-/// What one source says by itself.
-#[derive(Serialize, ToSchema)]
-struct SaidView {
-    /// 0-100; absent while it knows too little.
-    score: Option<f64>,
-    /// Where it lies, with 80 %; absent likewise.
-    interval: Option<Interval>,
-    /// How much of what the scorecard asks it knows, 0-1.
-    coverage: f64,
-}
-
-impl From<&Said> for SaidView {
-    fn from(said: &Said) -> Self {
-        Self { score: said.score.map(|s| thousandths(s.into())), interval: said.interval.map(Interval::of), coverage: thousandths(said.coverage.into()) }
-    }
-}
-
-/// The sources, each by itself.
-#[derive(Serialize, ToSchema)]
-struct ThreeSources {
-    partner_declared: Option<SaidView>,
-    vendor_observed: Option<SaidView>,
-    customer_voiced: Option<SaidView>,
-}
-
 /// A customer whose sources disagree.
 #[derive(Serialize, ToSchema)]
 struct DivergentView {
@@ -235,10 +209,11 @@ struct DivergentView {
     set_by_hand: Option<ByHand>,
     /// How much of what the scorecard asks is known, 0-1.
     coverage: f64,
-    sources: ThreeSources,
+    /// What each source says by itself.
+    sources: Vec<SourceView>,
     /// The distance between the best and the worst source, in points.
     divergence: f64,
-    /// Whether the intervals of these two leave no room between them: then no difference is shown, however far their scores lie apart.
+    /// Whether the interval of that distance, with 95 %, takes in 0: then no difference is shown, however far their scores lie apart.
     no_difference_shown: bool,
     /// Since when they have lain 25 points or more apart.
     #[schema(value_type = String, format = Date)]
@@ -249,24 +224,19 @@ struct DivergentView {
     owner: Option<String>,
     /// Per year, in minor units of the reporting currency.
     value_minor: i64,
-    /// Whether it has a value in a currency without a rate, which is not in `value_minor`.
-    value_unconverted: bool,
+    /// Whether it has a value in a currency without a rate, which is not in `value_minor`; null of days closed before that was kept.
+    value_unconverted: Option<bool>,
     #[schema(value_type = String, format = Date)]
     scored_for: NaiveDate,
 }
 
-impl From<Divergent> for DivergentView {
-    fn from(row: Divergent) -> Self {
-        let sources: Sources = serde_json::from_value(row.sources).unwrap_or(Sources(Vec::new()));
-        let said = |class: EvidenceClass| sources.0.iter().find(|said| said.class == class).map(SaidView::from);
-        Self {
-            sources: ThreeSources {
-                partner_declared: said(EvidenceClass::PartnerDeclared),
-                vendor_observed: said(EvidenceClass::VendorObserved),
-                customer_voiced: said(EvidenceClass::CustomerVoiced),
-            },
-            no_difference_shown: !sources.is_shown(),
-            set_by_hand: ByHand::of(row.by_hand, row.computed),
+impl DivergentView {
+    fn of(row: Divergent) -> Result<Self, Fault> {
+        let sources = row.sources()?;
+        Ok(Self {
+            sources: sources.0.iter().map(SourceView::from).collect(),
+            no_difference_shown: !sources.difference_shows(),
+            set_by_hand: ByHand::of((row.score.is_some() && row.low.is_none()).then_some(row.computed)),
             value_unconverted: row.unconverted,
             customer_id: CustomerId::of(row.customer_id),
             partner_id: PartnerId::of(row.partner_id),
@@ -281,7 +251,7 @@ impl From<Divergent> for DivergentView {
             owner: row.owner,
             value_minor: row.value_minor,
             scored_for: row.scored_for,
-        }
+        })
     }
 }
 
@@ -322,6 +292,6 @@ async fn divergences(call: Call<op::ListDivergences, (), DivergencesQuery>) -> R
     let page = Page::cut(rows, &window, Divergent::gap);
     let next_cursor = asked.next(keys, &page)?;
     let next = next_cursor.clone();
-    let answer = DivergencesAnswer { currency: vendor.currency, on, data: page.rows.into_iter().map(DivergentView::from).collect(), next_cursor };
+    let answer = DivergencesAnswer { currency: vendor.currency, on, data: page.rows.into_iter().map(DivergentView::of).collect::<Result<_, _>>()?, next_cursor };
     Ok(asked.answer(&answer, next.as_deref()))
 }

@@ -11,7 +11,7 @@ use crate::insight::store::{self, Days};
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
 use crate::kernel::time::Moment;
-use chrono::Duration;
+use chrono::{Duration, NaiveDate};
 use std::collections::HashMap;
 
 /// What a caller sees at a point in both times.
@@ -30,6 +30,11 @@ impl Seen {
     /// Who stood above whom.
     pub fn tree(&self) -> Tree {
         Tree::of(self.partners.iter().map(|partner| (partner.id, partner.parent_id)))
+    }
+
+    /// The oldest day the figures of a partner are of.
+    pub fn oldest_day(&self) -> Option<NaiveDate> {
+        self.partners.iter().filter_map(|partner| self.days.get(&partner.id)).min().copied()
     }
 
     /// Each partner with its own cell and those below it, beside the closes compared with. For the facet of all customers, read by partner.

@@ -3,7 +3,7 @@
 use crate::auth::{AnalystScope, StaffScope, Tenant, Whole};
 use crate::db::Tx;
 use crate::directory;
-use crate::health::{self, AsKnown, Band, Criteria, Past, Sight};
+use crate::health::{self, AsKnown, Band, Past, Sight};
 use crate::insight::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use crate::insight::calibration::{Case, Invalid, Settings, calibrate};
 use crate::insight::check::Check;
@@ -13,7 +13,7 @@ use crate::insight::store::{self, Kept};
 use crate::insight::verdict::Fit;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{CalibrationId, CustomerId, PartnerId, ScorecardId, TypeId};
+use crate::kernel::id::{CustomerId, PartnerId, ScorecardId, TypeId};
 use crate::kernel::time::Moment;
 use crate::ledger::{Event, record_events};
 use crate::revenue::{self, Settled};
@@ -64,9 +64,8 @@ type Told = (NaiveDate, Vec<Option<f64>>, bool, Option<f64>);
 /// The newest calibration by a moment that may be used for a customer, with what the calibrated scorecard sees of it at a point: what was learned is applied to
 /// what it was learned from.
 pub async fn seen_by_calibration(tx: &Tx<StaffScope>, partner: PartnerId, customer: CustomerId, at: AsKnown, moment: Moment) -> Result<Option<(Kept, Sight)>, Fault> {
-    let (ids, criteria): (Vec<CalibrationId>, Vec<Criteria>) = store::usable_calibrations(tx, moment).await?.into_iter().unzip();
-    let Some(first) = health::first_fitting(tx, &criteria, (partner, customer), at).await? else { return Ok(None) };
-    let kept = store::calibration(tx, ids[first]).await?.ok_or_else(|| Fault::internal("a usable calibration that is not there"))?;
+    let usable = store::usable_calibrations(tx, moment).await?;
+    let Some(kept) = health::first_fitting(tx, usable, (partner, customer), at).await? else { return Ok(None) };
     let card = health::card(tx, kept.scorecard).await?.ok_or_else(|| Fault::internal("a calibration without its scorecard"))?;
     let sight = health::sight(tx, &card, (partner, customer), at).await?;
     if sight.measures != kept.learned.measures {
@@ -85,8 +84,7 @@ pub async fn check_calibrations(tx: &Tx<AnalystScope>, day: NaiveDate) -> Result
     let checked = store::checked(tx, closed_on).await?;
     let mut checks = Vec::new();
     // Few: one of a scorecard, once a month.
-    for (id, _) in store::usable_calibrations(tx, tx.now()).await?.into_iter().filter(|(id, _)| !checked.contains(id)) {
-        let kept = store::calibration(tx, id).await?.ok_or_else(|| Fault::internal("a usable calibration that is not there"))?;
+    for (kept, _) in store::usable_calibrations(tx, tx.now()).await?.into_iter().filter(|(kept, _)| !checked.contains(&kept.id)) {
         let learned_on = vendor.zone.day_of(kept.created_at);
         let Some(fit) = kept.learned.calibration.fit.as_ref().filter(|_| learned_on < closed_on) else { continue };
         let since = (closed_on - Duration::days(CHECKED - 1)).max(learned_on + Duration::days(1));

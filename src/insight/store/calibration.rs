@@ -78,18 +78,19 @@ pub async fn calibrations(tx: &Tx<StaffScope>, scorecard: ScorecardId, by: Momen
 /// Which calibrations by a moment may be used, newest first: of each scorecard that is to tell of churn and had been in force by then the last that was not
 /// refused, with whom the scorecard is for. What it learned of the measures outlives the weights it was learned beside, and calibrating a draft changes
 /// nobody's probability.
-pub async fn usable_calibrations<S: Whole>(tx: &Tx<S>, by: Moment) -> Result<Vec<(CalibrationId, Criteria)>, Fault> {
+pub async fn usable_calibrations<S: Whole>(tx: &Tx<S>, by: Moment) -> Result<Vec<(Kept, Criteria)>, Fault> {
     #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = SqlUuid)]
-        id: Uuid,
+    struct Usable {
+        #[diesel(embed)]
+        kept: Row,
         #[diesel(sql_type = Nullable<Jsonb>)]
         criteria: Option<serde_json::Value>,
     }
-    let rows: Vec<Row> = tx
+    let rows: Vec<Usable> = tx
         .rows(
-            sql("SELECT u.id, s.policy -> 'criteria' AS criteria FROM todoku.scorecard s CROSS JOIN LATERAL
-                   (SELECT k.id FROM todoku.calibration k WHERE k.vendor_id = s.vendor_id AND k.scorecard_id = s.id AND k.verdict <> {} AND k.created_at <= {} ORDER BY k.id DESC LIMIT 1) u
+            sql("SELECT u.id, s.id AS scorecard_id, u.lead_days, u.result, u.created_at, s.policy -> 'criteria' AS criteria FROM todoku.scorecard s CROSS JOIN LATERAL
+                   (SELECT k.id, k.lead_days, k.result, k.created_at FROM todoku.calibration k
+                    WHERE k.vendor_id = s.vendor_id AND k.scorecard_id = s.id AND k.verdict <> {} AND k.created_at <= {} ORDER BY k.id DESC LIMIT 1) u
                  WHERE s.vendor_id = {} AND s.purpose = {}
                    AND EXISTS (SELECT 1 FROM todoku.scorecard_version v WHERE v.vendor_id = s.vendor_id AND v.id = s.id AND v.state = {} AND v.known_from <= {})
                  ORDER BY u.id DESC")
@@ -101,20 +102,13 @@ pub async fn usable_calibrations<S: Whole>(tx: &Tx<S>, by: Moment) -> Result<Vec
             .bind::<Timestamptz, _>(by),
         )
         .await?;
-    let read = |row: Row| Ok((CalibrationId::of(row.id), row.criteria.map(serde_json::from_value).transpose().map_err(Fault::internal)?.unwrap_or_default()));
-    rows.into_iter().map(read).collect()
-}
-
-/// A calibration.
-pub async fn calibration<S: Whole>(tx: &Tx<S>, id: CalibrationId) -> Result<Option<Kept>, Fault> {
-    let row: Option<Row> = tx
-        .row(
-            sql("SELECT id, scorecard_id, lead_days, result, created_at FROM todoku.calibration WHERE vendor_id = {} AND id = {}")
-                .bind::<SqlUuid, _>(tx.scope().vendor())
-                .bind::<SqlUuid, _>(id.uuid()),
-        )
-        .await?;
-    row.map(Row::read).transpose()
+    let read = |row: Usable| Ok((row.kept.read()?, row.criteria.map(serde_json::from_value).transpose().map_err(Fault::internal)?.unwrap_or_default()));
+    let mut usable: Vec<(Kept, Criteria)> = rows.into_iter().map(read).collect::<Result<_, Fault>>()?;
+    // Behind one that is for everybody none is ever chosen.
+    if let Some(last) = usable.iter().position(|(_, criteria)| criteria.is_empty()) {
+        usable.truncate(last + 1);
+    }
+    Ok(usable)
 }
 
 #[derive(QueryableByName)]

@@ -3,6 +3,7 @@
 use super::cell::{Days, columns};
 use crate::auth::{StaffScope, Tenant, WorkerScope};
 use crate::db::{Sql, Tx, sql};
+use crate::health::Sources;
 use crate::kernel::error::Fault;
 use chrono::{Duration, NaiveDate};
 use diesel::QueryableByName;
@@ -21,30 +22,24 @@ const UNKNOWN_RENEWS_WITHIN: i64 = 180;
 // What is shown of a row `h` and its customer `c`. What may be another tomorrow, its name and who looks after a gap, is no part of a closed list: the same
 // question gives the same answer for ever.
 macro_rules! divergent {
-    ($name:literal, $by_hand:expr) => {
-        concat!(columns!($name, $by_hand), ", h.sources, h.divergence, h.diverges_since, h.divergence_weight")
+    ($name:literal, $computed:expr) => {
+        concat!(shown!($name, $computed), ", h.sources, h.divergence, h.diverges_since, h.divergence_weight")
     };
 }
 macro_rules! listed {
-    ($name:literal, $by_hand:expr) => {
-        concat!(columns!($name, $by_hand), ", h.renews_on, h.reported_on")
+    ($name:literal, $computed:expr) => {
+        concat!(shown!($name, $computed), ", h.renews_on, h.reported_on")
     };
 }
-macro_rules! columns {
-    ($name:literal, $by_hand:expr) => {
-        concat!("h.partner_id, h.customer_id, c.external_id, ", $name, " AS name, h.score, h.low, h.high, ", $by_hand, ", h.coverage, h.value_minor, h.unconverted, h.scored_for")
+macro_rules! shown {
+    ($name:literal, $computed:expr) => {
+        concat!("h.partner_id, h.customer_id, c.external_id, ", $name, " AS name, h.score, h.low, h.high, ", $computed, ", h.coverage, h.value_minor, h.unconverted, h.scored_for")
     };
 }
-// Whether a person set the score, and what it was before: an override is the last that adjusts it.
-macro_rules! by_hand {
+// What the evidence said of a score a person set, which alone is known and has no interval: that is the last that adjusts it.
+macro_rules! computed {
     () => {
-        "coalesce(adjustments -> -1 -> 'by' ? 'override', false) AS by_hand,
-         CASE WHEN adjustments -> -1 -> 'by' ? 'override' THEN (adjustments -> -1 ->> 'from')::int END AS computed"
-    };
-}
-macro_rules! by_hand_then {
-    () => {
-        "h.by_hand, h.computed"
+        "CASE WHEN score IS NOT NULL AND low IS NULL THEN (adjustments -> -1 ->> 'from')::int END AS computed"
     };
 }
 macro_rules! customer {
@@ -101,7 +96,7 @@ macro_rules! closed {
 
 macro_rules! closed_by_value {
     ($standing:literal) => {
-        concat!("SELECT ", listed!("NULL::text", by_hand_then!()), closed!(concat!(" AND h.audience = {}", $standing, value_page!()), value_order!()))
+        concat!("SELECT ", listed!("NULL::text", "h.computed"), closed!(concat!(" AND h.audience = {}", $standing, value_page!()), value_order!()))
     };
 }
 
@@ -152,14 +147,12 @@ pub struct Divergent {
     pub low: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
     pub high: Option<i32>,
-    #[diesel(sql_type = Bool)]
-    pub by_hand: bool,
     #[diesel(sql_type = Nullable<Integer>)]
     pub computed: Option<i32>,
     #[diesel(sql_type = Integer)]
     pub coverage: i32,
     #[diesel(sql_type = Jsonb)]
-    pub sources: serde_json::Value,
+    sources: serde_json::Value,
     #[diesel(sql_type = Integer)]
     pub divergence: i32,
     #[diesel(sql_type = Date)]
@@ -170,13 +163,18 @@ pub struct Divergent {
     pub owner: Option<String>,
     #[diesel(sql_type = BigInt)]
     pub value_minor: i64,
-    #[diesel(sql_type = Bool)]
-    pub unconverted: bool,
+    #[diesel(sql_type = Nullable<Bool>)]
+    pub unconverted: Option<bool>,
     #[diesel(sql_type = Date)]
     pub scored_for: NaiveDate,
 }
 
 impl Divergent {
+    /// What each source says by itself.
+    pub fn sources(&self) -> Result<Sources, Fault> {
+        Sources::deserialize(&self.sources).map_err(Fault::internal)
+    }
+
     /// Its place in the list.
     pub fn gap(&self) -> Gap {
         Gap { weight: self.divergence_weight, customer: self.customer_id }
@@ -197,7 +195,7 @@ pub async fn divergences(tx: &Tx<StaffScope>, days: Option<&Days>, after: Option
     let Some(days) = days else {
         let standing = sql(concat!(
             "SELECT ",
-            divergent!("c.name", by_hand!()),
+            divergent!("c.name", computed!()),
             ", w.owner FROM todoku.health_score h",
             customer!(),
             " LEFT JOIN todoku.divergence_owner w ON w.vendor_id = h.vendor_id AND w.customer_id = h.customer_id WHERE h.vendor_id = {} AND h.counted",
@@ -206,7 +204,7 @@ pub async fn divergences(tx: &Tx<StaffScope>, days: Option<&Days>, after: Option
         return tx.rows(page(standing.bind::<SqlUuid, _>(tx.scope().vendor()))).await;
     };
     let (partners, days) = columns(days);
-    let closed = sql(concat!("SELECT ", divergent!("NULL::text", by_hand_then!()), ", NULL::text AS owner", closed!(gap_page!(), gap_order!())))
+    let closed = sql(concat!("SELECT ", divergent!("NULL::text", "h.computed"), ", NULL::text AS owner", closed!(gap_page!(), gap_order!())))
         .bind::<Array<SqlUuid>, _>(partners)
         .bind::<Array<Date>, _>(days)
         .bind::<SqlUuid, _>(tx.scope().vendor());
@@ -231,16 +229,14 @@ pub struct Listed {
     pub low: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
     pub high: Option<i32>,
-    #[diesel(sql_type = Bool)]
-    pub by_hand: bool,
     #[diesel(sql_type = Nullable<Integer>)]
     pub computed: Option<i32>,
     #[diesel(sql_type = Integer)]
     pub coverage: i32,
     #[diesel(sql_type = BigInt)]
     pub value_minor: i64,
-    #[diesel(sql_type = Bool)]
-    pub unconverted: bool,
+    #[diesel(sql_type = Nullable<Bool>)]
+    pub unconverted: Option<bool>,
     #[diesel(sql_type = Nullable<Date>)]
     pub renews_on: Option<NaiveDate>,
     #[diesel(sql_type = Nullable<Date>)]
@@ -276,7 +272,7 @@ pub async fn by_value<S: Tenant>(tx: &Tx<S>, audience: &'static str, list: ByVal
         };
         let standing = sql(concat!(
             "SELECT ",
-            listed!("c.name", by_hand!()),
+            listed!("c.name", computed!()),
             " FROM todoku.health_score h",
             customer!(),
             " WHERE h.vendor_id = {} AND h.audience = {} AND h.band = {} AND h.counted AND ({}::uuid[] IS NULL OR h.partner_id = ANY ({}))
@@ -310,7 +306,7 @@ pub async fn by_value<S: Tenant>(tx: &Tx<S>, audience: &'static str, list: ByVal
 /// a look at it: they may be worth less than the first thousand.
 pub async fn close_lists(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
     tx.run(
-        sql(concat!("WITH standing AS (SELECT *, ", by_hand!(), ", band = 'unknown' AND coalesce(renews_on <= {}, false) AS is_near FROM todoku.health_score
+        sql(concat!("WITH standing AS (SELECT *, ", computed!(), ", band = 'unknown' AND coalesce(renews_on <= {}, false) AS is_near FROM todoku.health_score
                WHERE vendor_id = {} AND partner_id = {} AND counted AND (band IN ('at_risk', 'unknown') OR diverges_since IS NOT NULL)),
              placed AS (SELECT *, row_number() OVER (PARTITION BY audience, band ORDER BY value_minor DESC, renews_on, customer_id) AS by_value,
                row_number() OVER (PARTITION BY audience, is_near ORDER BY value_minor DESC, renews_on, customer_id) AS by_near,
@@ -318,9 +314,9 @@ pub async fn close_lists(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fau
              kept AS (SELECT *, band IN ('at_risk', 'unknown') AND by_value <= {} AS is_listed, is_near AND by_near <= {} AS is_beside,
                diverges_since IS NOT NULL AND by_gap <= {} AS is_divergent FROM placed)
              INSERT INTO todoku.list_close (closed_on, vendor_id, partner_id, customer_id, audience, band, beside, score, low, high, coverage, value_minor, renews_on,
-               reported_on, scored_for, unconverted, by_hand, computed, sources, divergence, diverges_since, divergence_weight)
+               reported_on, scored_for, unconverted, computed, sources, divergence, diverges_since, divergence_weight)
              SELECT {}, vendor_id, partner_id, customer_id, audience, CASE WHEN is_listed THEN band END, is_beside, score, low, high, coverage, value_minor, renews_on,
-               reported_on, scored_for, unconverted, by_hand, computed, CASE WHEN is_divergent THEN sources END, CASE WHEN is_divergent THEN divergence END, CASE WHEN is_divergent THEN diverges_since END,
+               reported_on, scored_for, unconverted, computed, CASE WHEN is_divergent THEN sources END, CASE WHEN is_divergent THEN divergence END, CASE WHEN is_divergent THEN diverges_since END,
                CASE WHEN is_divergent THEN divergence_weight END FROM kept WHERE is_listed OR is_beside OR is_divergent ON CONFLICT DO NOTHING"))
         .bind::<Date, _>(day + Duration::days(UNKNOWN_RENEWS_WITHIN))
         .bind::<SqlUuid, _>(tx.scope().vendor())

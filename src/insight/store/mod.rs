@@ -7,7 +7,7 @@ mod peers;
 mod snapshot;
 mod totals;
 
-pub use calibration::{Kept, calibration, calibrations, checked, checks, keep_calibration, keep_check, usable_calibrations};
+pub use calibration::{Kept, calibrations, checked, checks, keep_calibration, keep_check, usable_calibrations};
 pub use cell::{Days, close_cells, closes, closes_by_day, days_at, fold, groups, groups_of_days, scoring_days};
 pub use list::{ByValue, Divergent, Gap, Listed, Position, UNKNOWN_BESIDE, by_value, close_lists, divergences};
 pub use peers::{Stood, compare_once, is_compared, keep_stood, stood};
