@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,17 @@ DIMENSIONS = ("region", "segment", "touch_model", "product", "stage")
 FACETS = "(VALUES ('all', '', ''), " + ", ".join([f"('{one}', d.{one}, '')" for one in DIMENSIONS] + [f"('{one} {other}', d.{one}, d.{other})" for one, other in itertools.combinations(DIMENSIONS, 2)]) + ") f(facet, key_a, key_b)"
 
 
+def is_free(port):
+    """Whether nobody listens there; who has just ended there does not matter."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 class House:
     """The folder, the ports and the settings; processes are started by name of their command."""
 
@@ -28,7 +40,7 @@ class House:
         self.binary = os.path.abspath(binary)
         self.bin = os.environ.get("TODOKU_DATABASE__BIN_DIR") or os.path.dirname(os.path.realpath(shutil.which("postgres") or sys.exit("where is PostgreSQL? set TODOKU_DATABASE__BIN_DIR")))
         # Not ephemeral ones: a caller of a dead server would connect to itself.
-        self.port, self.ops = random.SystemRandom().sample(range(20000, 32000), 2)
+        self.port, self.ops = list(filter(is_free, random.SystemRandom().sample(range(20000, 32000), 20)))[:2]
         self.url = f"http://127.0.0.1:{self.port}"
         self.dir = tempfile.mkdtemp(prefix="tdk", dir="/tmp")  # short: a socket's path has no room
         os.chmod(self.dir, 0o755)  # run by root, PostgreSQL is somebody else

@@ -149,14 +149,14 @@ async fn prepare_database(conn: &mut AsyncPgConnection, prefix: &str) -> Result<
 /// How soon one that recovers is asked again.
 const RECOVERING: std::time::Duration = std::time::Duration::from_millis(100);
 /// How long a server that lives may take to greet who connects.
-const GREETING: std::time::Duration = std::time::Duration::from_secs(5);
+const GREETING: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Whether a server takes connections; one that is stuck is as good as not there. One that says it recovers is waited for as long as it says so.
 pub async fn answers(admin: &tokio_postgres::Config) -> Result<(), Fault> {
+    let recovers = |cause: &str| cause.contains("the database system is") && !cause.contains("shutting down");
     loop {
-        let asked = tokio::time::timeout(GREETING, open(admin)).await;
-        match asked.unwrap_or_else(|_| Err(Fault::unavailable(Code::DatabaseUnavailable, "it does not answer"))) {
-            Err(fault) if fault.cause.as_deref().is_some_and(|cause| cause.contains("the database system is")) => tokio::time::sleep(RECOVERING).await,
+        match open(admin).await {
+            Err(fault) if fault.cause.as_deref().is_some_and(recovers) => tokio::time::sleep(RECOVERING).await,
             other => return other.map(drop),
         }
     }
@@ -175,7 +175,8 @@ pub async fn is_behind(database: &tokio_postgres::Config) -> Result<bool, Fault>
 }
 
 async fn open(parameters: &tokio_postgres::Config) -> Result<AsyncPgConnection, Fault> {
-    connect(parameters).await.map_err(|e| Fault::unavailable(Code::DatabaseUnavailable, e))
+    let greeted = tokio::time::timeout(GREETING, connect(parameters)).await.map_err(|_| Fault::unavailable(Code::DatabaseUnavailable, "it does not answer"))?;
+    greeted.map_err(|e| Fault::unavailable(Code::DatabaseUnavailable, e))
 }
 
 async fn run(conn: &mut AsyncPgConnection, script: &str) -> Result<(), Fault> {

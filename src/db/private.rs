@@ -150,10 +150,8 @@ impl Cluster {
     /// Starts PostgreSQL again if it is gone and this process owns the cluster, or can: its owner was killed as well, or ended and stopped it while this one
     /// lives on. Says whether it was started.
     pub fn revive(&mut self) -> Result<bool, ClusterFault> {
-        if let Some(child) = &mut self.child {
-            let _ = child.try_wait();
-        }
-        if self.postmaster().is_some() {
+        // A child that ends and is not buried yet counts as alive to PostgreSQL: started now, another would find its lock file.
+        if self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None))) || self.postmaster().is_some() {
             return Ok(false);
         }
         if self.lock.is_none() {
@@ -325,7 +323,8 @@ impl Cluster {
             // The status line of postmaster.pid says "ready" once connections are taken.
             let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
             let status = text.lines().nth(7).map(str::trim).unwrap_or_default();
-            if lives && socket.exists() && status == "ready" && self.postmaster().is_some() {
+            let is_its_own = self.child.as_ref().is_none_or(|child| self.noted() == i32::try_from(child.id()).ok());
+            if lives && is_its_own && socket.exists() && status == "ready" {
                 return Ok(true);
             }
             if lives {
