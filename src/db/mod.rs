@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod fault;
+mod machine;
 pub mod migrate;
 mod pool;
 pub mod private;

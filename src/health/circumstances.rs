@@ -1,7 +1,7 @@
 //! What a customer was and had bought over time: what the criteria of scorecards look at.
 
 use super::chronicle::Stay;
-use super::scorecard::Profile;
+use super::scorecard::{Criteria, Profile};
 use crate::directory::{CustomerState, TouchModel};
 use crate::kernel::time::Moment;
 use chrono::NaiveDate;
@@ -51,6 +51,11 @@ impl Circumstances {
         let runs = |b: &&Bought| b.stay.at(known_at) && b.starts_on <= day && b.ends_on.is_none_or(|end| end >= day);
         Some(Then { version, products: self.purchases.iter().filter(runs).map(|bought| bought.product.clone()).collect() })
     }
+}
+
+/// Whether criteria are met by what a customer was then, if it was known; none are met by everybody.
+pub fn fits(criteria: &Criteria, then: Option<&Then<'_>>) -> bool {
+    criteria.is_empty() || then.is_some_and(|then| criteria.fit(&then.profile()))
 }
 
 impl Then<'_> {

@@ -136,11 +136,8 @@ impl Limits {
     /// Takes one of a caller's places for a batch; given back when dropped.
     /// Refused at once, before a body is sent in vain, while no batch more could run or so many bodies come that they would fill the memory.
     pub fn batch(&self, caller: Uuid) -> Result<(Place, Place), Fault> {
-        if self.all_batches.is_full() {
-            return Err(Self::too_many_batches());
-        }
-        let coming = self.coming_batches.take(Uuid::nil()).ok_or_else(Self::too_many_batches)?;
         let own = self.batches.take(caller).ok_or_else(|| Fault { policy: Some("batches"), ..Fault::of(Code::QuotaExceeded).after(1) })?;
+        let coming = self.coming_batches.take(Uuid::nil()).filter(|_| !self.all_batches.is_full()).ok_or_else(Self::too_many_batches)?;
         Ok((own, coming))
     }
 

@@ -8,7 +8,7 @@ use crate::db::Tx;
 use crate::directory::calendar;
 use crate::health::audience::read_for;
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases};
-use crate::health::circumstances::Circumstances;
+use crate::health::circumstances::{Circumstances, fits};
 use crate::health::score::{Known, Scorer};
 use crate::health::scorecard::{Band, Criteria};
 use crate::health::silence::silence_at;
@@ -94,9 +94,8 @@ pub async fn past<S: Whole>(tx: &Tx<S>, card: &Card, customers: &[(Uuid, Uuid)],
 impl Past {
     /// Whether the scorecard was for a customer when a day ended; by its criteria, whether it was in force or not.
     pub fn is_for(&self, customer: Uuid, on: NaiveDate) -> bool {
-        let criteria = &self.scorer.card.criteria;
-        let fits = |chronicle: &Chronicle| chronicle.circumstances.on(on, end_of(self.zone, on)).is_some_and(|then| criteria.fit(&then.profile()));
-        criteria.is_empty() || self.customers.get(&customer).is_some_and(fits)
+        let then = self.customers.get(&customer).and_then(|chronicle| chronicle.circumstances.on(on, end_of(self.zone, on)));
+        fits(&self.scorer.card.criteria, then.as_ref())
     }
 
     /// The keys of the measures, in the order of the values.
@@ -142,8 +141,7 @@ pub async fn first_fitting<T>(tx: &Tx<StaffScope>, all: Vec<(T, Criteria)>, (par
     let (vendor, mut found) = futures_util::try_join!(calendar(tx), store::circumstances(tx, partner, vec![customer.uuid()]))?;
     let circumstances = found.remove(&customer.uuid()).unwrap_or_default();
     let then = circumstances.on(at.on, at.moment(vendor.zone));
-    let fits = |criteria: &Criteria| criteria.is_empty() || then.as_ref().is_some_and(|then| criteria.fit(&then.profile()));
-    Ok(all.into_iter().find(|(_, criteria)| fits(criteria)).map(|(first, _)| first))
+    Ok(all.into_iter().find(|(_, criteria)| fits(criteria, then.as_ref())).map(|(first, _)| first))
 }
 
 /// Reads it: of a day and a class one word, however often that was corrected.

@@ -62,6 +62,11 @@ struct AtRiskQuery {
 }
 impl Query for AtRiskQuery {}
 
+/// What a score was before a person set it, if one did: such a score alone is known and has no interval.
+fn set_by_hand(score: Option<i32>, low: Option<i32>, computed: Option<i32>) -> Option<Option<i32>> {
+    (score.is_some() && low.is_none()).then_some(computed)
+}
+
 /// A customer to look at.
 #[derive(Serialize, ToSchema)]
 struct ListedView {
@@ -98,7 +103,7 @@ impl From<Listed> for ListedView {
             name: row.name,
             score: row.score.map(|s| thousandths(s.into())),
             interval: row.low.zip(row.high).map(Interval::of),
-            set_by_hand: ByHand::of((row.score.is_some() && row.low.is_none()).then_some(row.computed)),
+            set_by_hand: ByHand::of(set_by_hand(row.score, row.low, row.computed)),
             coverage: thousandths(row.coverage.into()),
             value_minor: row.value_minor,
             value_unconverted: row.unconverted,
@@ -236,7 +241,7 @@ impl DivergentView {
         Ok(Self {
             sources: sources.0.iter().map(SourceView::from).collect(),
             no_difference_shown: !sources.difference_shows(),
-            set_by_hand: ByHand::of((row.score.is_some() && row.low.is_none()).then_some(row.computed)),
+            set_by_hand: ByHand::of(set_by_hand(row.score, row.low, row.computed)),
             value_unconverted: row.unconverted,
             customer_id: CustomerId::of(row.customer_id),
             partner_id: PartnerId::of(row.partner_id),
