@@ -16,7 +16,7 @@ use actix_web::http::header::{self, CacheControl, CacheDirective, HeaderValue};
 use actix_web::middleware::from_fn;
 #[cfg(target_os = "linux")]
 use actix_web::rt::net::TcpStream;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, guard, web};
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use std::any::Any;
@@ -125,7 +125,9 @@ fn templates(document: &OpenApi) -> Vec<(Vec<String>, Vec<&'static str>)> {
         let methods = [("GET", &item.get), ("HEAD", &item.get), ("POST", &item.post), ("PUT", &item.put), ("PATCH", &item.patch), ("DELETE", &item.delete)];
         (path.split('/').map(str::to_owned).collect(), methods.into_iter().filter(|(_, op)| op.is_some()).map(|(name, _)| name).collect())
     };
-    document.paths.paths.iter().map(each).collect()
+    // What shows the document is not part of it.
+    let shown = [&["", "docs"][..], &["", "docs", ""], &["", "docs", "{file}"]].map(|segments| (segments.iter().map(|s| s.to_string()).collect(), vec!["GET"]));
+    document.paths.paths.iter().map(each).chain(shown).collect()
 }
 
 /// The API document
@@ -194,7 +196,7 @@ pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Docum
         let viewer = utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json"));
         let app = App::new().wrap(from_fn(watch)).wrap(from_fn(trace)).app_data(gate.clone()).app_data(denials.clone()).app_data(document.clone()).app_data(base.clone());
         let (app, _) = app.into_utoipa_app().configure(routes).split_for_parts();
-        app.service(web::resource("/docs").to(to_docs)).service(viewer).default_service(fn_service(no_route))
+        app.service(web::resource("/docs").guard(guard::Get()).to(to_docs)).service(viewer).default_service(fn_service(no_route))
     })
     .on_connect(|connection, _| end_unheard(connection))
     .workers(threads)

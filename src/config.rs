@@ -63,7 +63,7 @@ settings! {
         token_per_second: u32, token_burst: u32, address_per_second: u32, address_burst: u32,
     }
     /// The worker.
-    Worker { enabled: bool, poll_ms: u64 }
+    Worker { enabled: bool, poll_ms: u64, gather_ms: u64 }
     /// Logs.
     Log { format: String, level: String }
     /// All settings.
@@ -188,6 +188,7 @@ fn check(config: &Config, faults: &mut Vec<String>) {
     ];
     demand(rates.iter().all(|n| *n >= 1), "limits.* must be at least 1");
     demand(config.worker.poll_ms >= 10, "worker.poll_ms must be at least 10");
+    demand(config.worker.gather_ms <= 60_000, "worker.gather_ms must be at most 60000");
     demand(["text", "json"].contains(&config.log.format.as_str()), "log.format must be text or json");
 }
 

@@ -105,10 +105,16 @@ async fn perform<A, P, Q, B>(
 where
     A: Action,
     Q: Query,
+    B: Body,
 {
     let keys = &call.gate.state.keys;
     if let Some(slot) = slot {
+        // However long a batch waits for rows, for its key it waits as any request does.
+        if B::BATCH {
+            store::wait_briefly(tx).await?;
+        }
         match store::claim(tx, keys, slot, &call.fingerprint).await {
+            Ok(Claim::First) if B::BATCH => store::wait_long(tx).await?,
             Ok(Claim::First) => {}
             Ok(Claim::Answered(answer)) => return Ok((answer, true)),
             Ok(Claim::Other) => return Err(Fault::of(Code::IdempotencyKeyReused)),

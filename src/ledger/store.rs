@@ -111,6 +111,16 @@ pub(super) async fn claim<S: Tenant>(tx: &Tx<S>, keys: &Keys, slot: &Slot<'_>, f
     }
 }
 
+/// From here on locks are waited for as a single write does.
+pub(super) async fn wait_briefly<S: Tenant>(tx: &Tx<S>) -> Result<(), Fault> {
+    tx.run(sql("SET LOCAL lock_timeout = '1500ms'")).await.map(drop)
+}
+
+/// From here on locks are waited for as a batch does.
+pub(super) async fn wait_long<S: Tenant>(tx: &Tx<S>) -> Result<(), Fault> {
+    tx.run(sql("SET LOCAL lock_timeout = '5s'")).await.map(drop)
+}
+
 /// Why a key could not be claimed.
 pub(super) enum ClaimFault {
     /// Another request with the key has not ended.
@@ -295,12 +305,16 @@ const BUNDLE: i64 = 500;
 const BUNDLED: i64 = 5_000;
 
 /// Takes leases on due jobs of the next partner after `after`, round robin (SECURITY b.4): a bundle of its oldest, so that what many
-/// small jobs ask is done once. A job for all of a partner's customers comes alone, and so does one that failed before.
-pub async fn claim_jobs(tx: &Tx<SystemScope>, after: (Uuid, Uuid), lease: Duration) -> Result<Vec<Claimed>, Fault> {
+/// small jobs ask is done once. A partner comes once its oldest job has waited for `gather`. A job for all of a partner's customers comes alone, and so
+/// does one that failed before.
+pub async fn claim_jobs(tx: &Tx<SystemScope>, after: (Uuid, Uuid), gather: std::time::Duration, lease: Duration) -> Result<Vec<Claimed>, Fault> {
+    // A lease need not outlast a crash, because its worker does not.
+    tx.run(sql("SET LOCAL synchronous_commit = off")).await?;
     // Its own statement: the next one sees the leases that others took while we waited here.
     tx.run(sql("SELECT pg_advisory_xact_lock(7231005)")).await?;
-    let next = match next_partner(tx, after).await? {
-        None => next_partner(tx, (Uuid::nil(), Uuid::nil())).await?,
+    let before = tx.now() - gather;
+    let next = match next_partner(tx, after, before).await? {
+        None => next_partner(tx, (Uuid::nil(), Uuid::nil()), before).await?,
         next => next,
     };
     let Some(next) = next else { return Ok(Vec::new()) };
@@ -334,15 +348,15 @@ struct NextPartner {
     partner_id: Uuid,
 }
 
-/// The first partner behind another in order of id that has something due and is not being worked for.
-async fn next_partner(tx: &Tx<SystemScope>, after: (Uuid, Uuid)) -> Result<Option<NextPartner>, Fault> {
+/// The first partner behind another in order of id that has had something due since `before` and is not being worked for.
+async fn next_partner(tx: &Tx<SystemScope>, after: (Uuid, Uuid), before: Moment) -> Result<Option<NextPartner>, Fault> {
     tx.row(
         sql("SELECT vendor_id, partner_id FROM ops.job WHERE (vendor_id, partner_id) > ({}, {}) AND run_at <= {}
                AND (vendor_id, partner_id) NOT IN (SELECT vendor_id, partner_id FROM ops.job WHERE lease_until >= {})
              ORDER BY vendor_id, partner_id, run_at, id LIMIT 1")
         .bind::<SqlUuid, _>(after.0)
         .bind::<SqlUuid, _>(after.1)
-        .bind::<Timestamptz, _>(tx.now())
+        .bind::<Timestamptz, _>(before)
         .bind::<Timestamptz, _>(tx.now()),
     )
     .await

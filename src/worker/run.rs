@@ -27,6 +27,7 @@ const ANALYSIS: std::time::Duration = std::time::Duration::from_secs(60);
 /// Works until it is dropped.
 pub async fn work(state: &State) {
     let poll = std::time::Duration::from_millis(state.config.worker.poll_ms);
+    let gather = std::time::Duration::from_millis(state.config.worker.gather_ms);
     let schedule = async {
         loop {
             if let Err(fault) = schedule::tick(state).await {
@@ -46,9 +47,10 @@ pub async fn work(state: &State) {
     let served = Mutex::default();
     let place = || async {
         loop {
-            match claim_and_run(state, &served).await {
+            match claim_and_run(state, &served, gather).await {
                 Ok(0) => {
                     let _ = tokio::time::timeout(poll, state.wake.notified()).await;
+                    tokio::time::sleep(gather).await;
                 }
                 Ok(_) => {}
                 Err(fault) => {
@@ -61,13 +63,13 @@ pub async fn work(state: &State) {
     futures_util::future::join3(schedule, analysis, futures_util::future::join_all((0..places(state)).map(|_| place()))).await;
 }
 
-/// Runs jobs until none is due; answers how many ran.
+/// Runs jobs until none is due, waiting for no more to come; answers how many ran.
 pub async fn run_due(state: &State) -> Result<usize, Fault> {
     let served = Mutex::default();
     let place = || async {
         let mut ran = 0;
         loop {
-            match claim_and_run(state, &served).await? {
+            match claim_and_run(state, &served, std::time::Duration::ZERO).await? {
                 0 => return Ok::<usize, Fault>(ran),
                 some => ran += some,
             }
@@ -81,12 +83,13 @@ fn places(state: &State) -> usize {
     state.config.database.pool_worker.saturating_sub(1).max(1)
 }
 
-/// Claims one partner's jobs and runs them. `served` is the partner served last; it keeps the places of this process apart, too.
-async fn claim_and_run(state: &State, served: &Mutex<(Uuid, Uuid)>) -> Result<usize, Fault> {
+/// Claims the jobs of one partner, the oldest of which has waited for `gather`, and runs them. `served` is the partner served last; it keeps the places of
+/// this process apart, too.
+async fn claim_and_run(state: &State, served: &Mutex<(Uuid, Uuid)>, gather: std::time::Duration) -> Result<usize, Fault> {
     let (scope, jobs) = {
         let mut served = served.lock().await;
         let after = *served;
-        let claimed = state.db.begin_write(SystemScope::worker()).await?.settle(async |tx| ledger::claim_jobs(tx, after, LEASE).await).await?;
+        let claimed = state.db.begin_write(SystemScope::worker()).await?.settle(async |tx| ledger::claim_jobs(tx, after, gather, LEASE).await).await?;
         let Some(first) = claimed.first() else { return Ok(0) };
         *served = (first.vendor_id, first.partner_id);
         (WorkerScope::for_job(first.vendor_id, first.partner_id), claimed)

@@ -37,6 +37,13 @@ pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
+/// The last letters of a secret (SECURITY c.1): its CRC-32 in base 62.
+fn check_digits(body: &str) -> String {
+    let letters = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let crc = crc32fast::hash(body.as_bytes());
+    (0..6).rev().map(|place| char::from(letters[(crc / 62u32.pow(place) % 62) as usize])).collect()
+}
+
 /// Asks for a token.
 async fn grant(app: &App, client: &str, secret: &str, form: &str, more: &[(&str, &str)]) -> Reply {
     let basic = format!("Basic {}", STANDARD.encode(format!("{client}:{secret}")));
@@ -126,19 +133,24 @@ async fn a_key_is_one_partners_for_one_request_and_a_change_names_the_version_it
     assert_eq!(held(app).await, before, "nothing changed");
     let first = app.post_with(&stranger.token, "/v1/customers", &new, &key).await;
     assert_eq!((first.status.as_u16(), first.header("idempotency-replayed")), (201, ""));
-    // 34: the first one, which has not ended, holds the key in its transaction.
+    // 34: the first one, which has not ended, holds the key in its transaction; a batch waits no longer than one.
     let (holder, wire) = shared().await.cluster.superuser(&app.database).connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(wire);
     let claim = "BEGIN; INSERT INTO todoku.idempotency (vendor_id, caller_id, route, method, key, partner_id, fingerprint, expires_at)
-        SELECT vendor_id, caller_id, route, method, 'k-2', partner_id, fingerprint, expires_at FROM todoku.idempotency WHERE key = 'k-1'";
+        SELECT vendor_id, caller_id, unnest(ARRAY[route, '/v1/status-reports/batch']), method, 'k-2', partner_id, fingerprint, expires_at FROM todoku.idempotency WHERE key = 'k-1'";
     holder.batch_execute(claim).await.unwrap();
-    let (before, begun, key) = (held(app).await, Instant::now(), [("idempotency-key", "k-2")]);
-    let busy = app.post_with(&near.token, "/v1/customers", &new, &key).await;
-    refused(&busy, 409, "idempotency-in-progress", &[], 34);
-    assert!(busy.header("retry-after") == "1" && begun.elapsed() > Duration::from_millis(1_400), "after {:?}", begun.elapsed());
+    let reports = json!({ "reports": [{ "customer_id": near.customer, "external_id": "B", "period_end": "2026-11-20" }] });
+    let (before, key) = (held(app).await, [("idempotency-key", "k-2")]);
+    for (path, body) in [("/v1/customers", &new), ("/v1/status-reports/batch", &reports)] {
+        let begun = Instant::now();
+        let busy = app.post_with(&near.token, path, body, &key).await;
+        refused(&busy, 409, "idempotency-in-progress", &[], 34);
+        assert!(busy.header("retry-after") == "1" && (1_400..4_000).contains(&begun.elapsed().as_millis()), "{path} after {:?}", begun.elapsed());
+    }
     assert_eq!(held(app).await, before, "nothing changed");
     holder.batch_execute("ROLLBACK").await.unwrap();
     app.post_with(&near.token, "/v1/customers", &new, &key).await.expect(200);
+    app.post_with(&near.token, "/v1/status-reports/batch", &reports, &key).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,8 +289,10 @@ async fn paths_queries_and_methods_have_one_spelling() {
     // 53, before anybody is asked who they are.
     let one = format!("/v1/customers/{own}");
     let only_get = ["/v1/insights/channels", "/v1/insights/at-risk", &format!("{one}/health"), "/openapi.json", "/.well-known/jwks.json", "/problems/not-found"];
+    let viewer = ["/docs", "/docs/", "/docs/index.html"].map(|path| (path, "GET"));
     let all = [("/v1/customers", "GET, HEAD, POST"), (one.as_str(), "GET, HEAD, PATCH"), ("/oauth/token", "POST"), ("/v1/outcomes/batch", "POST")]
         .into_iter()
+        .chain(viewer)
         .chain(only_get.map(|path| (path, "GET, HEAD")));
     for (path, allow) in all {
         for method in ["DELETE", "PUT", "TRACE", "FOO"] {
@@ -337,7 +351,12 @@ async fn who_is_nobody_learns_nothing() {
     let wrong = grant(&app, &id, &other.secret, form, &[]).await;
     assert_eq!((wrong.status.as_u16(), &wrong.json()["error"], &wrong.header("www-authenticate")[..6]), (401, &json!("invalid_client"), "Basic "));
     let (nobody, others) = ("prn_01m7zzzzzzf8x8x8x8x8x8x8x8", other.client.to_string());
-    for (client, secret) in [(nobody, secret.as_str()), (nobody, "x"), (id.as_str(), "x"), (id.as_str(), ""), (others.as_str(), secret.as_str()), ("x", secret.as_str())] {
+    // The public id of a secret there is, with another's hidden part and check digits that fit.
+    let known = format!("{}{}", &secret[..23], &other.secret[23..66]);
+    let bent = format!("{known}{}", check_digits(&known));
+    for (client, secret) in
+        [(id.as_str(), bent.as_str()), (nobody, secret.as_str()), (nobody, "x"), (id.as_str(), "x"), (id.as_str(), ""), (others.as_str(), secret.as_str()), ("x", secret.as_str())]
+    {
         let reply = grant(&app, client, secret, form, &[]).await;
         assert_eq!((&reply.bytes, reply.masked()), (&wrong.bytes, wrong.masked()), "{client}");
     }

@@ -24,11 +24,17 @@ fn report(customer: &str, value: usize) -> Value {
     json!({ "customer_id": customer, "external_id": format!("{customer}-{value}"), "period_end": "2026-11-20", "observations": [{ "measure": "adoption", "value": value % 101 }] })
 }
 
-async fn claim(app: &App, after: (Uuid, Uuid)) -> Vec<Claimed> {
+const AT_ONCE: std::time::Duration = std::time::Duration::ZERO;
+
+async fn claim_after(app: &App, after: (Uuid, Uuid), gather: std::time::Duration) -> Vec<Claimed> {
     let tx = app.state.db.begin_write(SystemScope::worker()).await.unwrap();
-    let claimed = ledger::claim_jobs(&tx, after, Duration::seconds(60)).await.unwrap();
+    let claimed = ledger::claim_jobs(&tx, after, gather, Duration::seconds(60)).await.unwrap();
     tx.commit().await.unwrap();
     claimed
+}
+
+async fn claim(app: &App, after: (Uuid, Uuid)) -> Vec<Claimed> {
+    claim_after(app, after, AT_ONCE).await
 }
 
 /// Jobs of the partner's customers, straight into the queue.
@@ -69,6 +75,22 @@ async fn partners_take_turns_and_a_bundle_is_one_partners() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_comes_while_a_job_waits_for_company_goes_with_it() {
+    let app = App::start().await;
+    let (_, staff) = app.found("Vendor").await;
+    let (_, token) = reseller(&app, &staff, "A").await;
+    let ids = customers(&app, &token, 1).await;
+    app.settle().await;
+    let (nobody, gather) = ((Uuid::nil(), Uuid::nil()), std::time::Duration::from_millis(250));
+    for value in 0..3 {
+        app.post(&token, "/v1/status-reports", &report(&ids[0], value)).await.expect(201);
+        assert!(claim_after(&app, nobody, gather).await.is_empty(), "the first is {} ms old", 100 * value);
+        app.clock.turn_to(app.clock.now() + Duration::milliseconds(100));
+    }
+    assert_eq!(claim_after(&app, nobody, gather).await.len(), 3, "all of them, the youngest of 100 ms as well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_cannot_be_done_harms_no_other() {
     let app = App::start().await;
     let (_, staff) = app.found("Vendor").await;
@@ -88,7 +110,8 @@ async fn a_job_that_cannot_be_done_harms_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_the_work_and_nothing_is_done_twice() {
-    let app = App::start().await;
+    // The clock stands still: nothing would wait long enough.
+    let app = App::start_with(&[("TODOKU_WORKER__GATHER_MS", "0")]).await;
     let (_, staff) = app.found("Vendor").await;
     let mut everybody = Vec::new();
     for name in ["A", "B", "C"] {
