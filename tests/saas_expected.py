@@ -108,6 +108,8 @@ def figures(accounts):
         "known_share": {"count": share(k, n), "value": share(sum(a["value"] for a in known), value)},
         "mean_health": thousandth(half_even(sum(a["score"] for a in known), k)),
         "value_weighted_health": thousandth(half_even(sum(a["score"] * a["value"] for a in known), sum(a["value"] for a in known))),
+        "value_weighted_health_bounds": {end: thousandth(half_even(sum(a["score"] * a["value"] for a in known) + (value - sum(a["value"] for a in known)) * unheard, value))
+                                         for end, unheard in (("low", 0), ("high", 100_000))},
         "health_quantiles": quantiles(sorted(a["score"] // 1000 for a in known)),
         "mean_health_interval": interval,
         "mean_health_bounds": {end: thousandth(half_even(sum(a["score"] for a in known) + (n - k) * unheard, n)) for end, unheard in (("low", 0), ("high", 100_000))},

@@ -1,12 +1,11 @@
 //! How well a score foretold what happened: discrimination (AUC, top-decile lift), calibration (table, expected error),
 //! false alarms and lead time. Plain slices in, figures out; risk is high where the event is expected.
 
+use crate::insight::share::{Z95, wilson};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use thiserror::Error;
 
-/// The two-sided 95 % quantile of the normal distribution.
-const Z95: f64 = 1.959_964;
 /// The calibration table's bins over 0-1 (SCIENCE 2.5).
 const BINS: usize = 10;
 
@@ -144,20 +143,6 @@ pub fn top_decile_lift(risk: &[f64], happened: &[bool]) -> Result<f64, Fault> {
     Ok((hits / tenth as f64) / (all as f64 / risk.len() as f64))
 }
 
-/// The 95 % Wilson interval of a share (SCIENCE 2.7); `None` of nothing. `part` must not be more than `whole`.
-pub fn wilson(part: usize, whole: usize) -> Option<(f64, f64)> {
-    if whole == 0 || part > whole {
-        return None;
-    }
-    let (n, z2) = (whole as f64, Z95 * Z95);
-    let p = part as f64 / n;
-    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let half = Z95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    let low = if part == 0 { 0.0 } else { (centre - half).max(0.0) };
-    let high = if part == whole { 1.0 } else { (centre + half).min(1.0) };
-    Some((low, high))
-}
-
 /// One line of the calibration table: cases whose predicted probability lies in one tenth of 0-1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bin {
@@ -291,24 +276,6 @@ mod tests {
         risk[17] = 19.0;
         risk[18] = 19.0;
         near(top_decile_lift(&risk, &happened).unwrap(), 10.0 / 3.0, 1e-12);
-    }
-
-    /// The check values of SCIENCE 2.7.
-    #[test]
-    fn wilson_of_the_check_pack() {
-        // As printed, to its four digits; and as the formula gives it in decimal arithmetic.
-        for (k, n, exact, printed) in [
-            (8, 10, (0.490162469122, 0.943317849062), (0.4902, 0.9433)),
-            (0, 5, (0.000000000000, 0.434482468659), (0.0, 0.4345)),
-            (45, 50, (0.786397684514, 0.956524235343), (0.7864, 0.9565)),
-        ] {
-            let (low, high) = wilson(k, n).unwrap();
-            near(low, exact.0, 1e-9);
-            near(high, exact.1, 1e-9);
-            near(low, printed.0, 5e-5);
-            near(high, printed.1, 5e-5);
-        }
-        assert_eq!(wilson(0, 0), None);
     }
 
     /// Bin 1: 0.12, 0.18 with one event, |0.15 - 0.5| = 0.35. Bin 9: 0.95, 1.0 with two, |0.975 - 1| = 0.025. Mean 0.1875.

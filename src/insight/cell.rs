@@ -1,11 +1,9 @@
 //! A cell: additive figures over the customers of a partner. What is shown is derived from the sums in exact integers and
 //! rounded once (DECISIONS 11).
 
+use crate::insight::share::Z95;
 use crate::kernel::id::PartnerId;
 use crate::kernel::number::{ratio, round};
-
-/// The two-sided 95 % quantile of the normal distribution.
-const Z95: f64 = 1.959_964;
 
 crate::word_list! {
     /// How a mean stands against another.
@@ -137,6 +135,12 @@ impl Cell {
     /// The mean of known health weighted by value, in thousandths; `None` without value.
     pub fn value_weighted_mean(&self) -> Option<i64> {
         ratio(self.value_scores, self.value_known().into()).filter(|_| self.is_complete())
+    }
+
+    /// Between which the value-weighted mean of all lies, in thousandths, whatever the unknown turn out to be: all at 0, all at 100.
+    pub fn value_weighted_bounds(&self) -> Option<(i64, i64)> {
+        let at = |points: i64| ratio(self.value_scores + i128::from(self.value_unknown) * i128::from(points), self.value().into());
+        Some((at(0)?, at(100_000)?)).filter(|_| self.is_complete())
     }
 
     /// The least whole points that at least this share of the known customers, in hundredths, do not exceed; `None` without any.
@@ -290,6 +294,8 @@ mod tests {
         assert_eq!(Cell::share(some.known(), some.customers()), Some(500));
         assert_eq!(Cell::default().mean(), None);
         assert_eq!((some.mean_bounds(), all.mean_bounds()), (Some((40_000, 90_000)), Some((80_000, 80_000))));
+        let valued = Cell { value_healthy: 3, value_unknown: 1, value_scores: 240_000, points: Points::of_number(&format!("2{}", "0".repeat(8 * 80))).unwrap(), ..some };
+        assert_eq!((valued.value_weighted_mean(), valued.value_weighted_bounds()), (Some(80_000), Some((60_000, 85_000))));
         let silent = Cell { at_risk: 1, healthy: 2, unknown: 5, ..Cell::default() };
         assert_eq!((silent.share_at_risk_bounds(), Cell::default().share_at_risk_bounds()), (Some((125, 750)), None));
     }

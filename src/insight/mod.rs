@@ -18,6 +18,7 @@ pub mod model;
 mod month;
 mod peers;
 mod rollup;
+mod share;
 mod store;
 mod totals;
 mod verdict;

@@ -5,7 +5,9 @@
 //! few. One dimension of one day at a time; what two dimensions or two days say together is not guarded here, so places are told
 //! and no sums, of months and not of days.
 
-use super::cell::Cell;
+use super::cell::{Cell, Standing};
+use super::share::{against, wilson};
+use crate::kernel::number::round;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,13 +41,42 @@ crate::word_list! {
 }
 
 impl Figure {
+    /// The counted part, and of how many; `None` for the mean, which is no share.
+    fn counts(self, cell: &Cell) -> Option<(i64, i64)> {
+        match self {
+            Self::MeanHealth => None,
+            Self::ShareAtRisk => Some((cell.at_risk, cell.known())),
+            Self::KnownShare => Some((cell.known(), cell.customers())),
+            Self::ReportRate => Some((cell.in_cadence, cell.customers())),
+        }
+    }
+
     /// In thousandths: of a point for the mean, of the whole for a share. `None` when there is no customer to tell it of.
     fn of(self, cell: &Cell) -> Option<i64> {
-        match self {
-            Self::MeanHealth => cell.mean(),
-            Self::ShareAtRisk => Cell::share(cell.at_risk, cell.known()),
-            Self::KnownShare => Cell::share(cell.known(), cell.customers()),
-            Self::ReportRate => Cell::share(cell.in_cadence, cell.customers()),
+        match self.counts(cell) {
+            None => cell.mean(),
+            Some((part, whole)) => Cell::share(part, whole),
+        }
+    }
+
+    /// Its 95 % interval, in thousandths: of the mean from two known customers on, of a share by Wilson.
+    fn interval(self, cell: &Cell) -> Option<(i64, i64)> {
+        match self.counts(cell) {
+            None => cell.mean_interval(),
+            Some((part, whole)) => wilson(part as usize, whole as usize).map(|(low, high)| (round(low * 1000.0), round(high * 1000.0))),
+        }
+    }
+
+    /// How a partner stands against others together (SCIENCE 2.6): more than chance gives, or no difference shown.
+    fn against(self, own: &Cell, others: &Cell) -> Option<Standing> {
+        let standing = match self.counts(own).zip(self.counts(others)) {
+            None => own.against(others),
+            Some(((part, whole), (other_part, other_whole))) => against((part as usize, whole as usize), (other_part as usize, other_whole as usize)),
+        };
+        match (self, standing) {
+            (Self::ShareAtRisk, Some(Standing::Better)) => Some(Standing::Worse),
+            (Self::ShareAtRisk, Some(Standing::Worse)) => Some(Standing::Better),
+            _ => standing,
         }
     }
 
@@ -93,6 +124,12 @@ pub struct Place {
     pub figure: Figure,
     /// The partner's own, in thousandths; `None` when it has none.
     pub value: Option<i64>,
+    /// Where that lies with 95 %, in thousandths.
+    #[serde(default)]
+    pub interval: Option<(i64, i64)>,
+    /// How it stands against its peers together; `None` where the percentile is withheld, and for the mean of one customer.
+    #[serde(default)]
+    pub standing: Option<Standing>,
     /// The percentage of its peers it is better than, an equal one counting half, to the nearest 5. `None` when the partner has
     /// no such figure, its peers with one are too few, or all of them have the same, which would tell it.
     pub percentile: Option<i64>,
@@ -143,9 +180,11 @@ pub fn groups(members: &[Member<'_>]) -> Vec<Published> {
 /// the list.
 pub fn standing(group: &Published, family: Id, own: &Cell) -> Vec<Place> {
     let place = |figure: Figure| {
+        let peers = || group.of.iter().filter(|(id, _)| **id != family).map(|(_, cell)| cell);
         let value = figure.of(own);
-        let peers = group.of.iter().filter(|(id, _)| **id != family).map(|(_, cell)| cell);
-        Place { figure, value, percentile: value.and_then(|value| percentile(figure, value, peers)) }
+        let percentile = value.and_then(|value| percentile(figure, value, peers()));
+        let standing = percentile.and_then(|_| figure.against(own, &peers().copied().sum()));
+        Place { figure, value, interval: figure.interval(own), standing, percentile }
     };
     Figure::ALL.iter().copied().map(place).collect()
 }
@@ -248,6 +287,22 @@ mod tests {
         assert_eq!((health(&[4, 4, 4, 4, 4]), health(&[4, 4, 4, 4, 3])), (Some(60), None));
         assert_eq!((health(&[16, 1, 1, 1, 1]), health(&[90, 1, 1, 1, 0])), (Some(60), None));
         assert!(stand(&of(&[90, 1, 1, 1, 0]), 0)[2].percentile.is_some());
+    }
+
+    /// Five families of four, one of the twenty customers at risk. Two of four are 45 points of a hundred more, and the interval of the difference begins
+    /// hypot(0.5 - 0.1500, 0.2361 - 0.05) = 39.6 below; one of four is 20 more, 27.6 below: nothing is shown, though nine places in ten are better.
+    #[test]
+    fn a_place_is_told_with_whether_a_difference_shows() {
+        let risky = |at_risk: i64| Cell { healthy: 4 - at_risk, at_risk, score_sum: 4 * 50_000, score_squares: 4 * 50_000i64.pow(2), ..Cell::default() };
+        let of = |own: Cell| Published { group: None, of: (1..6).map(|id| (id, risky(i64::from(id == 1)))).chain([(0, own)]).collect() };
+        let risk = |own: Cell| {
+            let place = stand(&of(own), 0)[1];
+            (place.percentile, place.standing, place.interval)
+        };
+        assert_eq!(risk(risky(2)), (Some(0), Some(Standing::Worse), Some((150, 850))));
+        assert_eq!(risk(risky(1)), (Some(10), Some(Standing::NoDifferenceShown), Some((46, 699))));
+        let known = stand(&of(risky(1)), 0)[2];
+        assert_eq!((known.percentile, known.standing, known.interval), (None, None, Some((510, 1000))), "withheld together");
     }
 
     const NAMES: [&str; 6] = ["", "a", "b", "c", "d", "e"];

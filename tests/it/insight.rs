@@ -295,7 +295,10 @@ async fn a_partner_knows_its_place_and_nobody_elses() {
     let best = app.get(&staff, &path(6)).await.expect(200);
     assert_eq!(place(&best, None), (json!(false), json!(80.0), json!(100)));
     // In time like five of six, better than one that was never heard of K-9: (1 + 5/2) / 6.
-    assert_eq!(best["data"][0]["places"][3], json!({ "figure": "report_rate", "value": 1.0, "percentile": 60 }));
+    assert_eq!(
+        best["data"][0]["places"][3],
+        json!({ "figure": "report_rate", "value": 1.0, "interval": { "low": 0.51, "high": 1.0 }, "standing": "no_difference_shown", "percentile": 60 })
+    );
     let portal = crate::world::client(&app, &staff, &partners[3].0, &[]).await.1;
     assert_eq!(app.get(&portal, &path(3)).await.expect(200), third, "the partner sees what the vendor sees");
     assert_eq!(app.get(&portal, &path(2)).await.problem().0, 404);

@@ -157,7 +157,15 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
 
     let back = lesson.app.get(&lesson.staff, &format!("{path}/backtest?lead_days=45")).await.expect(200);
     assert_eq!((&back["total"]["outcomes"], &back["total"]["unknown"]), (&json!(320), &json!(0)));
-    assert_eq!(back["channels"][0]["partner_id"], json!(lesson.partner));
+    assert_eq!((back["channels"].as_array().unwrap().len(), &back["channels"][0]["partner_id"]), (1, &json!(lesson.partner)));
+    assert_eq!((&back["channels"][0]["own"], &back["channels"][0]["rolled_up"]), (&back["total"], &back["total"]));
+    // Under a distributor without customers of its own, the same is its roll-up.
+    let above = text(&lesson.app.post(&lesson.staff, "/v1/partners", &json!({ "external_id": "D", "name": "D", "kind": "distributor" })).await.expect(201)["id"]);
+    lesson.app.patch(&lesson.staff, &format!("/v1/partners/{}", lesson.partner), "*", &json!({ "parent_id": above })).await.expect(200);
+    let rolled = lesson.app.get(&lesson.staff, &format!("{path}/backtest?lead_days=45")).await.expect(200);
+    let of = |id: &str| rolled["channels"].as_array().unwrap().iter().find(|c| c["partner_id"] == id).unwrap().clone();
+    assert_eq!((&of(&above)["own"]["outcomes"], &of(&above)["rolled_up"]), (&json!(0), &back["total"]));
+    assert_eq!((&of(&lesson.partner)["own"], rolled["total"] == back["total"]), (&back["total"], true));
     let told = back["total"]["table"].as_array().unwrap().iter().map(|row| row["outcomes"].as_u64().unwrap()).sum::<u64>();
     assert_eq!(told, 320);
     let foretold = &back["total"];

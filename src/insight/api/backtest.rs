@@ -8,9 +8,10 @@ use crate::health::Times;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::query::Param;
 use crate::insight::backtest::Bin;
-use crate::insight::flow::{Backtest, Foretold, history};
+use crate::insight::channel::Tree;
+use crate::insight::flow::{Backtest, Foretold, history, moment_of};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{PartnerId, ScorecardId, TypeId};
+use crate::kernel::id::{PartnerId, ScorecardId};
 use crate::kernel::number::{round, three_digits};
 use actix_web::{HttpResponse, get};
 use deserr::Deserr;
@@ -122,8 +123,10 @@ impl From<Foretold> for ForetoldView {
 #[derive(Serialize, ToSchema)]
 struct ChannelForetold {
     partner_id: PartnerId,
-    #[serde(flatten)]
-    foretold: ForetoldView,
+    /// Of its own customers.
+    own: ForetoldView,
+    /// Of its own and those of everybody below it, as the tree stood then.
+    rolled_up: ForetoldView,
 }
 
 /// A look back.
@@ -134,26 +137,28 @@ struct BacktestView {
     /// Outcomes of customers the scorecard was not for, by its criteria, on the day it is asked; they are in nothing below.
     not_applicable: usize,
     total: ForetoldView,
-    /// By partner, of those with outcomes.
+    /// By partner, of those with outcomes of their own or below them.
     channels: Vec<ChannelForetold>,
 }
 
 /// Look back on a scorecard
 ///
-/// How it would have scored every customer it is for so many days before its outcome, by what was known then, and what that foretold: over all and
-/// by partner. Also for drafts.
+/// How it would have scored every customer it is for so many days before its outcome, by what was known then, and what that foretold: over all,
+/// by partner, and rolled up over everybody below it. Also for drafts.
 #[utoipa::path(operation_id = "backtest_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path), BacktestQuery), responses((status = 200, description = "The look back", body = BacktestView)))]
 #[get("/v1/scorecards/{scorecard_id}/backtest")]
 async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>) -> Result<HttpResponse, Fault> {
     let lead_days = lead(call.query.lead_days.as_ref().map(|days| days.0), "lead_days").map_err(|fault| Fault::parameters(fault.fields))?;
     let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
     let look = async |tx: &Tx<StaffScope>| {
-        let at = times.resolve(&directory::calendar(tx).await?, tx.now())?;
-        history(tx, call.path, lead_days, None, at).await
+        let vendor = directory::calendar(tx).await?;
+        let at = times.resolve(&vendor, tx.now())?;
+        let tree = Tree::of(directory::parents_at(tx, moment_of(&vendor, at)).await?);
+        Ok((history(tx, call.path, lead_days, None, at).await?, tree))
     };
-    let (history, desk) = call.study(look).await?;
-    let Backtest { total, channels, not_applicable } = think(move || history.backtest()).await?;
+    let ((history, tree), desk) = call.study(look).await?;
+    let Backtest { total, channels, not_applicable } = think(move || history.backtest(&tree)).await?;
     drop(desk);
-    let channels = channels.into_iter().map(|(partner, foretold)| ChannelForetold { partner_id: PartnerId::of(partner), foretold: foretold.into() }).collect();
+    let channels = channels.into_iter().map(|(partner_id, own, rolled_up)| ChannelForetold { partner_id, own: own.into(), rolled_up: rolled_up.into() }).collect();
     Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, not_applicable, total: total.into(), channels }))
 }

@@ -67,6 +67,8 @@ pub(super) struct Figures {
     mean_health: Option<f64>,
     /// The same weighted by value.
     value_weighted_health: Option<f64>,
+    /// Between which the value-weighted mean of all lies whatever the unknown turn out to be: all at 0, all at 100.
+    value_weighted_health_bounds: Option<Interval>,
     /// In whole points, over the known: a tenth, a quarter, a half ... of them are not above.
     health_quantiles: Option<Quantiles>,
     /// Where the mean of all lies, with 95 %; from two known customers on.
@@ -105,6 +107,7 @@ impl From<&Cell> for Figures {
             known_share: Share { count: share(c.known(), c.customers()), value: share(c.value_known(), c.value()) },
             mean_health: c.mean().map(thousandths),
             value_weighted_health: c.value_weighted_mean().map(thousandths),
+            value_weighted_health_bounds: c.value_weighted_bounds().map(Interval::of),
             health_quantiles: Quantiles::of(c),
             mean_health_interval: c.mean_interval().map(Interval::of),
             mean_health_bounds: c.mean_bounds().map(Interval::of),

@@ -4,7 +4,9 @@ use crate::auth::{Call, Query, op};
 use crate::directory;
 use crate::health::Times;
 use crate::http::body::{Day, Faults, Instant};
+use crate::http::interval::Interval;
 use crate::http::query::Param;
+use crate::insight::cell::Standing;
 use crate::insight::dimension::Dimension;
 use crate::insight::peers::{Figure, LEAST_CUSTOMERS, LEAST_PEERS, Place, ROUNDED_TO};
 use crate::insight::store::{self, Stood};
@@ -47,6 +49,10 @@ struct PlaceView {
     figure: Figure,
     /// The partner's own: points for the mean, 0-1 for a share; absent where it has none.
     value: Option<f64>,
+    /// Where that lies with 95 %: of the mean from two known customers on.
+    interval: Option<Interval>,
+    /// Against its peers together, whatever the percentile says: no difference is shown where chance alone could have made it. Absent where the percentile is.
+    standing: Option<Standing>,
     /// The percentage of its peers it is better than, to the nearest 5: 100 is the best, for every figure. Absent where `rule` withholds it.
     percentile: Option<i64>,
 }
@@ -83,12 +89,12 @@ fn rule() -> (String, String) {
         format!(
             "Compared once a month, as its last day closed, with other partners; a partner and those below it are one. A group is told of from {LEAST_PEERS} others with \
              {LEAST_CUSTOMERS} customers on; smaller ones are put together as `others`, with a larger one where they would be left over alone. Percentiles are rounded to \
-             {ROUNDED_TO} %, and withheld where the others all have the same value."
+             {ROUNDED_TO} %, and withheld where the others all have the same value; where `standing` says that no difference is shown, a place says no more than chance."
         ),
         format!(
             "月に一度、月末日の締め値を他のパートナーと比較します。上位パートナーとその傘下は一つとみなします。他のパートナーが {LEAST_PEERS} 社以上、その顧客が合計 \
              {LEAST_CUSTOMERS} 社以上のグループのみ表示し、それに満たないグループは `others` にまとめます（それだけでは足りない場合は大きいグループも一つ含めます）。\
-             パーセンタイルは {ROUNDED_TO} % 単位に丸め、他社の値がすべて同じ場合は表示しません。"
+             パーセンタイルは {ROUNDED_TO} % 単位に丸め、他社の値がすべて同じ場合は表示しません。`standing` が差を示さない場合、順位は偶然の範囲内です。"
         ),
     )
 }
@@ -127,6 +133,7 @@ impl From<Stood> for PeersGroup {
 
 impl From<Place> for PlaceView {
     fn from(place: Place) -> Self {
-        Self { figure: place.figure, value: place.value.map(thousandths), percentile: place.percentile }
+        let Place { figure, value, interval, standing, percentile } = place;
+        Self { figure, value: value.map(thousandths), interval: interval.map(Interval::of), standing, percentile }
     }
 }

@@ -6,6 +6,7 @@ use crate::directory;
 use crate::health::{self, AsKnown, Band, Past, Sight};
 use crate::insight::backtest::{Alarms, Auc, Bin, alarms, auc, calibration_table, top_decile_lift};
 use crate::insight::calibration::{Case, Invalid, Settings, calibrate};
+use crate::insight::channel::Tree;
 use crate::insight::check::Check;
 use crate::insight::lesson::Lesson;
 use crate::insight::month::told_month;
@@ -149,16 +150,22 @@ impl History {
         Ok(Lesson { measures: self.past.measures(), calibration })
     }
 
-    /// How well the scorecard foretold what happened: over all, and by partner.
-    pub fn backtest(&self) -> Backtest {
+    /// How well the scorecard foretold what happened: over all, by partner, and by partner with everybody below it.
+    pub fn backtest(&self, tree: &Tree) -> Backtest {
         let seen: Vec<(&Settled, health::Seen)> = self.outcomes.iter().map(|outcome| (outcome, self.seen(outcome))).collect();
         let flagged: Vec<Option<NaiveDate>> = self.outcomes.iter().map(|outcome| self.first_flagged(outcome)).collect();
-        let mut by_partner: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
+        // What is its own of each partner, and what of all below it as well.
+        let mut by_partner: BTreeMap<PartnerId, [Vec<usize>; 2]> = BTreeMap::new();
         for (i, outcome) in self.outcomes.iter().enumerate() {
-            by_partner.entry(outcome.partner_id).or_default().push(i);
+            let partner = PartnerId::of(outcome.partner_id);
+            by_partner.entry(partner).or_default()[0].push(i);
+            for above in tree.upwards(partner) {
+                by_partner.entry(above).or_default()[1].push(i);
+            }
         }
         let all: Vec<usize> = (0..seen.len()).collect();
-        let channels = by_partner.into_iter().map(|(partner, which)| (partner, Foretold::of(&seen, &flagged, &which))).collect();
+        let foretold = |which: &Vec<usize>| Foretold::of(&seen, &flagged, which);
+        let channels = by_partner.iter().map(|(partner, [own, rolled_up])| (*partner, foretold(own), foretold(rolled_up))).collect();
         Backtest { total: Foretold::of(&seen, &flagged, &all), channels, not_applicable: self.not_applicable }
     }
 
@@ -173,8 +180,8 @@ impl History {
 pub struct Backtest {
     /// Over everything.
     pub total: Foretold,
-    /// By partner.
-    pub channels: Vec<(Uuid, Foretold)>,
+    /// By partner with outcomes of its own or below it: its own, and those of everybody below it as well.
+    pub channels: Vec<(PartnerId, Foretold, Foretold)>,
     /// Outcomes of customers the scorecard was not for; they are in nothing above.
     pub not_applicable: usize,
 }

@@ -7,7 +7,7 @@ mod peers;
 mod snapshot;
 mod totals;
 
-pub use figures::see;
+pub use figures::{moment_of, see};
 pub use learning::{Backtest, Foretold, check_calibrations, history, keep, keep_checks, seen_by_calibration};
 pub use list::days_listed;
 pub use peers::{compare_peers, keep_comparison};
