@@ -409,28 +409,44 @@ wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"'''
     p95 = statistics.quantiles(times, n=20)[-1] * 1000
     bench.row(f"explanation at {asked.large:,} customers, {said} values said of one, 95th percentile", f"{p95:.1f} ms", "15 ms", p95 / 15, 1, at_least=False)
 
+    # what is nested too deep is refused at once (SECURITY d 38)
+    times = []
+    for _ in range(100):
+        request = urllib.request.Request(f"{bench.url}/v1/customers", b"[" * 200_000, {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"})
+        begun = time.perf_counter()
+        try:
+            OPENER.open(request, timeout=10)
+        except urllib.error.HTTPError as error:
+            assert error.code == 400, error.code
+        times.append(time.perf_counter() - begun)
+    p95 = statistics.quantiles(times, n=20)[-1] * 1000
+    bench.row("refusal of 200,000 arrays in each other, 95th percentile", f"{p95:.1f} ms", "5 ms", p95 / 5, 1, at_least=False)
+
     # memory and start
-    bench.stop(bench.server)
-    bench.start()
-    portal()
-    time.sleep(2)
-    rest = bench.resident_mb()
-    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(2000)] if bench_can_open(2100) else []
-    for connection in idle:
-        connection.sendall(b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n")
-    time.sleep(1)
-    with_idle = bench.resident_mb()
-    for connection in idle:
-        connection.close()
-    batch()
-    time.sleep(2)  # what nobody uses is given back within a second
-    after = bench.resident_mb()
-    batch(32 << 20)
-    time.sleep(2)
-    largest = bench.resident_mb()
-    for name, value, goal in (("resident memory at rest", rest, 60), (f"resident memory with {len(idle)} idle connections", with_idle, 120), ("resident memory after a batch of 10,000 x 8 as well", after, 120),
-                              ("resident memory after a batch of 32 MiB as well", largest, 120)):
-        bench.row(name, f"{value:.0f} MB", f"{goal} MB", value / goal, 1, at_least=False)
+    found, names = [], ("resident memory at rest", "resident memory with 2,000 idle connections", "resident memory after a batch of 10,000 x 8 as well", "resident memory after a batch of 32 MiB as well")
+    if not bench_can_open(2100):
+        raise SystemExit("2,000 connections cannot be opened: raise the limit of open files")
+    for _ in range(asked.rounds):
+        bench.stop(bench.server)
+        bench.start()
+        portal()
+        time.sleep(2)
+        taken = [bench.resident_mb()]
+        idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(2000)]
+        for connection in idle:
+            connection.sendall(b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(1)
+        taken.append(bench.resident_mb())
+        for connection in idle:
+            connection.close()
+        for size in (0, 32 << 20):
+            batch(size)
+            time.sleep(2)  # what nobody uses is given back within a second
+            taken.append(bench.resident_mb())
+        found.append(taken)
+    for name, values, goal in zip(names, zip(*found), (60, 120, 120, 120)):
+        value = statistics.median(values)
+        bench.row(name, f"{value:.0f} MB (at most {max(values):.0f})", f"{goal} MB", value / goal, 1, at_least=False)
     starts, alone = [], []
     for _ in range(asked.rounds):
         bench.stop(bench.server)

@@ -394,7 +394,7 @@ class Outage:
             lines = self.postmaster()
             if self.ready is None and lines[:1] != self.before[:1] and lines[7:8] and lines[7].strip() == "ready":
                 self.ready = now
-            if self.over is None and (self.refused() is None and now > self.struck + 2 or self.healthy() is not None):
+            if self.over is None and (self.refused() is None and now > self.struck + 2 or self.healthy() is not None and self.writes() is not None):
                 self.over = now
             return self.over is not None and now > self.over + 0.5
         return False
@@ -403,10 +403,18 @@ class Outage:
         """When the first refusal came."""
         return next((answer.at for answer in self.load.answers if answer.at > self.struck and answer.status == 503), None)
 
-    def healthy(self):
+    def healthy(self, statuses=range(200, 300)):
         """When the first success came of what was asked after the pause, or after the first refusal: a server that dies still ends what it is at."""
         since = self.mended or self.whole and self.refused() or self.struck
-        return next((answer.at for answer in self.load.answers if answer.due > since and 200 <= answer.status < 300), None)
+        return next((answer.at for answer in self.load.answers if answer.due > since and answer.status in statuses), None)
+
+    def writes(self):
+        """When the first report was taken: reads are answered 200."""
+        return self.healthy((201,))
+
+    def refusals(self):
+        """How long all but one refusal of a hundred took at most."""
+        return percentile([answer.at - answer.due for answer in self.answers if answer.status == 503], 0.99)
 
 
 def outages(bench, callers):
@@ -436,15 +444,20 @@ def outages(bench, callers):
         row(f"PostgreSQL {deed}: first refusal", [after(one.refused(), one.struck) for one in found], 0.3)
         ready = known(after(one.ready, one.struck) for one in found)
         row(f"PostgreSQL {deed}: first success, from the signal", [after(one.healthy(), one.struck) for one in found], 1, f"{ms(ready)} (PostgreSQL ready again)")
+        row(f"PostgreSQL {deed}: first report taken, from the signal", [after(one.writes(), one.struck) for one in found], 1, f"{ms(ready)} (PostgreSQL ready again)")
+        row(f"PostgreSQL {deed}: refusals, 99th percentile", [one.refusals() for one in found], 0.3)
         row(f"PostgreSQL {deed}: longest answer", [longest(one.answers) for one in found], None)
     found = repeat(freeze, thaw)
     row(f"PostgreSQL frozen for {PAUSE:.0f} s: first refusal", [after(one.refused(), one.struck) for one in found], 0.3)
     row(f"PostgreSQL frozen for {PAUSE:.0f} s: first success after it", [after(one.healthy(), one.mended) for one in found], 1)
+    row(f"PostgreSQL frozen for {PAUSE:.0f} s: first report taken after it", [after(one.writes(), one.mended) for one in found], 1)
+    row(f"PostgreSQL frozen for {PAUSE:.0f} s: refusals, 99th percentile", [one.refusals() for one in found], 0.3)
     row(f"PostgreSQL frozen for {PAUSE:.0f} s: longest answer", [longest(one.answers) for one in found], None)
     found = repeat(reset, whole=False)
     lost = middle(len([answer for answer in one.answers if answer.status >= 500 or not answer.status]) for one in found)
     bench.row("connections of partners reset: requests refused or lost", f"{lost:.0f}", "6 (connections)", lost / 6, 1, at_least=False)
     row("connections of partners reset: first success", [after(one.healthy(), one.struck) for one in found], 1)
+    row("connections of partners reset: first report taken", [after(one.writes(), one.struck) for one in found], 1)
     return f"outages: {rounds} rounds of each under {STEADY} /s; {others(loads)}"
 
 

@@ -1,8 +1,8 @@
 """Holds the running server to its own API document: schemathesis with all phases and checks, the stateful one included.
 
-Usage: tests/contract.py --binary target/debug/todoku --st path/to/st [--examples 40] [--seed N]
+Usage: tests/contract.py --binary target/debug/todoku --st path/to/st [--examples 40] [--seed N] [--as vendor|partner]
 
-Starts a server of its own on a fresh private cluster, founds a vendor, and lets schemathesis speak as the vendor's administrator. The
+Starts a server of its own on a fresh private cluster, founds a vendor, and lets schemathesis speak as the vendor's administrator, or as a partner's portal. The
 hooks at the end of this file (schemathesis loads it as a module) fetch a new token before the old one ends.
 """
 
@@ -12,6 +12,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 
 from house import House
@@ -26,20 +28,44 @@ def token(base, client, secret):
         return json.load(answer)["access_token"]
 
 
+def portal(house, founder):
+    """A client of a partner's, made as the vendor."""
+    end = time.monotonic() + 10
+    while True:
+        try:
+            bearer = token(house.url, founder["client_id"], founder["client_secret"])
+            break
+        except urllib.error.HTTPError as error:  # a vendor of a moment ago is not known yet
+            if error.code != 401 or time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+    def made(path, body):
+        request = urllib.request.Request(house.url + path, json.dumps(body).encode(), {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return json.load(answer)
+
+    partner = made("/v1/partners", {"external_id": "P", "name": "契約代理店", "kind": "reseller"})["id"]
+    client = made(f"/v1/partners/{partner}/clients", {"name": "portal"})
+    return {"client_id": client["id"], "client_secret": client["client_secret"]}
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--binary", required=True)
     arguments.add_argument("--st", required=True)
     arguments.add_argument("--examples", type=int, default=40)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--as", dest="who", choices=("vendor", "partner"), default="vendor")
     asked = arguments.parse_args()
     house, server = House(asked.binary, LOG__LEVEL="error"), None
     try:
         founder = house.todoku("vendor", "create", "--name", "契約株式会社")
         server = house.serve()
+        speaker = founder if asked.who == "vendor" else portal(house, founder)
         here = os.path.dirname(os.path.abspath(__file__))
-        environment = {**house.env, "SCHEMATHESIS_HOOKS": "contract", "PYTHONPATH": here, "CONTRACT_BASE": house.url, "CONTRACT_CLIENT": founder["client_id"],
-                       "CONTRACT_SECRET": founder["client_secret"]}
+        environment = {**house.env, "SCHEMATHESIS_HOOKS": "contract", "PYTHONPATH": here, "CONTRACT_BASE": house.url, "CONTRACT_CLIENT": speaker["client_id"],
+                       "CONTRACT_SECRET": speaker["client_secret"]}
         command = [os.path.abspath(asked.st), "--config-file", f"{here}/contract.toml", "run", f"{house.url}/openapi.json", "--url", house.url, "--phases", "examples,coverage,fuzzing,stateful",
                    "--checks", "all", "--mode", "all", "--max-examples", str(asked.examples), "--seed", str(asked.seed), "--continue-on-failure", "--generation-database", "none",
                    "--request-timeout", "10", "--workers", "1"]
@@ -63,7 +89,7 @@ if "CONTRACT_BASE" in os.environ:
 
     @schemathesis.auth(refresh_interval=TOKEN_SECONDS)
     class Token:
-        """Signs in as the vendor's administrator."""
+        """Signs in as who speaks."""
 
         def get(self, case, context):
             return token(os.environ["CONTRACT_BASE"], os.environ["CONTRACT_CLIENT"], os.environ["CONTRACT_SECRET"])

@@ -9,7 +9,7 @@ Usage: tests/crash.py --binary target/debug/todoku [--cycles 10] [--seed N] [--c
 the PATH. --control damages what was written, at the end, and fails unless the check sees each damage; --keep leaves the folder (data, logs, ledger) behind.
 """
 
-import argparse, base64, contextlib, hashlib, http.client, json, os, random, shutil, signal, subprocess, sys, threading, time, uuid
+import argparse, base64, contextlib, hashlib, http.client, itertools, json, os, random, shutil, signal, subprocess, sys, threading, time, uuid
 from collections import Counter, defaultdict
 from datetime import date, timedelta
 from fractions import Fraction
@@ -20,6 +20,7 @@ GUARD = 60  # seconds until what does not end is called a hang
 SETTLE = 300  # the same for the queue: a killed worker's leases run for 60 s, and its successor may have been killed as well
 BROKEN = (OSError, http.client.HTTPException)
 RETRIED = {409: "idempotency-in-progress", 429: "quota-exceeded"}
+TOLD = ("database-unavailable", "outcome-unknown", "overloaded", "shutting-down")  # what a 503 may say
 BANDS = ("healthy", "watch", "at_risk", "unknown")
 CELL = {**{band: ("1", f"band = '{band}'") for band in BANDS}, **{f"value_{band}": ("value_minor", f"band = '{band}'") for band in BANDS}, "unconverted": ("1", "unconverted"),
         "score_sum": ("score", "true"), "score_squares": ("score::bigint * score", "true"), "coverage_sum": ("coverage", "true"), "in_cadence": ("1", "in_cadence"),
@@ -127,6 +128,14 @@ class Crashing(House):
         last = {path.partition(".")[0]: line for path, line in (words.split(": ", 1) for words in self.last_words())}
         return [f"the {name} ended by itself, with {process.returncode}: {last.get(name)}" for name, process in self.running.items() if process.poll() is not None]
 
+    def panics(self):
+        """What our processes said that they never should."""
+        found = []
+        for path in (f"{self.dir}/gateway.log", f"{self.dir}/worker.log"):
+            with open(path, encoding="utf-8", errors="replace") as log:
+                found += [f"{os.path.basename(path)}: {line.rstrip()}" for line in log if " panicked at " in line or "internal error" in line]
+        return found
+
     def last_words(self):
         """The ends of all logs: of what a broken run is explained by."""
         for path in sorted(f"{self.dir}/{name}" for name in ("gateway.log", "worker.log", "d/postgres.log")):
@@ -169,8 +178,9 @@ class Writer(threading.Thread):
         try:
             if who not in self.tokens:
                 basic = {"Authorization": f"Basic {base64.b64encode(':'.join(self.secrets[who]).encode()).decode()}", "Content-Type": "application/x-www-form-urlencoded"}
-                status, _, body = ask(self.conn, "POST", "/oauth/token", "grant_type=client_credentials", basic)
+                status, headers, body = ask(self.conn, "POST", "/oauth/token", "grant_type=client_credentials", basic)
                 if status != 200:
+                    self.look_at(status, headers, json.loads(body).get("code"), "a token")
                     return f"{status} for a token"
                 self.tokens[who] = json.loads(body)["access_token"]
             headers = {"Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json", "Idempotency-Key": key}
@@ -180,7 +190,13 @@ class Writer(threading.Thread):
         code = json.loads(body)["code"] if status >= 400 else ""
         if status == 401:
             self.tokens.pop(who)  # it has expired
+        self.look_at(status, headers, code, f"{method} {path}")
         return f"{status} {code}" if status in (401, *range(500, 600)) or RETRIED.get(status) == code else (status, headers, body)
+
+    def look_at(self, status, headers, code, what):
+        """However many fall, who asks is told nothing but 503, and when to come back."""
+        if status >= 500 and (status != 503 or code not in TOLD or not headers["Retry-After"]):
+            self.ledger.wrong.append(f"{what} was answered {status} {code}, Retry-After {headers['Retry-After']}")
 
     def send(self, who, method, path, payload, key):
         tries, end = 0, time.monotonic() + GUARD
@@ -314,18 +330,22 @@ def settle(house, writers, stop):
         pass  # the check tells what is left
 
 
-def cycle(house, rng):
-    """Kills some of the three and brings them back as an operator's supervisor would: what was done, and what was wrong with it."""
+TOGETHER = [combination for size in (1, 2, 3) for combination in itertools.combinations(("gateway", "worker", "postgres"), size)]
+
+
+def cycle(house, rng, number):
+    """Kills some of the three and brings them back as an operator's supervisor would: what was done, and what was wrong with it. The first seven times each
+    combination comes once, by SIGKILL."""
     wrong = house.fallen()
-    if rng.random() < 0.2 and (family := house.postgres())[1:]:
+    if number >= len(TOGETHER) and rng.random() < 0.2 and (family := house.postgres())[1:]:
         # PostgreSQL starts again by itself when one of its processes is killed; ours live on.
         with contextlib.suppress(ProcessLookupError):
             os.kill(rng.choice(family[1:]), signal.SIGKILL)
         until("/readyz", house.ready)
         return "one process of PostgreSQL's", wrong
-    victims = rng.sample(["gateway", "worker", "postgres"], rng.randint(1, 3))
+    victims = rng.sample(*((TOGETHER[number], len(TOGETHER[number])) if number < len(TOGETHER) else (["gateway", "worker", "postgres"], rng.randint(1, 3))))
     # PostgreSQL is killed, or told to end at once, or to end what it is at.
-    end = rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGQUIT, signal.SIGINT))
+    end = signal.SIGKILL if number < len(TOGETHER) else rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGQUIT, signal.SIGINT))
     for name in victims:
         house.kill(name, end if name == "postgres" else signal.SIGKILL)
     told = "+".join(victims) + f" (by {end.name})" * ("postgres" in victims)
@@ -427,7 +447,7 @@ def run(house, ledger, options):
     for number in range(options.cycles):
         time.sleep(rng.uniform(0.5, 2))
         begun = time.monotonic()
-        killed, wrong = cycle(house, rng)
+        killed, wrong = cycle(house, rng, number)
         ledger.wrong += wrong
         print(f"cycle {number + 1}: killed {killed}; {ledger.count} acknowledged; ready after {time.monotonic() - begun:.2f} s", flush=True)
     time.sleep(1)
@@ -442,6 +462,9 @@ def run(house, ledger, options):
     print(f"met on the way {dict(+ledger.met)}; never acknowledged {len(ledger.sent) - ledger.count}; starts that failed {house.failed_starts}", flush=True)
     if options.control and not wrong:
         wrong = control(house, ledger, told, writers[6:], stop)
+    # A gateway that is killed has requests under way; and nothing of ours panics on the way.
+    lost = sum(times for what, times in ledger.met.items() if what.isidentifier())
+    wrong += ["no outcome was ever unknown: nothing was tried"] * (not lost) + house.panics()
     wrong += ledger.wrong + house.fallen() + [f"the {name} does not stop well" for name in ("worker", "gateway") if house.kill(name, signal.SIGTERM) != 0]
     return wrong + ["PostgreSQL outlives its owner"] * bool(house.postgres())
 

@@ -186,7 +186,7 @@ def claimed(f, house, who):
     yield under("claims:", {
         "exp past by 6 s": dict(iat=now - 200, nbf=now - 200, exp=now - 6), "exp past by a day": dict(iat=now - 86700, nbf=now - 86700, exp=now - 86400), "exp 0": dict(exp=0),
         "life of 301 s": dict(exp=now + 300, iat=now - 1), "life of an hour": dict(exp=now + 3600), "iat 0": dict(iat=0, nbf=0), "exp at iat": dict(exp=now), "exp before iat": dict(exp=now - 1),
-        "nbf in 60 s": dict(nbf=now + 60), "iat in 60 s": dict(iat=now + 60), "all in 60 s": dict(iat=now + 60, nbf=now + 60, exp=now + 360), "exp enormous": dict(exp=2**63 - 1),
+        "nbf in 60 s": dict(nbf=now + 60), "iat in 20 s": dict(iat=now + 20), "iat in 60 s": dict(iat=now + 60), "all in 60 s": dict(iat=now + 60, nbf=now + 60, exp=now + 360), "exp enormous": dict(exp=2**63 - 1),
         "iat and exp enormous": dict(iat=2**63 - 2, exp=2**63 - 1), "exp negative": dict(exp=-1), "iat the least": dict(iat=-(2**63)), "all negative": dict(iat=-200, nbf=-200, exp=-1),
         "nbf enormous": dict(nbf=2**63 - 1), "cep old": dict(cep=real["cep"] - 1), "cep new": dict(cep=real["cep"] + 1), "cep negative": dict(cep=-1), "par empty": dict(par=""),
         "ven of another vendor": dict(ven=b["vendor"]), "par of another vendor's": dict(par=b["partner"]), "ven and par of another vendor": dict(ven=b["vendor"], par=b["partner"]),

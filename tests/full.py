@@ -26,7 +26,8 @@ ENOUGH = 60  # refusals a round must see: else it shows nothing
 DOWN = ("database-unavailable", "outcome-unknown")  # what may be told while PostgreSQL falls, starts or ends a session
 ROLES = ("partner", "staff", "worker", "auth")
 # While PostgreSQL runs, refusals say one of `codes`, the first at least once, and the `spared` are served all along; `falls`: it must not run all along.
-Round = namedtuple("Round", "name begin keep end seconds codes spared falls")
+# `starved` are refused though their own role has its connections: what is known of the tenants is good for ten seconds.
+Round = namedtuple("Round", "name begin keep end seconds codes spared falls starved", defaults=[()])
 
 
 class Full(House):
@@ -244,6 +245,7 @@ def outage(house, ledger, told, writers, reader, this):
         unserved = [(who, what, n) for (who, what), n in others.items() if who in this.spared and what not in (200, "overloaded")]
         told.wrong += [f"{this.name}: {who} {what}, {n} times, though PostgreSQL ran" for who, what, n in unserved]
         told.wrong += [f"{this.name}: {who} was not served" for who in this.spared if not others[who, 200]]
+        told.wrong += [f"{this.name}: {who} is served from what is old" for who in this.starved if not others[who, this.codes[0]]]
         told.wrong += [f"{this.name}: {this.codes[0]} is never told, which shows nothing"] * (not refused[this.codes[0]])
     aside = ", ".join(f"{who} {what}: {n}" for (who, what), n in sorted(others.items(), key=str) if not who.startswith("writer"))
     print(f"{this.name}: {meanwhile} acknowledged meanwhile; refused {dict(refused)}, the slowest after {slowest * 1000:.0f} ms; {aside}; "
@@ -308,9 +310,10 @@ def disk(house):
 
 def connections(house):
     """The rounds of the denied connections."""
-    for roles, left, seconds, spared in ((ROLES[:1], 1, 3, ("vendor", "sign-in", "/readyz")), (ROLES[:1], 0, 3, ("vendor", "sign-in", "/readyz")), (ROLES, 0, 13, ())):
+    others = ("vendor", "sign-in", "/readyz")
+    for roles, left, seconds, spared, starved in ((ROLES[:1], 1, 3, others, ()), (ROLES[:1], 0, 3, others, ()), (ROLES[3:], 0, 13, (), ("vendor", "partner")), (ROLES, 0, 13, (), ("vendor", "partner"))):
         name = f"connections of {'all' if roles is ROLES else roles[0]}: {left}"
-        yield Round(name, partial(house.allow, roles, left), None, partial(house.allow, roles, -1), seconds, DOWN, spared, False)
+        yield Round(name, partial(house.allow, roles, left), None, partial(house.allow, roles, -1), seconds, DOWN, spared, False, starved)
 
 
 def main():
@@ -330,6 +333,7 @@ def main():
         try:
             if rounds is disk and (refused := house.mount()):
                 print(f"disk: NOT RUN: {refused}", flush=True)
+                wrong += ["asked for by name, and not run"] * (options.part == "disk")
                 continue
             wrong += run(name, house, rounds(house), options.seed)
         finally:

@@ -23,6 +23,16 @@ pub fn refused(reply: &Reply, status: u16, code: &str, at: &[&str], what: impl D
     let places: Vec<&str> = fields.iter().map(|(pointer, _)| pointer.as_str()).collect();
     assert_eq!((got, slug.as_str(), places.as_slice()), (status, code, at), "{what:?}: {}", String::from_utf8_lossy(&reply.bytes));
     assert_eq!((reply.header("content-type"), reply.header("cache-control")), ("application/problem+json", "no-store"), "{what:?}");
+    let of_iana = ["quota-exceeded", "overloaded"].contains(&code);
+    assert!(
+        body["type"].as_str().is_some_and(|kind| if of_iana {
+            kind.starts_with("https://iana.org/assignments/http-problem-types#")
+        } else {
+            kind.ends_with(&format!("/problems/{code}"))
+        }),
+        "{what:?}: {}",
+        body["type"]
+    );
     assert_eq!((body["status"].as_u64(), body["request_id"].as_str()), (Some(u64::from(status)), Some(reply.header("x-request-id"))), "{what:?}");
 }
 
@@ -222,6 +232,9 @@ async fn no_name_deceives() {
         (staff, overrides.as_str(), json!({ "score": 1, "reason": "r", "expires_on": "2026-12-31" }), "evidence_link"),
         (staff, "/v1/partners", json!({ "external_id": "z", "name": "n", "kind": "reseller" }), "tier"),
         (staff, "/v1/snapshots", json!({}), "title"),
+        (staff, "/v1/measures", json!({ "key": "z", "name_en": "n", "name_ja": "n", "unit": "u", "nature": "figure" }), "unit"),
+        (staff, "/v1/measures", json!({ "key": "z", "name_en": "n", "name_ja": "n", "unit": "u", "nature": "figure" }), "name_en"),
+        (staff, "/v1/partners", json!({ "external_id": "z", "name": "n", "kind": "reseller" }), "external_id"),
     ] {
         let in_names = if ["comment", "reason"].contains(&member) { String::new() } else { format!("{marks}\u{e0001}\u{e0041}\u{e007f}") };
         for character in never.chars().chain(in_names.chars()) {

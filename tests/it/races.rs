@@ -29,8 +29,12 @@ impl Scene {
 
     /// Posts until the answer is final, as a portal does: 409 in progress and 503 mean "come back".
     async fn insist(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Reply {
+        self.insist_as(&self.portal, path, body, headers).await
+    }
+
+    async fn insist_as(&self, token: &str, path: &str, body: &Value, headers: &[(&str, &str)]) -> Reply {
         for _ in 0..1_000 {
-            let reply = self.app.post_with(&self.portal, path, body, headers).await;
+            let reply = self.app.post_with(token, path, body, headers).await;
             let busy = reply.status == 503 || reply.problem().1 == "idempotency-in-progress";
             if !busy {
                 return reply;
@@ -97,7 +101,11 @@ async fn revisions_at_once_are_a_chain() {
 async fn ten_callers_upsert_one_customer() {
     let scene = Scene::make().await;
     let bodies: Vec<Value> = (0..10).map(|i| json!({ "external_id": "NEW", "name": format!("名前 {i}") })).collect();
-    let replies = join_all(bodies.iter().map(|body| scene.insist("/v1/customers", body, &[]))).await;
+    let mut callers = Vec::new();
+    for _ in &bodies {
+        callers.push(client(&scene.app, &scene.staff, &scene.partner, &[]).await.1);
+    }
+    let replies = join_all(callers.iter().zip(&bodies).map(|(token, body)| scene.insist_as(token, "/v1/customers", body, &[]))).await;
     assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 1);
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 9);
     let ids: BTreeSet<String> = replies.iter().map(|reply| text(&reply.json()["id"])).collect();
@@ -117,11 +125,21 @@ async fn ten_callers_upsert_one_customer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_revoked_in_flight_loses_nothing_that_was_acknowledged() {
     let scene = Scene::make().await;
+    for (letter, whole_client) in [("F", true), ("G", false)] {
+        revoke_in_flight(&scene, letter, whole_client).await;
+    }
+}
+
+/// A client, or its only secret, is revoked while it reports under a letter.
+async fn revoke_in_flight(scene: &Scene, letter: &str, whole_client: bool) {
     let (id, token) = client(&scene.app, &scene.staff, &scene.partner, &[]).await;
+    let of_client = format!("/v1/partners/{}/clients/{id}", scene.partner);
+    let secrets = scene.app.get(&scene.staff, &format!("{of_client}/credentials")).await.expect(200);
+    let path = if whole_client { of_client } else { format!("{of_client}/credentials/{}", text(&secrets["data"][0]["id"])) };
     let reporting = async {
         let mut acknowledged = Vec::new();
         for i in 0.. {
-            let body = json!({ "customer_id": scene.customer, "external_id": format!("F{i}"), "period_end": "2026-11-20", "declared_band": "watch" });
+            let body = json!({ "customer_id": scene.customer, "external_id": format!("{letter}{i}"), "period_end": "2026-11-20", "declared_band": "watch" });
             let reply = scene.app.post(&token, "/v1/status-reports", &body).await;
             match reply.status.as_u16() {
                 201 => acknowledged.push(text(&reply.json()["external_id"])),
@@ -135,14 +153,13 @@ async fn a_credential_revoked_in_flight_loses_nothing_that_was_acknowledged() {
         for _ in 0..5 {
             scene.app.get(&scene.staff, "/v1/partners").await.expect(200);
         }
-        let path = format!("/v1/partners/{}/clients/{id}", scene.partner);
         let bearer = format!("Bearer {}", scene.staff);
         assert_eq!(scene.app.send("DELETE", &path, &[("authorization", &bearer), ("if-match", "*")], None).await.status, 204);
     };
     let (acknowledged, ()) = futures_util::future::join(reporting, revoking).await;
     assert!(!acknowledged.is_empty());
     let kept: BTreeSet<String> =
-        scene.app.ask("SELECT external_id FROM todoku.status_report WHERE external_id LIKE 'F%'").await.into_iter().map(|row| row[0].clone().unwrap()).collect();
+        scene.app.ask(&format!("SELECT external_id FROM todoku.status_report WHERE external_id LIKE '{letter}%'")).await.into_iter().map(|row| row[0].clone().unwrap()).collect();
     assert_eq!(kept, acknowledged.into_iter().collect());
     for _ in 0..20 {
         assert_eq!(scene.app.get(&token, "/v1/customers").await.status, 401, "once refused, refused for good");

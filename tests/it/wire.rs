@@ -47,13 +47,29 @@ async fn smuggled_and_oversized_requests_end_their_connection() {
     let (many, long) = (format!("Host: a|{}", "X: 1|".repeat(96)), format!("Host: a|X: {}|", "a".repeat(200 * 1024)));
     let heads = ";Host: a|Host: b|;Host : a|;Host: a|X: 1| folded|;Host: a|Idempotency-Key: a\u{1}b|;Host: a|Content-Length: 5|Transfer-Encoding: chunked||0|;\
         Host: a|Content-Length: 5|Content-Length: 6||abcde;Host: a|Content-Length: 5|Content-Length: 5||abcde;Host: a|Content-Length: 5, 5||abcde;\
-        Host: a|Content-Length: +5||abcde;Host: a|Transfer-Encoding: gzip, chunked||0|;Host: a|Transfer-Encoding: chunked|Transfer-Encoding: chunked||0|";
+        Host: a|Content-Length: +5||abcde;Host: a|Transfer-Encoding: gzip, chunked||0|;Host: a|Transfer-Encoding: chunked|Transfer-Encoding: chunked||0|;\
+        Host: a|Transfer-Encoding: xchunked||0|;Host: a|Transfer-Encoding: chunked, identity||0|";
     for (head, status) in heads.split(';').map(|head| (head, 400)).chain([(many.as_str(), 431), (long.as_str(), 431)]) {
         let request = format!("GET /openapi.json HTTP/1.1|{head}|GET /openapi.json HTTP/1.1|Host: a||").replace('|', "\r\n");
         let shown = &head[..head.len().min(80)];
         let heard = talk(&app, request.as_bytes(), b"").await.unwrap_or_else(|| panic!("still open: {shown}"));
         assert_eq!((heard.status, heard.body.as_str(), heard.head.contains("\r\nconnection: close")), (status, "", true), "{shown}");
     }
+    // A chunk of no size, or of too large a one: the connection ends, and what is hidden behind is not answered either. In HTTP/1.0 there are no chunks.
+    for (version, size, answered) in [("1.1", "zz", ""), ("1.1", "fffffffffffffffff", ""), ("1.1", "-2", ""), ("1.1", "0x2", ""), ("1.0", "2", "HTTP/1.1 400")] {
+        let head = format!("POST /v1/customers HTTP/{version}|Host: a|Authorization: {}|Content-Type: application/json|Transfer-Encoding: chunked||", bearer(&staff));
+        let request = format!("{head}{size}|{{}}|0||GET /openapi.json HTTP/1.1|Host: a||").replace('|', "\r\n");
+        let mut line = TcpStream::connect(app.base.trim_start_matches("http://")).await.unwrap();
+        line.write_all(request.as_bytes()).await.unwrap();
+        let mut heard = Vec::new();
+        // A reset is an end as well.
+        let _ = tokio::time::timeout(Duration::from_secs(20), line.read_to_end(&mut heard)).await.unwrap_or_else(|_| panic!("{size}: still open"));
+        let heard = String::from_utf8_lossy(&heard);
+        assert!(heard.starts_with(answered) && heard.matches("HTTP/1.").count() == usize::from(!answered.is_empty()), "{size}: {heard}");
+    }
+    // What says that it is of another host is of ours all the same: no address of an answer is made from it.
+    let absolute = app.send("GET", "/openapi.json", &[("host", "evil.example"), ("x-forwarded-host", "evil.example"), ("forwarded", "host=evil.example")], None).await;
+    assert!(absolute.status == 200 && !String::from_utf8_lossy(&absolute.bytes).contains("evil.example"));
     // 49: announced or not, ended or not.
     let sized = |size: usize| format!("{{\"external_id\":\"{}\"}}", "a".repeat(size - 18)).into_bytes();
     let most = app.send("POST", "/v1/customers", &[("authorization", &bearer(&staff)), JSON], Some(sized(256 * 1024))).await;
@@ -67,8 +83,9 @@ async fn smuggled_and_oversized_requests_end_their_connection() {
     let requests = [("sent", [announced.clone(), large].concat()), ("announced alone", announced), ("in a chunk", ended), ("in a chunk without an end", chunk)];
     for ((what, _), heard) in requests.iter().zip(join_all(requests.iter().map(|(_, request)| talk(&app, request, b""))).await) {
         let heard = heard.unwrap_or_else(|| panic!("{what}: still open"));
-        let told = (heard.status, heard.head.contains("\r\nconnection: close"), heard.body.contains("\"code\":\"payload-too-large\""));
-        assert_eq!(told, (413, true, true), "{what}: {}", heard.body);
+        let told = (heard.status, heard.head.contains("\r\nconnection: close"), heard.head.contains("\r\ncontent-type: application/problem+json"));
+        assert_eq!(told, (413, true, true), "{what}: {}", heard.head);
+        assert!(heard.body.contains("/problems/payload-too-large\"") && heard.body.contains("\"code\":\"payload-too-large\""), "{what}: {}", heard.body);
     }
 }
 
