@@ -156,6 +156,7 @@ actions! {
     SubmitObservation        "submit_observation"          ObservationsWrite  Any    Write;
     SubmitObservationBatch   "submit_observation_batch"    ObservationsWrite  Any    Write;
     ListScorecards           "list_scorecards"             HealthRead         Any    Read;
+    GetScorecard             "get_scorecard"               HealthRead         Any    Read;
     CreateScorecard          "create_scorecard"            ScorecardsManage   Vendor Write;
     ActivateScorecard        "activate_scorecard"          ScorecardsManage   Vendor Change;
     RetireScorecard          "retire_scorecard"            ScorecardsManage   Vendor Change;

@@ -238,6 +238,16 @@ impl<S: Scope> Tx<S> {
         self.watch(statement.execute(&mut conn)).await
     }
 
+    /// From here on locks are waited for as a single write waits ([`Kind::begin`]).
+    pub async fn wait_as_a_write(&self) -> Result<(), Fault> {
+        self.run(sql("SET LOCAL lock_timeout = '1500ms'")).await.map(drop)
+    }
+
+    /// From here on locks are waited for as a batch waits.
+    pub async fn wait_as_a_batch(&self) -> Result<(), Fault> {
+        self.run(sql("SET LOCAL lock_timeout = '5s'")).await.map(drop)
+    }
+
     /// Makes it last. Runs in a task of its own, so that a caller who goes away cannot cut it between COMMIT and the
     /// answer. A connection lost on the way leaves the outcome unknown, and says so.
     pub async fn commit(mut self) -> Result<(), Fault> {

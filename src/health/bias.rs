@@ -3,14 +3,13 @@
 //! The line `mean = b0 + b1 * A` passes through the mean of all pairs, so a bias is relative to the average reporter of the
 //! panel (weighted by pairs). What all reporters share is in `b0`: it cannot be told from a scale that runs higher.
 
+use crate::kernel::share::Z95;
 use std::cmp::Ordering;
 
 /// Fewer anchored pairs than this, over all reporters: no bias is taken off anybody.
 pub const MIN_PAIRS: usize = 30;
 /// The most points a bias may take off or add.
 pub const MAX_BIAS: f64 = 20.0;
-/// The 97.5 % quantile of the normal distribution: a 95 % interval.
-const Z95: f64 = 1.959_964;
 /// Variances (points squared) below this are rounding errors, not differences.
 const NO_VARIANCE: f64 = 1e-9;
 /// How far a mean of points may lie outside 0-100 by rounding.

@@ -1,11 +1,12 @@
 //! What may be wrong with a scorecard, each fault with its place.
 
 use super::limit::Condition;
-use super::scorecard::{Bands, Scorecard};
+use super::scorecard::{Bands, Missing, Scorecard};
+use crate::intake::Curve;
 use crate::kernel::text::{Broken, Key};
 use std::collections::BTreeSet;
 
-/// The most measures of a scorecard, the most groups, the most limits, and the most entries of a criterion.
+/// The most measures of a scorecard, the most groups, the most limits, and the most entries of a criterion: each customer pays for each of them.
 pub const MAX_MEASURES: usize = 100;
 /// The smallest weight but nothing.
 const MIN_WEIGHT: f64 = 1e-6;
@@ -31,8 +32,9 @@ fn is_weight(weight: f64) -> bool {
 }
 
 impl Scorecard {
-    /// Everything wrong with the policy, with its place. `known` says which measures the catalogue has.
-    pub fn faults(&self, known: impl Fn(&Key) -> bool) -> Vec<(String, Broken)> {
+    /// Everything wrong with the policy, with its place. `listed` is the curve of a measure in the catalogue, if it is there.
+    pub fn faults<'a>(&self, listed: impl Fn(&Key) -> Option<&'a Curve>) -> Vec<(String, Broken)> {
+        let known = |key: &Key| listed(key).is_some();
         // Named once; what is in so long a list is not looked at.
         for (name, length) in [("/measures", self.measures.len()), ("/groups", self.groups.len()), ("/limits", self.limits.len())] {
             if length > MAX_MEASURES {
@@ -50,7 +52,7 @@ impl Scorecard {
         ] {
             faults.demand(length <= MAX_MEASURES, format!("/criteria/{name}"), Broken::TooLong);
         }
-        self.check_measures(&mut faults, &known);
+        self.check_measures(&mut faults, &listed);
         self.check_groups(&mut faults);
         self.check_limits(&mut faults, &known);
         let Bands { watch_from, healthy_from } = self.bands;
@@ -69,21 +71,24 @@ impl Scorecard {
         faults.0
     }
 
-    fn check_measures(&self, faults: &mut Faults, known: &impl Fn(&Key) -> bool) {
+    fn check_measures<'a>(&self, faults: &mut Faults, listed: &impl Fn(&Key) -> Option<&'a Curve>) {
         faults.demand(!self.measures.is_empty(), "/measures", Broken::Empty);
         let mut before = BTreeSet::new();
         for (i, item) in self.measures.iter().enumerate() {
             let at = |member: &str| format!("/measures/{i}/{member}");
             let days = |days: Option<i32>| days.is_none_or(|days| (1..=3650).contains(&days));
-            faults.demand(known(&item.measure), at("measure"), Broken::ReferenceNotFound);
+            faults.demand(listed(&item.measure).is_some(), at("measure"), Broken::ReferenceNotFound);
             faults.demand(before.insert(&item.measure), at("measure"), Broken::Duplicate);
             faults.demand(is_weight(item.weight), at("weight"), Broken::OutOfRange);
             faults.demand(item.group.as_ref().is_none_or(|key| self.groups.iter().any(|group| group.key == *key)), at("group"), Broken::ReferenceNotFound);
-            let curved = item.curve.iter().flat_map(crate::intake::Curve::faults);
+            let curved = item.curve.iter().flat_map(Curve::faults);
             faults.0.extend(curved.map(|(place, code)| (at("curve") + &place, code)));
             faults.demand(days(item.half_life_days), at("half_life_days"), Broken::OutOfRange);
             faults.demand(days(item.valid_days), at("valid_days"), Broken::OutOfRange);
             faults.demand((0.0..=1.0).contains(&item.minimum_evidence), at("minimum_evidence"), Broken::OutOfRange);
+            // One value has no slope.
+            let is_trend = item.curve.as_ref().or_else(|| listed(&item.measure)).is_some_and(|curve| curve.window_days().is_some());
+            faults.demand(item.missing != Missing::LastValue || !is_trend, at("missing"), Broken::Contradiction);
         }
         let in_circles = self.groups.iter().any(|group| self.circles(&group.key));
         let nothing = !in_circles && self.shared_out().iter().all(|weight| *weight == 0.0);
@@ -150,7 +155,8 @@ mod tests {
     }
 
     fn found(card: &Scorecard) -> Vec<(String, Broken)> {
-        card.faults(|key| key.as_str() != "nowhere")
+        let line = Curve::identity();
+        card.faults(|key| (key.as_str() != "nowhere").then_some(&line))
     }
 
     #[test]
@@ -172,6 +178,9 @@ mod tests {
             let weighed = Scorecard { measures: vec![Weighted { weight: bad, ..inside("m", "a") }], ..sound.clone() };
             assert_eq!(found(&weighed).first().map(|fault| fault.0.as_str()), Some("/measures/0/weight"), "{bad}");
         }
+        let trend = Curve::Trend { falling: -10.0, rising: 10.0, window_days: 90 };
+        let last = |curve| Scorecard { measures: vec![Weighted { missing: Missing::LastValue, curve, ..inside("m", "a") }], ..sound.clone() };
+        assert_eq!((found(&last(Some(trend))), found(&last(None))), (vec![("/measures/0/missing".to_owned(), Broken::Contradiction)], vec![]));
         let many = Scorecard::with((0..10_000).map(|i| Weighted::plain(key(&format!("m{i}")), 1.0)).collect());
         assert_eq!(found(&many), [("/measures".to_owned(), Broken::TooLong)]);
     }

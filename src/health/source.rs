@@ -5,6 +5,7 @@ use super::evidence::Evidence;
 use super::score::Scorer;
 use crate::intake::EvidenceClass;
 use crate::kernel::id::MeasureId;
+use crate::kernel::share::Z95;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -12,8 +13,6 @@ use std::collections::HashMap;
 /// From this gap on, in thousandths of a point, sources disagree (SCIENCE 2.6).
 pub const DIVERGENT: i32 = 25_000;
 
-/// The two-sided 95 % and 80 % quantiles of the normal distribution.
-const Z95: f64 = 1.959_964;
 const Z80: f64 = 1.281_552;
 
 /// The sources that are set against each other.

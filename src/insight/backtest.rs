@@ -1,7 +1,7 @@
 //! How well a score foretold what happened: discrimination (AUC, top-decile lift), calibration (table, expected error),
 //! false alarms and lead time. Plain slices in, figures out; risk is high where the event is expected.
 
-use crate::insight::share::{Z95, wilson};
+use crate::kernel::share::{Z95, wilson};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use thiserror::Error;
@@ -144,7 +144,7 @@ pub fn top_decile_lift(risk: &[f64], happened: &[bool]) -> Result<f64, Fault> {
 }
 
 /// One line of the calibration table: cases whose predicted probability lies in one tenth of 0-1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
     /// From this probability on.
     pub from: f64,

@@ -6,7 +6,7 @@
 pub use super::draft::{Case, Settings};
 pub use super::verdict::{Calibration, Figures, Fit, Later, Learned, LearnedSilence, Refusal, Verdict};
 
-use super::backtest::{Fault, auc, calibration_error, top_decile_lift};
+use super::backtest::{Fault, auc, calibration_error, calibration_table, top_decile_lift};
 use super::draft::{draft, proposed, score};
 use super::folds::{CHANCE, Customers, Folds};
 use super::later::later;
@@ -15,6 +15,7 @@ use super::model::Model;
 use super::verdict::{MIN_CHURNED, sparse};
 use fastrand::Rng;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The error of probabilities that is always allowed, 0-1; in (iii).
@@ -69,9 +70,18 @@ pub fn calibrate(cases: &[Case], hand: &[f64], settings: &Settings) -> Result<Ca
     let groups: Vec<u64> = sorted.iter().map(|c| c.group).collect();
     let whose = Customers::new(&groups, sorted.iter().map(|c| c.churned).collect());
     let (churned, customers) = whose.count(|_| true);
-    let answer = |verdict, fit| Calibration { cases: cases.len(), customers, churned, verdict, fit };
+    let is_known = |i: usize| sorted[i].values.iter().any(Option::is_some);
+    let unknown = (0..sorted.len()).filter(|i| !is_known(*i)).count();
+    // Of one that is lost it must be known before the loss.
+    let lost: BTreeSet<u64> = sorted.iter().filter(|c| c.churned).map(|c| c.group).collect();
+    let teaches = |i: usize| is_known(i) && (sorted[i].churned || !lost.contains(&sorted[i].group));
+    let answer = |verdict, fit| Calibration { cases: cases.len(), customers, churned, unknown: Some(unknown), verdict, fit };
     if sparse((churned, customers)) {
         return Ok(answer(Verdict::Refused(Refusal::TooFew { churned, outcomes: customers }), None));
+    }
+    let (churned, outcomes) = whose.count(teaches);
+    if sparse((churned, outcomes)) {
+        return Ok(answer(Verdict::Refused(Refusal::NothingKnown { churned, outcomes }), None));
     }
     let mut rng = Rng::with_seed(settings.seed);
     let folds = Folds::new(whose, settings.folds, &mut rng);
@@ -150,5 +160,6 @@ fn judge(cases: &[&Case], folds: &Folds, hand: &[f64], settings: &Settings, rng:
         LearnedSilence { coefficient: whole.model.silence, known, blocked: whole.blocked[hand.len()], too_few }
     });
     let knots = if verdict == Verdict::Accepted { isotonic(&risk, churned) } else { Vec::new() };
-    Some((verdict, Fit { model: Model { knots, ..whole.model }, measures, weights_kept, silence, slope: whole.slope, figures, later }))
+    let table = calibration_table(&probability, churned).ok()?;
+    Some((verdict, Fit { model: Model { knots, ..whole.model }, measures, weights_kept, silence, slope: whole.slope, figures, table, later }))
 }

@@ -1,9 +1,9 @@
 //! A cell: additive figures over the customers of a partner. What is shown is derived from the sums in exact integers and
 //! rounded once (DECISIONS 11).
 
-use crate::insight::share::Z95;
 use crate::kernel::id::PartnerId;
 use crate::kernel::number::{ratio, round};
+use crate::kernel::share::Z95;
 
 crate::word_list! {
     /// How a mean stands against another.

@@ -18,7 +18,6 @@ pub mod model;
 mod month;
 mod peers;
 mod rollup;
-mod share;
 mod store;
 mod totals;
 mod verdict;

@@ -6,8 +6,8 @@
 //! and no sums, of months and not of days.
 
 use super::cell::{Cell, Standing};
-use super::share::{against, wilson};
 use crate::kernel::number::round;
+use crate::kernel::share::wilson;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,19 +67,6 @@ impl Figure {
         }
     }
 
-    /// How a partner stands against others together (SCIENCE 2.6): more than chance gives, or no difference shown.
-    fn against(self, own: &Cell, others: &Cell) -> Option<Standing> {
-        let standing = match self.counts(own).zip(self.counts(others)) {
-            None => own.against(others),
-            Some(((part, whole), (other_part, other_whole))) => against((part as usize, whole as usize), (other_part as usize, other_whole as usize)),
-        };
-        match (self, standing) {
-            (Self::ShareAtRisk, Some(Standing::Better)) => Some(Standing::Worse),
-            (Self::ShareAtRisk, Some(Standing::Worse)) => Some(Standing::Better),
-            _ => standing,
-        }
-    }
-
     /// The customers it is told of: those of unknown health say nothing of health.
     fn customers(self, cell: &Cell) -> i64 {
         match self {
@@ -127,12 +114,24 @@ pub struct Place {
     /// Where that lies with 95 %, in thousandths.
     #[serde(default)]
     pub interval: Option<(i64, i64)>,
-    /// How it stands against its peers together; `None` where the percentile is withheld, and for the mean of one customer.
+    /// The percentages that both ends of that would have, the lesser first. `None` where the percentile or the interval is.
     #[serde(default)]
-    pub standing: Option<Standing>,
+    pub percentile_interval: Option<(i64, i64)>,
     /// The percentage of its peers it is better than, an equal one counting half, to the nearest 5. `None` when the partner has
     /// no such figure, its peers with one are too few, or all of them have the same, which would tell it.
     pub percentile: Option<i64>,
+}
+
+impl Place {
+    /// Against the middle of the peers: no difference is shown where a place within the doubt of its own figure would be on the other side (SCIENCE 2.6). From
+    /// rounded places alone, and never from the peers' sum: whoever chooses its own figures would find that sum by where the answer turns.
+    pub fn standing(&self) -> Option<Standing> {
+        self.percentile_interval.map(|(low, high)| match (low, high) {
+            (low, _) if low > 50 => Standing::Better,
+            (_, high) if high < 50 => Standing::Worse,
+            _ => Standing::NoDifferenceShown,
+        })
+    }
 }
 
 fn customers(of: &Cells) -> i64 {
@@ -182,9 +181,10 @@ pub fn standing(group: &Published, family: Id, own: &Cell) -> Vec<Place> {
     let place = |figure: Figure| {
         let peers = || group.of.iter().filter(|(id, _)| **id != family).map(|(_, cell)| cell);
         let value = figure.of(own);
-        let percentile = value.and_then(|value| percentile(figure, value, peers()));
-        let standing = percentile.and_then(|_| figure.against(own, &peers().copied().sum()));
-        Place { figure, value, interval: figure.interval(own), standing, percentile }
+        let percentile = |value: i64| percentile(figure, value, peers());
+        let interval = figure.interval(own);
+        let ends = interval.and_then(|(low, high)| Some((percentile(low)?, percentile(high)?)));
+        Place { figure, value, interval, percentile: value.and_then(percentile), percentile_interval: ends.map(|(a, b)| (a.min(b), a.max(b))) }
     };
     Figure::ALL.iter().copied().map(place).collect()
 }
@@ -289,20 +289,20 @@ mod tests {
         assert!(stand(&of(&[90, 1, 1, 1, 0]), 0)[2].percentile.is_some());
     }
 
-    /// Five families of four, one of the twenty customers at risk. Two of four are 45 points of a hundred more, and the interval of the difference begins
-    /// hypot(0.5 - 0.1500, 0.2361 - 0.05) = 39.6 below; one of four is 20 more, 27.6 below: nothing is shown, though nine places in ten are better.
+    /// Five families of four, one of the twenty customers at risk. Of four customers two at risk are 15 to 85 %: worse than nearly all from end to end. One is 5 to
+    /// 70 %, none 0 to 49 %: at their best these are as good as most, so nothing is shown.
     #[test]
     fn a_place_is_told_with_whether_a_difference_shows() {
         let risky = |at_risk: i64| Cell { healthy: 4 - at_risk, at_risk, score_sum: 4 * 50_000, score_squares: 4 * 50_000i64.pow(2), ..Cell::default() };
         let of = |own: Cell| Published { group: None, of: (1..6).map(|id| (id, risky(i64::from(id == 1)))).chain([(0, own)]).collect() };
-        let risk = |own: Cell| {
-            let place = stand(&of(own), 0)[1];
-            (place.percentile, place.standing, place.interval)
-        };
-        assert_eq!(risk(risky(2)), (Some(0), Some(Standing::Worse), Some((150, 850))));
-        assert_eq!(risk(risky(1)), (Some(10), Some(Standing::NoDifferenceShown), Some((46, 699))));
+        let told = |place: Place| (place.percentile, place.percentile_interval, place.standing());
+        let risk = |own: Cell| told(stand(&of(own), 0)[1]);
+        assert_eq!(risk(risky(2)), (Some(0), Some((0, 20)), Some(Standing::Worse)));
+        assert_eq!(risk(risky(1)), (Some(10), Some((0, 20)), Some(Standing::Worse)));
+        assert_eq!(risk(risky(0)), (Some(60), Some((0, 60)), Some(Standing::NoDifferenceShown)));
         let known = stand(&of(risky(1)), 0)[2];
-        assert_eq!((known.percentile, known.standing, known.interval), (None, None, Some((510, 1000))), "withheld together");
+        assert_eq!((told(known), known.interval), ((None, None, None), Some((510, 1000))), "withheld together");
+        assert_eq!(told(stand(&of(Cell { healthy: 1, score_sum: 90_000, ..Cell::default() }), 0)[0]), (None, None, None), "all peers stand at 50");
     }
 
     const NAMES: [&str; 6] = ["", "a", "b", "c", "d", "e"];

@@ -18,9 +18,7 @@ pub struct Total {
     pub known_share: Option<i64>,
     /// The plain mean of known health; `None` of too few known.
     pub mean_health: Option<i64>,
-    /// Where the mean of all lies with 95 %.
-    pub mean_interval: Option<(i64, i64)>,
-    /// Between which it lies whatever the unknown turn out to be.
+    /// Between which that of all lies whatever the unknown turn out to be. Its 95 % interval would tell their spread, and so, where they stand alike, each.
     pub mean_bounds: Option<(i64, i64)>,
     /// Of those known, the share at risk; `None` likewise, and where it is all or none, which would tell of each.
     pub share_at_risk: Option<i64>,
@@ -35,7 +33,6 @@ impl Total {
             customers: cell.customers(),
             known_share: Cell::share(cell.known(), cell.customers()),
             mean_health: known.and_then(|_| cell.mean()),
-            mean_interval: known.and_then(|_| cell.mean_interval()),
             mean_bounds: known.and_then(|_| cell.mean_bounds()),
             share_at_risk: known.filter(|known| (1..*known).contains(&cell.at_risk)).and_then(|known| Cell::share(cell.at_risk, known)),
             report_rate: Cell::share(cell.in_cadence, cell.customers()),
@@ -107,7 +104,7 @@ mod tests {
     fn health_is_told_of_enough_that_are_known_and_do_not_all_stand_alike() {
         let of = |healthy: i64, at_risk: i64, unknown: i64| {
             let known = healthy + at_risk;
-            Total::of(&Cell { healthy, at_risk, unknown, score_sum: known * 60_000, score_squares: known * 60_000i64.pow(2), in_cadence: 3, ..Cell::default() })
+            Total::of(&Cell { healthy, at_risk, unknown, score_sum: known * 60_000, in_cadence: 3, ..Cell::default() })
         };
         let told = |total: Total| (total.known_share, total.mean_health, total.share_at_risk);
         assert_eq!(told(of(4, 0, 2)), (Some(667), None, None), "four are known");
@@ -116,7 +113,7 @@ mod tests {
         assert_eq!(told(of(0, 5, 0)).2, None);
         assert_eq!(of(4, 0, 2).report_rate, Some(500));
         // Five at 60 and one unknown: 50 if it is at 0, 66.667 if it is at 100.
-        assert_eq!((of(4, 1, 1).mean_bounds, of(4, 0, 2).mean_bounds, of(4, 0, 2).mean_interval), (Some((50_000, 66_667)), None, None));
+        assert_eq!((of(4, 1, 1).mean_bounds, of(4, 0, 2).mean_bounds), (Some((50_000, 66_667)), None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a calibration answers: the gate's verdict, and what was learned, with how good it is (SCIENCE 2.5). Pure.
 
-use super::backtest::Auc;
+use super::backtest::{Auc, Bin};
 use super::model::Model;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,13 @@ pub fn sparse((churned, outcomes): (usize, usize)) -> bool {
 pub enum Refusal {
     /// (i) Fewer than 30 churned or 30 renewed customers, or fewer than 100 in all.
     TooFew {
+        /// Customers that left.
+        churned: usize,
+        /// Customers with an outcome.
+        outcomes: usize,
+    },
+    /// (i) So few of those of whom anything was known when the scorecard is asked.
+    NothingKnown {
         /// Customers that left.
         churned: usize,
         /// Customers with an outcome.
@@ -152,6 +159,9 @@ pub struct Fit {
     pub slope: f64,
     /// How good it is.
     pub figures: Figures,
+    /// How the cross-validated probabilities held, by tenths. Empty in fits kept before it was asked.
+    #[serde(default)]
+    pub table: Vec<Bin>,
     /// How good it is ahead in time. `None` where the cases are too few for that or all of one day, and of fits kept before it
     /// was asked.
     #[serde(default)]
@@ -167,6 +177,9 @@ pub struct Calibration {
     pub customers: usize,
     /// Customers that left.
     pub churned: usize,
+    /// Cases of which no measure was known. `None` of calibrations kept before it was counted.
+    #[serde(default)]
+    pub unknown: Option<usize>,
     /// What may be used.
     pub verdict: Verdict,
     /// Also of a refused fit, for the eye; `None` with too few outcomes or without convergence.

@@ -8,5 +8,6 @@ pub mod id;
 pub mod money;
 pub mod number;
 pub mod paging;
+pub mod share;
 pub mod text;
 pub mod time;

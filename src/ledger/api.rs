@@ -111,10 +111,10 @@ where
     if let Some(slot) = slot {
         // However long a batch waits for rows, for its key it waits as any request does.
         if B::BATCH {
-            store::wait_briefly(tx).await?;
+            tx.wait_as_a_write().await?;
         }
         match store::claim(tx, keys, slot, &call.fingerprint).await {
-            Ok(Claim::First) if B::BATCH => store::wait_long(tx).await?,
+            Ok(Claim::First) if B::BATCH => tx.wait_as_a_batch().await?,
             Ok(Claim::First) => {}
             Ok(Claim::Answered(answer)) => return Ok((answer, true)),
             Ok(Claim::Other) => return Err(Fault::of(Code::IdempotencyKeyReused)),

@@ -111,16 +111,6 @@ pub(super) async fn claim<S: Tenant>(tx: &Tx<S>, keys: &Keys, slot: &Slot<'_>, f
     }
 }
 
-/// From here on locks are waited for as a single write does.
-pub(super) async fn wait_briefly<S: Tenant>(tx: &Tx<S>) -> Result<(), Fault> {
-    tx.run(sql("SET LOCAL lock_timeout = '1500ms'")).await.map(drop)
-}
-
-/// From here on locks are waited for as a batch does.
-pub(super) async fn wait_long<S: Tenant>(tx: &Tx<S>) -> Result<(), Fault> {
-    tx.run(sql("SET LOCAL lock_timeout = '5s'")).await.map(drop)
-}
-
 /// Why a key could not be claimed.
 pub(super) enum ClaimFault {
     /// Another request with the key has not ended.
@@ -308,8 +298,6 @@ const BUNDLED: i64 = 5_000;
 /// small jobs ask is done once. A partner comes once its oldest job has waited for `gather`. A job for all of a partner's customers comes alone, and so
 /// does one that failed before.
 pub async fn claim_jobs(tx: &Tx<SystemScope>, after: (Uuid, Uuid), gather: std::time::Duration, lease: Duration) -> Result<Vec<Claimed>, Fault> {
-    // A lease need not outlast a crash, because its worker does not.
-    tx.run(sql("SET LOCAL synchronous_commit = off")).await?;
     // Its own statement: the next one sees the leases that others took while we waited here.
     tx.run(sql("SELECT pg_advisory_xact_lock(7231005)")).await?;
     let before = tx.now() - gather;

@@ -3,6 +3,7 @@
 mod api;
 mod flow;
 mod outcome;
+pub mod retention;
 mod store;
 
 pub use api::routes;

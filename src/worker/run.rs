@@ -49,8 +49,9 @@ pub async fn work(state: &State) {
         loop {
             match claim_and_run(state, &served, gather).await {
                 Ok(0) => {
-                    let _ = tokio::time::timeout(poll, state.wake.notified()).await;
-                    tokio::time::sleep(gather).await;
+                    if tokio::time::timeout(poll, state.wake.notified()).await.is_ok() {
+                        tokio::time::sleep(gather).await;
+                    }
                 }
                 Ok(_) => {}
                 Err(fault) => {

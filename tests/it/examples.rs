@@ -196,6 +196,7 @@ async fn the_examples_of_the_document_are_true() {
     let match_any = [("authorization", format!("Bearer {}", tour.staff)), ("if-match", "*".to_owned())];
     let match_any: Vec<(&str, &str)> = match_any.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(tour.app.send("POST", &format!("/v1/scorecards/{onboarding}/activate"), &match_any, None).await.status, 200);
+    tour.call("get_scorecard", true, "GET", &format!("/v1/scorecards/{card}"), None).await;
     tour.call("retire_scorecard", true, "POST", &format!("/v1/scorecards/{onboarding}/retire"), None).await;
     tour.call("revoke_client", true, "DELETE", &format!("/v1/partners/{partner}/clients/{}", text(&client["id"])), None).await;
 

@@ -149,11 +149,18 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     assert!((weight("csat") + weight("adoption") - 4.0).abs() < 0.002);
     assert_eq!((&learned["weights_kept"], &learned["weights_reason"]), (&json!(false), &Value::Null));
     assert!(learned["figures"]["weights_gain_quantile"].as_f64().unwrap() > 0.0, "{learned}");
+    assert_eq!(learned["unknown"], json!(0));
+    let table = learned["figures"]["table"].as_array().unwrap();
+    assert_eq!((table.len(), table.iter().map(|bin| bin["outcomes"].as_u64().unwrap()).sum::<u64>()), (10, 320));
+    assert!(table.iter().all(|bin| bin["foretold"].as_f64().is_none_or(|p| (bin["from"].as_f64().unwrap()..=bin["to"].as_f64().unwrap()).contains(&p))), "{learned}");
     assert_eq!(learned["later"], Value::Null, "all of one day");
     assert_eq!(learned["silence"], Value::Null, "reported once, nobody knows what is usual");
     let auc = |which: &str| learned["figures"][which]["auc"].as_f64().unwrap();
     assert!(auc("calibrated") > auc("hand") + 0.1, "{learned}");
     assert_eq!(lesson.app.get(&lesson.staff, &format!("{path}/calibrations")).await.expect(200)["data"], json!([learned]));
+    // Asked so long before that nothing had been said: that is told, and not taken for noise.
+    let early = lesson.app.post(&lesson.staff, &format!("{path}/calibrate"), &json!({ "lead_days": 300 })).await.expect(201);
+    assert_eq!((&early["verdict"], &early["reason"]["code"], &early["unknown"]), (&json!("refused"), &json!("nothing_known"), &json!(320)), "{early}");
 
     let back = lesson.app.get(&lesson.staff, &format!("{path}/backtest?lead_days=45")).await.expect(200);
     assert_eq!((&back["total"]["outcomes"], &back["total"]["unknown"]), (&json!(320), &json!(0)));

@@ -57,6 +57,10 @@ struct ExplainedMeasure {
     points: Option<f64>,
     /// Points added to 50, or taken from it.
     contribution: Option<f64>,
+    /// How much must be known of it, 0-1, or it counts as missing.
+    minimum_evidence: f64,
+    /// What the scorecard does when it is missing.
+    missing: Missing,
     /// What stands for it, because too little is known of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     assumed: Option<Missing>,
@@ -132,6 +136,8 @@ fn measure(part: &Part, inputs: &[Input], health: &Health, rules: &Rulebook) -> 
         points: part.points.map(thousandths),
         contribution: part.contribution.map(thousandths),
         assumed: part.assumed,
+        minimum_evidence: read.minimum_evidence,
+        missing: read.missing,
         bias: part.bias.map(thousandths),
         sources: part.sources.iter().map(|(evidence, share)| Source { evidence: *evidence, share: thousandths(*share) }).collect(),
         newest_on: part.newest,

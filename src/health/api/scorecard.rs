@@ -12,6 +12,7 @@ use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CustomerId, PartnerId, ScorecardId, TypeId};
 use crate::kernel::number::thousandths;
 use crate::kernel::text::{Broken, Key};
+use crate::kernel::time::Moment;
 use crate::ledger::{self, Answer};
 use actix_web::{HttpResponse, get, post};
 use chrono::NaiveDate;
@@ -22,7 +23,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 crate::wire_words!(Band);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(list).service(create).service(activate_one).service(retire_one).service(simulate_one);
+    config.service(list).service(get_one).service(create).service(activate_one).service(retire_one).service(simulate_one);
 }
 
 /// The scorecards.
@@ -43,12 +44,46 @@ async fn list(call: Call<op::ListScorecards>) -> Result<HttpResponse, Fault> {
     Ok(HttpResponse::Ok().json(ScorecardList { data: found.iter().map(|card| ScorecardView::of(card, inside)).collect() }))
 }
 
+/// A time in which a scorecard was in force.
+#[derive(Serialize, ToSchema)]
+struct InForce {
+    #[schema(value_type = String, format = DateTime)]
+    from: Moment,
+    /// Null while it is.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    to: Option<Moment>,
+}
+
+/// A scorecard and when it was in force.
+#[derive(Serialize, ToSchema)]
+struct ScorecardInTime {
+    #[serde(flatten)]
+    scorecard: ScorecardView,
+    /// Oldest first; empty of a draft.
+    in_force: Vec<InForce>,
+}
+
+/// Read a scorecard
+///
+/// With when it was in force. A partner reads the active ones. Its `ETag` is what a change asks for in `If-Match`.
+#[utoipa::path(operation_id = "get_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path)),
+    responses((status = 200, description = "The scorecard", body = ScorecardInTime, headers(("ETag" = String)))))]
+#[get("/v1/scorecards/{scorecard_id}")]
+async fn get_one(call: Call<op::GetScorecard, ScorecardId>) -> Result<HttpResponse, Fault> {
+    let inside = call.scope().visible().is_none();
+    let (found, times) = call.read(async |tx| futures_util::try_join!(store::card(tx, call.path), store::card_in_time(tx, call.path))).await?;
+    let card = found.filter(|card| inside || card.state == CardState::Active).ok_or(Fault::of(Code::NotFound))?;
+    let in_force = times.into_iter().map(|stay| InForce { from: stay.from, to: stay.to }).collect();
+    Ok(HttpResponse::Ok().insert_header(("ETag", etag(card.version))).json(ScorecardInTime { scorecard: ScorecardView::of(&card, inside), in_force }))
+}
+
 /// Create a scorecard
 ///
 /// A draft until it is activated; it never changes afterwards.
 #[utoipa::path(operation_id = "create_scorecard", tag = "Scorecards", params(WriteQuery), request_body = NewScorecard,
     responses((status = 201, description = "Created as a draft", body = ScorecardView, headers(("ETag" = String)),
-        links(("activate" = (operation_id = "activate_scorecard", parameters(("scorecard_id" = "$response.body#/id")))),
+        links(("read" = (operation_id = "get_scorecard", parameters(("scorecard_id" = "$response.body#/id")))),
+              ("activate" = (operation_id = "activate_scorecard", parameters(("scorecard_id" = "$response.body#/id")))),
               ("simulate" = (operation_id = "simulate_scorecard", parameters(("scorecard_id" = "$response.body#/id")))),
               ("retire" = (operation_id = "retire_scorecard", parameters(("scorecard_id" = "$response.body#/id")))),
               ("calibrations" = (operation_id = "list_calibrations", parameters(("scorecard_id" = "$response.body#/id"))))))))]
@@ -60,7 +95,7 @@ async fn create(call: Call<op::CreateScorecard, (), WriteQuery, Json<NewScorecar
         let catalogue = crate::intake::measures(tx).await?;
         let known = |key: &Key| catalogue.iter().any(|m| m.key == *key);
         let policy = new.policy(known);
-        let mut faults = policy.faults(known);
+        let mut faults = policy.faults(|key| catalogue.iter().find(|m| m.key == *key).map(|m| &m.curve));
         if !(1..=LAST_RANK).contains(&rank) {
             faults.push(("/rank".into(), Broken::OutOfRange));
         }

@@ -9,7 +9,7 @@ use crate::health::chronicle::{CaseStatement, Sighting, Stay};
 use crate::health::circumstances::{Bought, Circumstances, Version};
 use crate::health::scorecard::{Band, Purpose};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{MeasureId, OverrideId, PartnerId, TypeId};
+use crate::kernel::id::{MeasureId, OverrideId, PartnerId, ScorecardId, TypeId};
 use crate::kernel::time::{Moment, Zone};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
@@ -192,6 +192,25 @@ pub async fn cards_in_time<S: Tenant>(tx: &Tx<S>) -> Result<Vec<(Card, Stay)>, F
         )
         .await?;
     rows.into_iter().map(|row| Ok((row.card.read()?, Stay { from: row.known_from, to: row.known_to }))).collect()
+}
+
+/// When a scorecard was in force, in order.
+pub async fn card_in_time<S: Tenant>(tx: &Tx<S>, card: ScorecardId) -> Result<Vec<Stay>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Timestamptz)]
+        known_from: Moment,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        known_to: Option<Moment>,
+    }
+    let rows: Vec<Row> = tx
+        .rows(
+            sql("SELECT known_from, known_to FROM todoku.scorecard_version WHERE vendor_id = {} AND id = {} AND state = 'active' ORDER BY known_from")
+                .bind::<SqlUuid, _>(tx.scope().vendor())
+                .bind::<SqlUuid, _>(card.uuid()),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| Stay { from: row.known_from, to: row.known_to }).collect())
 }
 
 /// The bands a customer closed in, each with the first day and when it was closed; in order.

@@ -12,7 +12,7 @@ use crate::kernel::error::Fault;
 
 pub use bias::{Bias, all_biases, analyse_day_once, is_analysed, keep_biases, newest_biases, observed_customers, standing_biases};
 pub use card::{Card, activate_card, active_cards, card, cards, insert_card, lock_card, retire_card};
-pub use chronicle::{SetByHand, cards_in_time, circumstances, closes, set_by_hand, sightings, statements};
+pub use chronicle::{SetByHand, card_in_time, cards_in_time, circumstances, closes, set_by_hand, sightings, statements};
 pub use evidence::{
     Counted, Facts, Priced, counted, customers, evidence, evidence_known, last_reports, lock_customers, move_scoring_day, open_cases, rates, running_subscriptions, scoring_day,
 };

@@ -121,11 +121,11 @@ impl From<Foretold> for ForetoldView {
 
 /// The same for one partner.
 #[derive(Serialize, ToSchema)]
-struct ChannelForetold {
+struct ForetoldOfChannel {
     partner_id: PartnerId,
     /// Of its own customers.
     own: ForetoldView,
-    /// Of its own and those of everybody below it, as the tree stood then.
+    /// Of its own and those of everybody below it, as the tree stood at the times asked for.
     rolled_up: ForetoldView,
 }
 
@@ -138,7 +138,7 @@ struct BacktestView {
     not_applicable: usize,
     total: ForetoldView,
     /// By partner, of those with outcomes of their own or below them.
-    channels: Vec<ChannelForetold>,
+    channels: Vec<ForetoldOfChannel>,
 }
 
 /// Look back on a scorecard
@@ -159,6 +159,6 @@ async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>)
     let ((history, tree), desk) = call.study(look).await?;
     let Backtest { total, channels, not_applicable } = think(move || history.backtest(&tree)).await?;
     drop(desk);
-    let channels = channels.into_iter().map(|(partner_id, own, rolled_up)| ChannelForetold { partner_id, own: own.into(), rolled_up: rolled_up.into() }).collect();
+    let channels = channels.into_iter().map(|one| ForetoldOfChannel { partner_id: one.partner, own: one.own.into(), rolled_up: one.rolled_up.into() }).collect();
     Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, not_applicable, total: total.into(), channels }))
 }

@@ -153,8 +153,8 @@ mod tests {
         let figures = serde_json::to_value(Figures::from(&cell)).unwrap();
         let told = String::from_utf8(table(&json!({ "number": 1, "total": figures })).unwrap()).unwrap();
         let cells: Vec<&str> = told.lines().nth(1).unwrap().split(',').collect();
-        // Behind the kind, four columns of the report and five of the line.
-        assert_eq!(cells.len() - 10, leaves(&figures));
-        assert!(cells[10..].iter().all(|cell| !cell.contains('"')), "{told}");
+        // Behind the kind, four columns of the report and six of the line.
+        assert_eq!(cells.len() - 11, leaves(&figures));
+        assert!(cells[11..].iter().all(|cell| !cell.contains('"')), "{told}");
     }
 }

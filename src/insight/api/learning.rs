@@ -5,7 +5,7 @@ use crate::db::Tx;
 use crate::directory;
 use crate::health::{self, AsKnown, PointQuery};
 use crate::http::body::Faults;
-use crate::insight::backtest::Auc;
+use crate::insight::backtest::{Auc, Bin};
 use crate::insight::check::Check;
 use crate::insight::flow::{history, keep};
 use crate::insight::lesson::VerdictWord;
@@ -57,7 +57,7 @@ impl From<Auc> for AucView {
 /// Why the hand weights stay, or less than everything may be used.
 #[derive(Serialize, ToSchema)]
 struct Reason {
-    /// `too_few`, `no_gain`, `worse_later`, `not_converged` or `probabilities_off`; of the weights `weights_no_gain` or `weights_worse_later`.
+    /// `too_few`, `nothing_known`, `no_gain`, `worse_later`, `not_converged` or `probabilities_off`; of the weights `weights_no_gain` or `weights_worse_later`.
     code: &'static str,
     detail: String,
     detail_ja: String,
@@ -76,6 +76,13 @@ impl Reason {
                 "too_few",
                 format!("{outcomes} customers with an outcome, {churned} of them lost; 100 are needed, with 30 lost and 30 kept."),
                 format!("結果の判明した顧客は {outcomes} 社、うち解約は {churned} 社です。合計 100 社以上、解約・継続それぞれ 30 社以上が必要です。"),
+            ),
+            Verdict::Refused(Refusal::NothingKnown { churned, outcomes }) => (
+                "nothing_known",
+                format!(
+                    "Of {outcomes} customers with an outcome, {churned} of them lost, anything was known on the day the scorecard is asked; 100 are needed, with 30 lost and 30 kept."
+                ),
+                format!("評価日の時点で情報があったのは、結果の判明した顧客のうち {outcomes} 社(解約 {churned} 社)です。合計 100 社以上、解約・継続それぞれ 30 社以上が必要です。"),
             ),
             Verdict::Refused(Refusal::NoGain { quantile }) => (
                 "no_gain",
@@ -151,6 +158,38 @@ impl From<&LearnedSilence> for SilenceView {
     }
 }
 
+/// Outcomes by tenths of the probability that was foretold, each by what the other customers taught.
+#[derive(Serialize, ToSchema)]
+struct ProbabilityView {
+    /// The probability of a loss from this on, 0-1.
+    from: f64,
+    /// Up to this.
+    to: f64,
+    outcomes: usize,
+    lost: usize,
+    /// The mean probability foretold, 0-1; absent where there is no outcome, as what follows.
+    foretold: Option<f64>,
+    /// The share lost, 0-1, with its 95 % interval.
+    share_lost: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl From<&Bin> for ProbabilityView {
+    fn from(bin: &Bin) -> Self {
+        Self {
+            from: three_digits(bin.from),
+            to: three_digits(bin.to),
+            outcomes: bin.n,
+            lost: bin.happened,
+            foretold: bin.predicted.map(three_digits),
+            share_lost: bin.observed.map(three_digits),
+            low: bin.interval.map(|i| three_digits(i.0)),
+            high: bin.interval.map(|i| three_digits(i.1)),
+        }
+    }
+}
+
 /// How good it is, cross-validated by customer.
 #[derive(Serialize, ToSchema)]
 struct FiguresView {
@@ -166,6 +205,8 @@ struct FiguresView {
     weights_gain_quantile: Option<f64>,
     calibration_error: f64,
     calibration_error_limit: f64,
+    /// How the probabilities held; empty in calibrations made before this was kept.
+    table: Vec<ProbabilityView>,
 }
 
 /// How good it is ahead in time: learned from the outcomes up to a day, asked about customers whose outcomes came after it.
@@ -238,6 +279,8 @@ struct CalibrationView {
     customers: usize,
     /// Customers lost among them.
     lost: usize,
+    /// Outcomes before which no measure of the scorecard was known, on the day it is asked; null in calibrations made before this was counted.
+    unknown: Option<usize>,
     figures: Option<FiguresView>,
     /// Null where it could not be validated later: too few outcomes up to that day, fewer than 30 customers lost or 30 kept after it, or nothing
     /// could be fitted to what was known by then.
@@ -271,6 +314,7 @@ impl CalibrationView {
                 weights_gain_quantile: f.weights_gain_quantile.map(three_digits),
                 calibration_error: three_digits(f.error),
                 calibration_error_limit: three_digits(f.error_limit),
+                table: fit.table.iter().map(ProbabilityView::from).collect(),
             }
         });
         let learned = c.fit.iter().flat_map(|fit| &fit.measures).zip(c.proposal());
@@ -291,6 +335,7 @@ impl CalibrationView {
             outcomes: c.cases,
             customers: c.customers,
             lost: c.churned,
+            unknown: c.unknown,
             figures,
             later: c.fit.as_ref().and_then(|fit| fit.later).map(LaterView::from),
             measures: kept.learned.measures.iter().zip(learned).map(measure).collect(),

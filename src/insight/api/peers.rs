@@ -51,10 +51,19 @@ struct PlaceView {
     value: Option<f64>,
     /// Where that lies with 95 %: of the mean from two known customers on.
     interval: Option<Interval>,
-    /// Against its peers together, whatever the percentile says: no difference is shown where chance alone could have made it. Absent where the percentile is.
-    standing: Option<Standing>,
     /// The percentage of its peers it is better than, to the nearest 5: 100 is the best, for every figure. Absent where `rule` withholds it.
     percentile: Option<i64>,
+    /// Between which percentages it lies with 95 %: those that the ends of `interval` would have. Absent where either is, and of months compared before this was kept.
+    percentile_interval: Option<PercentileInterval>,
+    /// Against the middle of its peers: no difference is shown where `percentile_interval` reaches it. Absent likewise.
+    standing: Option<Standing>,
+}
+
+/// Two percentages, to the nearest 5.
+#[derive(Serialize, ToSchema)]
+struct PercentileInterval {
+    low: i64,
+    high: i64,
 }
 
 /// The places in a group.
@@ -133,7 +142,13 @@ impl From<Stood> for PeersGroup {
 
 impl From<Place> for PlaceView {
     fn from(place: Place) -> Self {
-        let Place { figure, value, interval, standing, percentile } = place;
-        Self { figure, value: value.map(thousandths), interval: interval.map(Interval::of), standing, percentile }
+        Self {
+            figure: place.figure,
+            value: place.value.map(thousandths),
+            interval: place.interval.map(Interval::of),
+            percentile: place.percentile,
+            percentile_interval: place.percentile_interval.map(|(low, high)| PercentileInterval { low, high }),
+            standing: place.standing(),
+        }
     }
 }

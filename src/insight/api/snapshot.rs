@@ -8,6 +8,7 @@ use crate::health::{AsKnown, Card, Purpose, Times};
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::page::PageView;
 use crate::http::query::{Limit, Param};
+use crate::insight::cell::{Cell, Standing};
 use crate::insight::channel::Channel;
 use crate::insight::dimension::Dimension;
 use crate::insight::flow::{Survey, publish, survey};
@@ -86,11 +87,21 @@ struct SnapshotChannel {
     own: Figures,
     /// Its own and those of everybody below it.
     rolled_up: Figures,
+    /// How the mean of its own customers stands against that of all others; absent with fewer than two known on a side.
+    against_others: Option<Standing>,
 }
 
-impl From<Channel> for SnapshotChannel {
-    fn from(c: Channel) -> Self {
-        Self { partner_id: c.partner.id, parent_id: c.partner.parent_id, scored_for: c.scored_for, own: Figures::from(&c.own), rolled_up: Figures::from(&c.rolled_up) }
+impl SnapshotChannel {
+    fn of(c: Channel, total: &Cell) -> Self {
+        let against_others = c.own.against_rest_of(total);
+        Self {
+            partner_id: c.partner.id,
+            parent_id: c.partner.parent_id,
+            scored_for: c.scored_for,
+            own: Figures::from(&c.own),
+            rolled_up: Figures::from(&c.rolled_up),
+            against_others,
+        }
     }
 }
 
@@ -102,6 +113,8 @@ struct SnapshotGroup {
     /// Its word; null where nobody said.
     group: Option<String>,
     figures: Figures,
+    /// How its mean stands against that of all other customers; absent with fewer than two known on a side.
+    against_others: Option<Standing>,
 }
 
 /// What a snapshot tells: ids, figures and the words of groups, no names. Its bytes are those that were published.
@@ -127,7 +140,12 @@ struct SnapshotReport {
 impl SnapshotReport {
     fn of(number: i64, vendor: &Vendor, point: AsKnown, told: Survey) -> Self {
         let of_dimension = |(by, rolled): (Dimension, RollUp)| {
-            rolled.groups.into_iter().map(move |([word, _], cell)| SnapshotGroup { by, group: Some(word).filter(|word| !word.is_empty()), figures: Figures::from(&cell) })
+            rolled.groups.into_iter().map(move |([word, _], cell)| SnapshotGroup {
+                by,
+                group: Some(word).filter(|word| !word.is_empty()),
+                figures: Figures::from(&cell),
+                against_others: cell.against_rest_of(&rolled.total),
+            })
         };
         Self {
             number,
@@ -136,7 +154,7 @@ impl SnapshotReport {
             currency: vendor.currency,
             policies: told.cards.into_iter().map(SnapshotPolicy::from).collect(),
             total: Figures::from(&told.total),
-            channels: told.channels.into_iter().map(SnapshotChannel::from).collect(),
+            channels: told.channels.into_iter().map(|channel| SnapshotChannel::of(channel, &told.total)).collect(),
             groups: told.groups.into_iter().flat_map(of_dimension).collect(),
         }
     }

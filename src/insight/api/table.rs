@@ -14,7 +14,8 @@ const ACTIVE: [char; 12] = ['=', '+', '-', '@', '\t', '\r', '\n', '\0', '＝', '
 const OF_THE_REPORT: [(&str, &str); 4] = [("snapshot", "/number"), ("as_of", "/as_of"), ("known_at", "/known_at"), ("currency", "/currency")];
 
 /// What a line is of: the column, and the member.
-const OF_THE_LINE: [(&str, &str); 5] = [("by", "/by"), ("group", "/group"), ("partner_id", "/partner_id"), ("parent_id", "/parent_id"), ("scored_for", "/scored_for")];
+const OF_THE_LINE: [(&str, &str); 6] =
+    [("by", "/by"), ("group", "/group"), ("partner_id", "/partner_id"), ("parent_id", "/parent_id"), ("scored_for", "/scored_for"), ("against_others", "/against_others")];
 
 /// The figures: the column, and the member.
 const FIGURES: [(&str, &str); 34] = [
@@ -67,7 +68,10 @@ pub fn table(report: &Value) -> Result<Vec<u8>, csv::Error> {
     line("total", &Value::Null, &report["total"])?;
     for channel in report["channels"].as_array().into_iter().flatten() {
         line("channel_own", channel, &channel["own"])?;
-        line("channel_rolled_up", channel, &channel["rolled_up"])?;
+        // What stands against the others is its own.
+        let mut above = channel.clone();
+        above["against_others"] = Value::Null;
+        line("channel_rolled_up", &above, &channel["rolled_up"])?;
     }
     for group in report["groups"].as_array().into_iter().flatten() {
         line("group", group, &group["figures"])?;
@@ -110,8 +114,8 @@ mod tests {
         });
         json!({
             "number": 7, "as_of": "2026-11-22", "known_at": "2026-11-23T03:00:30Z", "currency": "JPY", "policies": [], "total": figures,
-            "channels": [{ "partner_id": "par_1", "parent_id": null, "scored_for": "2026-11-22", "own": figures, "rolled_up": figures }],
-            "groups": [{ "by": "region", "group": group, "figures": figures }, { "by": "region", "group": null, "figures": {} }]
+            "channels": [{ "partner_id": "par_1", "parent_id": null, "scored_for": "2026-11-22", "against_others": "worse", "own": figures, "rolled_up": figures }],
+            "groups": [{ "by": "region", "group": group, "against_others": "no_difference_shown", "figures": figures }, { "by": "region", "group": null, "figures": {} }]
         })
     }
 
@@ -123,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_report_is_this_table() {
-        let head = "\"kind\",\"snapshot\",\"as_of\",\"known_at\",\"currency\",\"by\",\"group\",\"partner_id\",\"parent_id\",\"scored_for\",\"customers\",\"value_minor\",\
+        let head = "\"kind\",\"snapshot\",\"as_of\",\"known_at\",\"currency\",\"by\",\"group\",\"partner_id\",\"parent_id\",\"scored_for\",\"against_others\",\"customers\",\"value_minor\",\
             \"value_unconverted\",\"healthy\",\"watch\",\"at_risk\",\"unknown\",\"value_healthy\",\"value_watch\",\"value_at_risk\",\"value_unknown\",\"known_share_count\",\
             \"known_share_value\",\"mean_health\",\"mean_health_low\",\"mean_health_high\",\"mean_health_least\",\"mean_health_most\",\"value_weighted_health\",\"value_weighted_least\",\"value_weighted_most\",\"p10\",\"p25\",\
             \"median\",\"p75\",\"p90\",\"share_at_risk\",\"share_at_risk_least\",\"share_at_risk_most\",\"mean_coverage\",\"report_rate_count\",\"report_rate_value\",\"mean_report_age_days\",\"heard\"";
@@ -132,11 +136,11 @@ mod tests {
         let nothing = vec!["\"\""; FIGURES.len()].join(",");
         let expected = [
             head.to_owned(),
-            format!("\"total\",{of},\"\",\"\",\"\",\"\",\"\",{figures}"),
-            format!("\"channel_own\",{of},\"\",\"\",\"par_1\",\"\",\"2026-11-22\",{figures}"),
-            format!("\"channel_rolled_up\",{of},\"\",\"\",\"par_1\",\"\",\"2026-11-22\",{figures}"),
-            format!("\"group\",{of},\"region\",\"'=HYPERLINK(\"\"x\"\")\",\"\",\"\",\"\",{figures}"),
-            format!("\"group\",{of},\"region\",\"\",\"\",\"\",\"\",{nothing}"),
+            format!("\"total\",{of},\"\",\"\",\"\",\"\",\"\",\"\",{figures}"),
+            format!("\"channel_own\",{of},\"\",\"\",\"par_1\",\"\",\"2026-11-22\",\"worse\",{figures}"),
+            format!("\"channel_rolled_up\",{of},\"\",\"\",\"par_1\",\"\",\"2026-11-22\",\"\",{figures}"),
+            format!("\"group\",{of},\"region\",\"'=HYPERLINK(\"\"x\"\")\",\"\",\"\",\"\",\"no_difference_shown\",{figures}"),
+            format!("\"group\",{of},\"region\",\"\",\"\",\"\",\"\",\"\",{nothing}"),
         ];
         let told = String::from_utf8(table(&report("=HYPERLINK(\"x\")")).unwrap()).unwrap();
         assert_eq!(told, format!("\u{feff}{}\r\n", expected.join("\r\n")));

@@ -19,8 +19,6 @@ struct TotalView {
     known_share: Option<f64>,
     /// The plain mean of known health, 0-100; null where `rule` withholds it.
     mean_health: Option<f64>,
-    /// Where the mean of all lies, with 95 %; null likewise.
-    mean_health_interval: Option<Interval>,
     /// Between which the mean of all lies whatever the unknown turn out to be: all at 0, all at 100; null likewise.
     mean_health_bounds: Option<Interval>,
     /// Of those known, the share at risk, 0-1; null likewise.
@@ -45,13 +43,12 @@ pub(super) struct TotalsView {
 
 impl From<Part> for TotalView {
     fn from(part: Part) -> Self {
-        let Total { customers, known_share, mean_health, mean_interval, mean_bounds, share_at_risk, report_rate } = part.total;
+        let Total { customers, known_share, mean_health, mean_bounds, share_at_risk, report_rate } = part.total;
         Self {
             partner_ids: part.members,
             customers,
             known_share: known_share.map(thousandths),
             mean_health: mean_health.map(thousandths),
-            mean_health_interval: mean_interval.map(Interval::of),
             mean_health_bounds: mean_bounds.map(Interval::of),
             share_at_risk: share_at_risk.map(thousandths),
             report_rate: report_rate.map(thousandths),

@@ -155,17 +155,21 @@ impl History {
         let seen: Vec<(&Settled, health::Seen)> = self.outcomes.iter().map(|outcome| (outcome, self.seen(outcome))).collect();
         let flagged: Vec<Option<NaiveDate>> = self.outcomes.iter().map(|outcome| self.first_flagged(outcome)).collect();
         // What is its own of each partner, and what of all below it as well.
-        let mut by_partner: BTreeMap<PartnerId, [Vec<usize>; 2]> = BTreeMap::new();
+        let (mut own, mut below): (BTreeMap<PartnerId, Vec<usize>>, BTreeMap<PartnerId, Vec<usize>>) = Default::default();
         for (i, outcome) in self.outcomes.iter().enumerate() {
-            let partner = PartnerId::of(outcome.partner_id);
-            by_partner.entry(partner).or_default()[0].push(i);
-            for above in tree.upwards(partner) {
-                by_partner.entry(above).or_default()[1].push(i);
+            own.entry(PartnerId::of(outcome.partner_id)).or_default().push(i);
+        }
+        for (partner, outcomes) in &own {
+            // One that was not in the tree yet stands by itself.
+            for above in tree.upwards(*partner).into_iter().chain((!tree.has(*partner)).then_some(*partner)) {
+                below.entry(above).or_default().extend(outcomes);
             }
         }
+        below.values_mut().for_each(|outcomes| outcomes.sort_unstable());
         let all: Vec<usize> = (0..seen.len()).collect();
-        let foretold = |which: &Vec<usize>| Foretold::of(&seen, &flagged, which);
-        let channels = by_partner.iter().map(|(partner, [own, rolled_up])| (*partner, foretold(own), foretold(rolled_up))).collect();
+        let foretold = |which: Option<&Vec<usize>>| Foretold::of(&seen, &flagged, which.map_or(&[], Vec::as_slice));
+        let channels =
+            below.iter().map(|(partner, rolled_up)| ChannelForetold { partner: *partner, own: foretold(own.get(partner)), rolled_up: foretold(Some(rolled_up)) }).collect();
         Backtest { total: Foretold::of(&seen, &flagged, &all), channels, not_applicable: self.not_applicable }
     }
 
@@ -180,10 +184,20 @@ impl History {
 pub struct Backtest {
     /// Over everything.
     pub total: Foretold,
-    /// By partner with outcomes of its own or below it: its own, and those of everybody below it as well.
-    pub channels: Vec<(PartnerId, Foretold, Foretold)>,
+    /// By partner with outcomes of its own or below it.
+    pub channels: Vec<ChannelForetold>,
     /// Outcomes of customers the scorecard was not for; they are in nothing above.
     pub not_applicable: usize,
+}
+
+/// The same of a channel.
+pub struct ChannelForetold {
+    /// Whose.
+    pub partner: PartnerId,
+    /// Of its own customers.
+    pub own: Foretold,
+    /// Of its own and those of everybody below it.
+    pub rolled_up: Foretold,
 }
 
 /// The same over some outcomes.

@@ -1,0 +1,1 @@
+ALTER TABLE todoku.month_total DROP mean_least, DROP mean_most;
