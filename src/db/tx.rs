@@ -238,7 +238,7 @@ impl<S: Scope> Tx<S> {
         self.watch(statement.execute(&mut conn)).await
     }
 
-    /// From here on locks are waited for as a single write waits ([`Kind::begin`]).
+    /// From here on locks are waited for as a single write waits.
     pub async fn wait_as_a_write(&self) -> Result<(), Fault> {
         self.run(sql("SET LOCAL lock_timeout = '1500ms'")).await.map(drop)
     }
