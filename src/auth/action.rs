@@ -27,6 +27,7 @@ permissions! {
     CustomersWrite = "customers:write", "Create and change customers and subscriptions.";
     ReportsWrite = "reports:write", "Submit status reports.";
     ObservationsWrite = "observations:write", "Submit observations.";
+    SurveysWrite = "surveys:write", "Of a survey tool alone: what it submits as observations are its customers' own words.";
     HealthRead = "health:read", "Read health scores, explanations, measures and scorecards.";
     InsightsRead = "insights:read", "Read figures over many customers.";
     ExportsCreate = "exports:create", "Publish reports that stay.";
@@ -49,6 +50,20 @@ impl FromStr for Permission {
 }
 
 impl Permission {
+    /// What the vendor's own people and systems get when nothing else is said. Whose word an observation is follows the credential (DECISIONS 3): who speaks for
+    /// the customers is named, and is nobody by default.
+    pub const FOR_STAFF: &'static [Permission] = &[
+        Permission::CustomersRead,
+        Permission::CustomersWrite,
+        Permission::ReportsWrite,
+        Permission::ObservationsWrite,
+        Permission::HealthRead,
+        Permission::InsightsRead,
+        Permission::ExportsCreate,
+        Permission::PartnersManage,
+        Permission::ClientsManage,
+        Permission::ScorecardsManage,
+    ];
     /// What a partner's client may be given; the rest is the vendor's.
     pub const FOR_PARTNERS: &'static [Permission] =
         &[Permission::CustomersRead, Permission::CustomersWrite, Permission::ReportsWrite, Permission::ObservationsWrite, Permission::HealthRead, Permission::InsightsRead];

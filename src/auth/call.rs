@@ -1,7 +1,7 @@
 //! One extractor for every operation. It runs the checks in the one fixed order of SECURITY c.9 - guard, then body bytes,
 //! path, query, body - so that an unauthorised body is never read and a status never depends on what exists.
 
-use super::action::{Action, Who};
+use super::action::{Action, Permission, Who};
 use super::gate::Gate;
 use super::principal::Caller;
 use super::scope::Grant;
@@ -371,7 +371,8 @@ fn authenticate(request: &HttpRequest, gate: &Gate, operation: &'static str) -> 
     };
     // A scope taken away from the client takes effect at once, whatever the token says.
     let permissions = claims.scope.split(' ').filter(|scope| granted.iter().any(|g| g == scope)).filter_map(|scope| scope.parse().ok()).collect();
-    let caller = Caller { vendor: claims.ven, partner: claims.par, principal: claims.sub, permissions };
+    let is_survey = granted.iter().any(|scope| scope == Permission::SurveysWrite.as_str());
+    let caller = Caller { vendor: claims.ven, partner: claims.par, principal: claims.sub, permissions, is_survey };
     request.extensions_mut().insert(Called { caller: caller.clone(), operation });
     if suspended { Err(Fault::of(Code::TenantSuspended)) } else { Ok(caller) }
 }

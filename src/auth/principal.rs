@@ -11,6 +11,7 @@ pub struct Caller {
     pub(super) partner: Option<PartnerId>,
     pub(super) principal: PrincipalId,
     pub(super) permissions: Vec<Permission>,
+    pub(super) is_survey: bool,
 }
 
 impl Caller {
@@ -35,6 +36,10 @@ impl Caller {
     pub fn turn_id(&self) -> Uuid {
         self.partner.map_or(self.vendor.uuid(), TypeId::uuid)
     }
+    /// Whether it was made to speak for the customers: by the credential (DECISIONS 3), whatever its token asked for.
+    pub fn is_survey(&self) -> bool {
+        self.is_survey
+    }
     /// Whether the token carries a scope.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
@@ -53,6 +58,7 @@ mod tests {
             partner: partner.map(|partner| PartnerId::of(id(partner))),
             principal: PrincipalId::of(id(principal)),
             permissions: Vec::new(),
+            is_survey: false,
         };
         let (one, other, stranger) = (caller(1, None, 10), caller(1, None, 11), caller(2, None, 12));
         assert!(one.turn_id() == other.turn_id() && one.caller_id() != other.caller_id() && one.turn_id() != stranger.turn_id());

@@ -56,7 +56,7 @@ pub(super) enum ClientCommand {
         /// Its name.
         #[arg(long)]
         name: String,
-        /// What it may do, several times; everything its kind may when left out.
+        /// What it may do, several times; what its kind usually may when left out. `surveys:write` is for a survey tool alone, and named.
         #[arg(long = "scope")]
         scopes: Vec<String>,
     },
@@ -186,9 +186,9 @@ async fn rotate(config: Config, (vendor, partner, client): (VendorId, Option<Par
 
 async fn mint(config: Config, (vendor, partner): (VendorId, Option<PartnerId>), name: &str, scopes: &[String]) -> Outcome {
     let name = argument::<Name>("name", name)?;
-    let allowed = if partner.is_some() { Permission::FOR_PARTNERS } else { Permission::ALL };
+    let (allowed, usual) = if partner.is_some() { (Permission::FOR_PARTNERS, Permission::FOR_PARTNERS) } else { (Permission::ALL, Permission::FOR_STAFF) };
     let scopes: Vec<Permission> = match scopes {
-        [] => allowed.to_vec(),
+        [] => usual.to_vec(),
         some => some.iter().map(|text| argument::<Permission>("scope", text)).collect::<Result<_, _>>()?,
     };
     if let Some(scope) = scopes.iter().find(|scope| !allowed.contains(scope)) {

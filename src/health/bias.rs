@@ -22,7 +22,7 @@ pub struct Pair {
     pub reporter: u128,
     /// The partner's mean for this customer and measure, 0-100 points, nothing taken off.
     pub points: f64,
-    /// The anchor `A_i`: the 365-day mean of the customer's vendor-observed points, 0-100.
+    /// The anchor `A_i`: the 365-day mean of the points of what the vendor observed of the customer and its surveys heard, 0-100.
     pub anchor: f64,
 }
 

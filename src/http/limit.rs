@@ -69,7 +69,8 @@ pub struct Limits {
     batches: Places,
     all_batches: Places,
     coming_batches: Places,
-    had_batches: AtomicBool,
+    /// Something large was done since memory was given back: a batch, or the start.
+    is_spent: AtomicBool,
     flights: Places,
     /// Turns at the database.
     pub turns: Turns,
@@ -108,7 +109,7 @@ impl Limits {
             batches: Places::of(limits.batches_at_once),
             all_batches: Places::of(limits.batches_of_all),
             coming_batches: Places::of(COMING * limits.batches_of_all),
-            had_batches: AtomicBool::new(false),
+            is_spent: AtomicBool::new(true),
             flights: Places::of(2),
             turns: Turns::new(limits.transactions_at_once, turn_wait),
         }
@@ -148,7 +149,7 @@ impl Limits {
     /// Takes one of the process's places for a running batch: they hold connections for long, and others need some.
     pub fn any_batch(&self) -> Result<Place, Fault> {
         let place = self.all_batches.take(Uuid::nil()).ok_or_else(Self::too_many_batches)?;
-        self.had_batches.store(true, Ordering::Relaxed);
+        self.is_spent.store(true, Ordering::Relaxed);
         Ok(place)
     }
 
@@ -158,9 +159,9 @@ impl Limits {
         self.flights.take(key).ok_or_else(|| Fault::of(Code::IdempotencyInProgress).after(1))
     }
 
-    /// Forgets callers whose budgets are full again, and gives back what batches took once none runs any more; called now and then.
+    /// Forgets callers whose budgets are full again, and gives back what the start and batches took once none runs any more; called now and then.
     pub fn tidy(&self) {
-        if self.all_batches.is_empty() && self.had_batches.swap(false, Ordering::Relaxed) {
+        if self.all_batches.is_empty() && self.is_spent.swap(false, Ordering::Relaxed) {
             give_back();
         }
         self.read.retain_recent();

@@ -3,6 +3,7 @@
 use crate::house::{House, adds_up, micros, points, sign_in_again};
 use crate::world::text;
 use serde_json::{Value, json};
+use todoku::auth::Permission;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overdue_case_caps_a_rosy_score_and_a_later_report_lifts_the_cap() {
@@ -255,6 +256,20 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
         house.fact(measure, 96.0).await;
     }
     assert_eq!(house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200)["data"], json!([]));
+    // The third source speaks: what a survey tool submits is the customer's own word, of the same moment beside the vendor's.
+    let before = house.health(&house.portal, "").await;
+    let survey = house.app.system(&house.founded, &[Permission::ObservationsWrite, Permission::SurveysWrite]).await;
+    for (measure, value) in [("csat", 40.0), ("seats_used", 60.0), ("effort", 2.0)] {
+        house.app.post(&survey, "/v1/observations", &json!({ "customer_id": house.customer, "measure": measure, "value": value })).await.expect(201);
+    }
+    assert_eq!(house.app.get(&survey, &format!("/v1/customers/{}/health", house.customer)).await.problem().1, "insufficient-scope");
+    house.app.settle().await;
+    let heard = house.health(&house.staff, "").await;
+    let voiced = &heard["sources"][2];
+    assert!(voiced["evidence"] == "customer_voiced" && voiced["score"].is_number() && voiced["interval"].is_object() && points(&voiced["coverage"]) > 0.0, "{heard}");
+    assert_eq!(heard["adjustments"][0]["because"]["value"]["evidence"], "customer_voiced", "an effort of 2 caps the score");
+    assert_eq!(house.app.count("SELECT count(*) FROM todoku.observation WHERE evidence = 'customer_voiced' AND audience = 'vendor'").await, 3);
+    assert_eq!(house.health(&house.portal, "").await, before, "nothing of it is the partner's to see");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -349,6 +364,7 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     let top = text(&house.app.post(&house.staff, "/v1/partners", &top).await.expect(201)["id"]);
     let (_, above) = crate::world::client(&house.app, &house.staff, &top, &[]).await;
     let mut partners = Vec::new();
+    let survey = house.app.system(&house.founded, &[Permission::ObservationsWrite, Permission::SurveysWrite]).await;
     for (name, rosy) in [("sober", 0), ("plain", 0), ("rosy", 20), ("calm", 0), ("even", 0)] {
         let partner = json!({ "external_id": name, "name": name, "kind": "reseller", "parent_id": top, "parent_sees": "customers" });
         let partner = text(&house.app.post(&house.staff, "/v1/partners", &partner).await.expect(201)["id"]);
@@ -364,7 +380,9 @@ async fn a_rosy_reporter_is_found_out_and_told() {
             facts.push(json!({ "customer_id": id, "measure": "seats_used", "value": truth }));
         }
         house.app.post(&portal, "/v1/status-reports/batch", &json!({ "reports": reports })).await.expect(200);
-        house.app.post(&house.staff, "/v1/observations/batch", &json!({ "observations": facts })).await.expect(200);
+        // What the vendor's surveys hear anchors as what it observes.
+        let speaker = if rosy > 0 { &survey } else { &house.staff };
+        house.app.post(speaker, "/v1/observations/batch", &json!({ "observations": facts })).await.expect(200);
         partners.push((partner, client, portal));
     }
     let customers = house.app.get(&partners[2].2, "/v1/customers").await.expect(200);

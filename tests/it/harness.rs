@@ -193,7 +193,12 @@ impl App {
 
     /// Signs another member of the vendor's staff in.
     pub async fn colleague(&self, founded: &command::Founded) -> String {
-        let (client, secret) = command::mint_client(&self.state, founded.vendor, None, "colleague".parse().unwrap(), Permission::ALL.to_vec()).await.unwrap();
+        self.system(founded, Permission::FOR_STAFF).await
+    }
+
+    /// Signs a system of the vendor's in.
+    pub async fn system(&self, founded: &command::Founded, scopes: &[Permission]) -> String {
+        let (client, secret) = command::mint_client(&self.state, founded.vendor, None, "system".parse().unwrap(), scopes.to_vec()).await.unwrap();
         self.gate.tenancy.refresh(&self.state.db).await.unwrap();
         self.token(&client.to_string(), &secret).await
     }

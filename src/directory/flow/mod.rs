@@ -53,7 +53,7 @@ pub async fn found_vendor(tx: &Tx<StaffScope>, keys: &Keys, new: &NewVendor) -> 
     record_events(tx, founder, &[created]).await?;
     let direct = add_partner(tx, founder, direct).await?;
     let name = "administrator".parse().map_err(|e| Fault::internal(format!("{e:?}")))?;
-    let (client, minted) = add_client(tx, keys, founder, None, name, Permission::ALL.to_vec()).await?;
+    let (client, minted) = add_client(tx, keys, founder, None, name, Permission::FOR_STAFF.to_vec()).await?;
     Ok((direct.id, client.id, minted))
 }
 

@@ -1,5 +1,5 @@
 //! `/v1/observations`: single values outside reports. A partner's are its declarations; the vendor's are facts about
-//! anybody's customers, which the partner does not see.
+//! anybody's customers, and its survey tool's what they said themselves, neither of which the partner sees.
 
 use crate::auth::{Batch, Call, Caller, Json, NamedBatchQuery, NamedQuery, op};
 use crate::directory::CustomerRef;
@@ -65,14 +65,19 @@ struct RecordedView {
     outcome: Outcome,
 }
 
-/// Whose word it is follows the credential (DECISIONS 3).
+/// Whose word it is follows the credential (DECISIONS 3): a partner's is its own, a survey tool's is its customers', any other system's of the vendor is the vendor's.
 fn class(caller: &Caller) -> EvidenceClass {
-    if caller.partner().is_some() { EvidenceClass::PartnerDeclared } else { EvidenceClass::VendorObserved }
+    match caller.partner() {
+        Some(_) => EvidenceClass::PartnerDeclared,
+        None if caller.is_survey() => EvidenceClass::CustomerVoiced,
+        None => EvidenceClass::VendorObserved,
+    }
 }
 
 /// Submit an observation
 ///
-/// About one customer, named in exactly one of three ways. The same value of the same moment again changes nothing.
+/// About one customer, named in exactly one of three ways. The same value of the same moment again changes nothing. Whose word it is follows the credential: a partner's own,
+/// the vendor's, or with the scope `surveys:write` the customer's.
 #[utoipa::path(operation_id = "submit_observation", tag = "Observations", params(NamedQuery), request_body = ObservationBody,
     responses((status = 201, description = "Recorded, or another value of a known moment", body = RecordedView), (status = 200, description = "Unchanged", body = RecordedView)))]
 #[post("/v1/observations")]

@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 /// How far back words and facts are compared, in days.
 const WINDOW: i64 = 365;
+/// Whose word anchors: what the vendor observed, and what its surveys heard (SCIENCE 2.4).
+const ANCHORING: &[EvidenceClass] = &[EvidenceClass::VendorObserved, EvidenceClass::CustomerVoiced];
 /// How many customers are read at once: the bound of what is held.
 const AT_ONCE: usize = 500;
 
@@ -109,14 +111,14 @@ async fn compared(tx: &Tx<AnalystScope>, vendor: &Vendor, partner: Uuid, day: Na
     for some in customers.chunks(AT_ONCE) {
         let evidence = store::evidence(tx, partner, vendor.zone, some.to_vec(), since, read_for(true)).await?;
         for said in evidence.values() {
-            let mean = |class: EvidenceClass| means(said.iter().map(|(item, _)| item).filter(|item| item.class == class), measures);
-            let observed: Vec<f64> = mean(EvidenceClass::VendorObserved).into_values().collect();
+            let mean = |classes: &[EvidenceClass]| means(said.iter().map(|(item, _)| item).filter(|item| classes.contains(&item.class)), measures);
+            let observed: Vec<f64> = mean(ANCHORING).into_values().collect();
             if observed.is_empty() {
                 continue;
             }
             // Each measure once, or a daily one would drown a monthly one.
             let anchor = observed.iter().sum::<f64>() / observed.len() as f64;
-            pairs.extend(mean(EvidenceClass::PartnerDeclared).into_iter().map(|(measure, points)| (measure, Pair { reporter: partner.as_u128(), points, anchor })));
+            pairs.extend(mean(&[EvidenceClass::PartnerDeclared]).into_iter().map(|(measure, points)| (measure, Pair { reporter: partner.as_u128(), points, anchor })));
         }
     }
     Ok(pairs)

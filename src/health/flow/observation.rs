@@ -1,4 +1,4 @@
-//! Recording observations: a partner's declarations, the vendor's facts.
+//! Recording observations: a partner's declarations, the vendor's facts, the customers' own words.
 
 use super::rescore;
 use crate::auth::Tenant;
@@ -43,7 +43,7 @@ pub struct ObservationDraft {
 pub type Recorded = (Option<ObservationId>, Upserted);
 
 /// Records observations, one answer each, in order. A partner's are its declarations about its own customers and are scored here;
-/// the vendor's are facts about anybody's, kept from the partner, and are scored by a job. `named_by` is the partner whose
+/// the vendor's, and those of its survey tool, are about anybody's, kept from the partner, and are scored by a job. `named_by` is the partner whose
 /// external ids the vendor uses.
 pub async fn record_observations<S: Tenant>(
     tx: &Tx<S>,

@@ -10,7 +10,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, Date, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-/// A partner's customers of whom the vendor observed something since a moment.
+/// A partner's customers of whom the vendor observed something, or its surveys heard something, since a moment.
 pub async fn observed_customers(tx: &Tx<AnalystScope>, partner: Uuid, since: Moment) -> Result<Vec<Uuid>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
@@ -20,7 +20,7 @@ pub async fn observed_customers(tx: &Tx<AnalystScope>, partner: Uuid, since: Mom
     let rows: Vec<Row> = tx
         .rows(
             sql("SELECT DISTINCT customer_id FROM todoku.observation
-                 WHERE vendor_id = {} AND partner_id = {} AND audience = 'vendor' AND evidence = 'vendor_observed' AND observed_at >= {}")
+                 WHERE vendor_id = {} AND partner_id = {} AND audience = 'vendor' AND evidence IN ('vendor_observed', 'customer_voiced') AND observed_at >= {}")
             .bind::<SqlUuid, _>(tx.scope().vendor())
             .bind::<SqlUuid, _>(partner)
             .bind::<Timestamptz, _>(since),
