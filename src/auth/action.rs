@@ -27,7 +27,7 @@ permissions! {
     CustomersWrite = "customers:write", "Create and change customers and subscriptions.";
     ReportsWrite = "reports:write", "Submit status reports.";
     ObservationsWrite = "observations:write", "Submit observations.";
-    SurveysWrite = "surveys:write", "Of a survey tool alone: what it submits as observations are its customers' own words.";
+    SurveysWrite = "surveys:write", "Of a survey tool alone, beside observations:write: what it submits are its customers' own words.";
     HealthRead = "health:read", "Read health scores, explanations, measures and scorecards.";
     InsightsRead = "insights:read", "Read figures over many customers.";
     ExportsCreate = "exports:create", "Publish reports that stay.";

@@ -56,7 +56,7 @@ pub(super) enum ClientCommand {
         /// Its name.
         #[arg(long)]
         name: String,
-        /// What it may do, several times; what its kind usually may when left out. `surveys:write` is for a survey tool alone, and named.
+        /// What it may do, several times; what its kind usually may when left out. `surveys:write`, with `observations:write`, is for a survey tool alone: all it submits is the customers' word.
         #[arg(long = "scope")]
         scopes: Vec<String>,
     },

@@ -129,7 +129,9 @@ impl Limit {
             Condition::OpenCase { cause } => worst(&|case| case.cause.as_ref() == Some(cause)),
             Condition::Latest { at_most, at_least, within_days, .. } => {
                 let within = |item: &&Evidence| Some(item.measure) == id && (0..=i64::from(*within_days)).contains(&(on - item.day).num_days());
-                let latest = evidence.iter().filter(within).max_by(|a, b| Evidence::order(a, b));
+                // What others say later does not outdo the customer's own word.
+                let own_word = |item: &Evidence| item.class == EvidenceClass::CustomerVoiced;
+                let latest = evidence.iter().filter(within).max_by(|a, b| own_word(a).cmp(&own_word(b)).then(Evidence::order(a, b)));
                 let bites = |item: &&Evidence| at_most.is_none_or(|most| item.value <= most) && at_least.is_none_or(|least| item.value >= least);
                 latest.filter(bites).map(|item| Because::Value { value: item.value, on: item.day, class: item.class })
             }

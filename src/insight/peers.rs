@@ -114,7 +114,8 @@ pub struct Place {
     /// Where that lies with 95 %, in thousandths.
     #[serde(default)]
     pub interval: Option<(i64, i64)>,
-    /// The percentages that both ends of that would have, the lesser first. `None` where the percentile or the interval is.
+    /// Between which percentages it lies when a peer counts as better or worse only where its interval does not reach ours, rounded outwards to the
+    /// nearest 5. `None` where the percentile or the interval is.
     #[serde(default)]
     pub percentile_interval: Option<(i64, i64)>,
     /// The percentage of its peers it is better than, an equal one counting half, to the nearest 5. `None` when the partner has
@@ -123,8 +124,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// Against the middle of the peers: no difference is shown where a place within the doubt of its own figure would be on the other side (SCIENCE 2.6). From
-    /// rounded places alone, and never from the peers' sum: whoever chooses its own figures would find that sum by where the answer turns.
+    /// Against the middle of the peers: better or worse than most of them beyond the doubt of both sides, or no difference is shown (SCIENCE 2.6, peer by
+    /// peer). From counts alone, and never from the peers' sum: whoever chooses its own figures would find that sum by where the answer turns.
     pub fn standing(&self) -> Option<Standing> {
         self.percentile_interval.map(|(low, high)| match (low, high) {
             (low, _) if low > 50 => Standing::Better,
@@ -181,12 +182,25 @@ pub fn standing(group: &Published, family: Id, own: &Cell) -> Vec<Place> {
     let place = |figure: Figure| {
         let peers = || group.of.iter().filter(|(id, _)| **id != family).map(|(_, cell)| cell);
         let value = figure.of(own);
-        let percentile = |value: i64| percentile(figure, value, peers());
-        let interval = figure.interval(own);
-        let ends = interval.and_then(|(low, high)| Some((percentile(low)?, percentile(high)?)));
-        Place { figure, value, interval, percentile: value.and_then(percentile), percentile_interval: ends.map(|(a, b)| (a.min(b), a.max(b))) }
+        let (interval, percentile) = (figure.interval(own), value.and_then(|value| percentile(figure, value, peers())));
+        let percentile_interval = percentile.and(interval).map(|own| sure_places(figure, own, peers()));
+        Place { figure, value, interval, percentile, percentile_interval }
     };
     Figure::ALL.iter().copied().map(place).collect()
+}
+
+/// Between which percentages a figure stands for sure: at least above the peers whose whole interval is worse, at most below those whose whole one is better.
+/// A peer without an interval may stand anywhere.
+fn sure_places<'a>(figure: Figure, own: (i64, i64), peers: impl Iterator<Item = &'a Cell>) -> (i64, i64) {
+    let surely = |one: (i64, i64), other: (i64, i64)| [one.0, one.1].iter().all(|a| [other.0, other.1].iter().all(|b| figure.rank(*a, *b) == Ordering::Greater));
+    let (mut n, mut above, mut below) = (0, 0, 0);
+    for interval in peers.filter(|cell| figure.of(cell).is_some()).map(|cell| figure.interval(cell)) {
+        n += 1;
+        above += i64::from(interval.is_some_and(|theirs| surely(own, theirs)));
+        below += i64::from(interval.is_some_and(|theirs| surely(theirs, own)));
+    }
+    let outwards = |count: i64| 100 * count / (ROUNDED_TO * n) * ROUNDED_TO;
+    (outwards(above), 100 - outwards(below))
 }
 
 /// Values that are equal in thousandths are equal, because that is all anybody is shown.
@@ -289,20 +303,37 @@ mod tests {
         assert!(stand(&of(&[90, 1, 1, 1, 0]), 0)[2].percentile.is_some());
     }
 
-    /// Five families of four, one of the twenty customers at risk. Of four customers two at risk are 15 to 85 %: worse than nearly all from end to end. One is 5 to
-    /// 70 %, none 0 to 49 %: at their best these are as good as most, so nothing is shown.
+    /// Five families of four: four with nobody at risk (Wilson 0 to 49 %), one with one (5 to 70 %). Two of four at risk are 15 to 85 %: the place is the last,
+    /// and every interval reaches another, so no difference shows. Forty of forty are 91 % to all: worse than each for sure. None of forty, 0 to 9 %, is as
+    /// good as the four and better than the fifth by its place, and by 4.6 % no better for sure.
     #[test]
     fn a_place_is_told_with_whether_a_difference_shows() {
-        let risky = |at_risk: i64| Cell { healthy: 4 - at_risk, at_risk, score_sum: 4 * 50_000, score_squares: 4 * 50_000i64.pow(2), ..Cell::default() };
-        let of = |own: Cell| Published { group: None, of: (1..6).map(|id| (id, risky(i64::from(id == 1)))).chain([(0, own)]).collect() };
+        let risky = |customers: i64, at_risk: i64| Cell {
+            healthy: customers - at_risk,
+            at_risk,
+            score_sum: customers * 50_000,
+            score_squares: customers * 50_000i64.pow(2),
+            ..Cell::default()
+        };
+        let of = |own: Cell| Published { group: None, of: (1..6).map(|id| (id, risky(4, i64::from(id == 1)))).chain([(0, own)]).collect() };
         let told = |place: Place| (place.percentile, place.percentile_interval, place.standing());
         let risk = |own: Cell| told(stand(&of(own), 0)[1]);
-        assert_eq!(risk(risky(2)), (Some(0), Some((0, 20)), Some(Standing::Worse)));
-        assert_eq!(risk(risky(1)), (Some(10), Some((0, 20)), Some(Standing::Worse)));
-        assert_eq!(risk(risky(0)), (Some(60), Some((0, 60)), Some(Standing::NoDifferenceShown)));
-        let known = stand(&of(risky(1)), 0)[2];
+        assert_eq!(risk(risky(4, 2)), (Some(0), Some((0, 100)), Some(Standing::NoDifferenceShown)));
+        assert_eq!(risk(risky(40, 40)), (Some(0), Some((0, 0)), Some(Standing::Worse)));
+        assert_eq!(risk(risky(40, 0)), (Some(60), Some((0, 100)), Some(Standing::NoDifferenceShown)));
+        let known = stand(&of(risky(4, 1)), 0)[2];
         assert_eq!((told(known), known.interval), ((None, None, None), Some((510, 1000))), "withheld together");
-        assert_eq!(told(stand(&of(Cell { healthy: 1, score_sum: 90_000, ..Cell::default() }), 0)[0]), (None, None, None), "all peers stand at 50");
+    }
+
+    /// All known, a mean has no doubt: 5 of 8 peers are lower, which is 62.5 %, rounded to 65 and outwards to 60.
+    #[test]
+    fn a_mean_without_doubt_is_better_than_most_or_not() {
+        let sure = |points: i64| Cell { score_squares: 5 * (points * 1000).pow(2), ..healthy(5, points) };
+        let group = |own: i64| Published { group: None, of: (1..).zip([40, 45, 50, 55, 60, 70, 80, 90]).map(|(id, points)| (id, sure(points))).chain([(0, sure(own))]).collect() };
+        let mean = |own: i64| stand(&group(own), 0)[0];
+        assert_eq!((mean(65).percentile, mean(65).percentile_interval, mean(65).standing()), (Some(65), Some((60, 65)), Some(Standing::Better)));
+        assert_eq!((mean(57).percentile_interval, mean(57).standing()), (Some((50, 50)), Some(Standing::NoDifferenceShown)));
+        assert_eq!((mean(10).percentile_interval, mean(10).standing()), (Some((0, 0)), Some(Standing::Worse)));
     }
 
     const NAMES: [&str; 6] = ["", "a", "b", "c", "d", "e"];

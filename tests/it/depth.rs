@@ -263,6 +263,10 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
         house.app.post(&survey, "/v1/observations", &json!({ "customer_id": house.customer, "measure": measure, "value": value })).await.expect(201);
     }
     assert_eq!(house.app.get(&survey, &format!("/v1/customers/{}/health", house.customer)).await.problem().1, "insufficient-scope");
+    // The credential decides, whatever its token asks for; and no partner's client may have it.
+    let clients = format!("/v1/partners/{}/clients", text(&house.app.get(&house.portal, "/v1/partners").await.expect(200)["data"][0]["id"]));
+    let refused = house.app.post(&house.staff, &clients, &json!({ "name": "x", "scopes": ["observations:write", "surveys:write"] })).await.problem();
+    assert_eq!((refused.0, refused.2), (422, vec![("/scopes/1".to_owned(), "not-in-set".to_owned())]));
     house.app.settle().await;
     let heard = house.health(&house.staff, "").await;
     let voiced = &heard["sources"][2];
@@ -270,6 +274,9 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
     assert_eq!(heard["adjustments"][0]["because"]["value"]["evidence"], "customer_voiced", "an effort of 2 caps the score");
     assert_eq!(house.app.count("SELECT count(*) FROM todoku.observation WHERE evidence = 'customer_voiced' AND audience = 'vendor'").await, 3);
     assert_eq!(house.health(&house.portal, "").await, before, "nothing of it is the partner's to see");
+    house.days_later(1).await;
+    house.fact("effort", 6.0).await;
+    assert_eq!(house.health(&house.staff, "").await["adjustments"][0]["because"], heard["adjustments"][0]["because"], "what others say later does not outdo it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,7 @@ struct BiasView {
     estimated_on: NaiveDate,
     /// Points taken from the partner's word in the vendor's view, within 20: `shrink` x `raw`. Positive: rosier than the average partner.
     bias: f64,
-    /// How much higher than the average partner it speaks, by the vendor's observations of the same customers.
+    /// How much higher than the average partner it speaks, by what the vendor observed of the same customers and its surveys heard.
     raw: f64,
     /// How far the raw figure is believed, 0-1: less of few customers. For a partner in tenths.
     shrink: f64,
@@ -64,11 +64,11 @@ fn step(n: i32) -> i32 {
 }
 
 /// What is told to whom.
-const RULE: &str = "Estimated from customers whom both the partner and the vendor's systems speak of, over 365 days, against the average partner. \
+const RULE: &str = "Estimated from customers whom both the partner and the vendor's systems or surveys speak of, over 365 days, against the average partner. \
                     A partner sees its own, from 5 customers and 5 reporting partners on, in whole points and tenths of belief; a bias is taken off in the vendor's view alone.";
 
 /// The same in Japanese.
-const RULE_JA: &str = "パートナーとベンダーのシステムの双方が把握している顧客について、365 日間の平均的なパートナーとの差を推定したものです。パートナーには自社分のみ、\
+const RULE_JA: &str = "パートナーと、ベンダーのシステムまたはアンケートの双方が把握している顧客について、365 日間の平均的なパートナーとの差を推定したものです。パートナーには自社分のみ、\
                        対象顧客 5 社以上かつ報告パートナー 5 社以上の場合に、整数の点と 0.1 刻みの信頼度で表示します。補正はベンダーの表示にのみ適用されます。";
 
 /// Read how rosy a partner usually is

@@ -53,9 +53,10 @@ struct PlaceView {
     interval: Option<Interval>,
     /// The percentage of its peers it is better than, to the nearest 5: 100 is the best, for every figure. Absent where `rule` withholds it.
     percentile: Option<i64>,
-    /// Between which percentages it lies with 95 %: those that the ends of `interval` would have. Absent where either is, and of months compared before this was kept.
+    /// Between which percentages it lies when a peer counts as better or worse only where its 95 % interval and this partner's do not meet, rounded outwards to 5.
+    /// Absent where `interval` or `percentile` is, and of months compared before this was kept.
     percentile_interval: Option<PercentileInterval>,
-    /// Against the middle of its peers: no difference is shown where `percentile_interval` reaches it. Absent likewise.
+    /// Better or worse than most of its peers, beyond the doubt of both: no difference is shown where `percentile_interval` takes in 50. Absent likewise.
     standing: Option<Standing>,
 }
 
