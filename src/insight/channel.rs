@@ -33,11 +33,6 @@ impl Tree {
         Self(partners.into_iter().collect())
     }
 
-    /// Whether a partner is in it.
-    pub fn has(&self, partner: PartnerId) -> bool {
-        self.0.contains_key(&partner)
-    }
-
     /// A partner and all above it; a circle, which the directory refuses, would still end.
     pub fn upwards(&self, from: PartnerId) -> Vec<PartnerId> {
         let mut way = Vec::new();

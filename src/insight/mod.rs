@@ -17,6 +17,7 @@ mod logistic;
 pub mod model;
 mod month;
 mod peers;
+mod place;
 mod rollup;
 mod store;
 mod totals;

@@ -4,6 +4,7 @@
 
 use super::cell::Cell;
 use crate::kernel::id::PartnerId;
+use crate::kernel::number::ratio;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of fewer customers than this nothing is told.
@@ -18,8 +19,6 @@ pub struct Total {
     pub known_share: Option<i64>,
     /// The plain mean of known health; `None` of too few known.
     pub mean_health: Option<i64>,
-    /// Between which that of all lies whatever the unknown turn out to be. Its 95 % interval would tell their spread, and so, where they stand alike, each.
-    pub mean_bounds: Option<(i64, i64)>,
     /// Of those known, the share at risk; `None` likewise, and where it is all or none, which would tell of each.
     pub share_at_risk: Option<i64>,
     /// The share reported on within the cadence.
@@ -33,10 +32,17 @@ impl Total {
             customers: cell.customers(),
             known_share: Cell::share(cell.known(), cell.customers()),
             mean_health: known.and_then(|_| cell.mean()),
-            mean_bounds: known.and_then(|_| cell.mean_bounds()),
             share_at_risk: known.filter(|known| (1..*known).contains(&cell.at_risk)).and_then(|known| Cell::share(cell.at_risk, known)),
             report_rate: Cell::share(cell.in_cadence, cell.customers()),
         }
+    }
+
+    /// Between which the mean of all lies whatever the unknown turn out to be, by the figures told: all at 0, all at 100. Its 95 % interval would tell how far
+    /// few customers stand apart, and is not told.
+    pub fn mean_bounds(&self) -> Option<(i64, i64)> {
+        let (customers, known) = (i128::from(self.customers), ratio(i128::from(self.customers) * i128::from(self.known_share?), 1000)?);
+        let sum = i128::from(self.mean_health?) * i128::from(known);
+        Some((ratio(sum, customers)?, ratio(sum + (customers - i128::from(known)) * 100_000, customers)?))
     }
 }
 
@@ -113,7 +119,7 @@ mod tests {
         assert_eq!(told(of(0, 5, 0)).2, None);
         assert_eq!(of(4, 0, 2).report_rate, Some(500));
         // Five at 60 and one unknown: 50 if it is at 0, 66.667 if it is at 100.
-        assert_eq!((of(4, 1, 1).mean_bounds, of(4, 0, 2).mean_bounds), (Some((50_000, 66_667)), None));
+        assert_eq!((of(4, 1, 1).mean_bounds(), of(4, 0, 2).mean_bounds()), (Some((50_000, 66_667)), None));
     }
 
     #[test]

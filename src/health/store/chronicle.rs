@@ -172,16 +172,28 @@ pub async fn circumstances<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers:
     Ok(found)
 }
 
+#[derive(QueryableByName)]
+struct StayRow {
+    #[diesel(sql_type = Timestamptz)]
+    known_from: Moment,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    known_to: Option<Moment>,
+}
+
+impl From<StayRow> for Stay {
+    fn from(row: StayRow) -> Self {
+        Self { from: row.known_from, to: row.known_to }
+    }
+}
+
 /// Every scorecard that was ever in force, with when; by purpose and rank.
 pub async fn cards_in_time<S: Tenant>(tx: &Tx<S>) -> Result<Vec<(Card, Stay)>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(embed)]
         card: CardRow,
-        #[diesel(sql_type = Timestamptz)]
-        known_from: Moment,
-        #[diesel(sql_type = Nullable<Timestamptz>)]
-        known_to: Option<Moment>,
+        #[diesel(embed)]
+        stay: StayRow,
     }
     let rows: Vec<Row> = tx
         .rows(
@@ -191,26 +203,19 @@ pub async fn cards_in_time<S: Tenant>(tx: &Tx<S>) -> Result<Vec<(Card, Stay)>, F
             .bind::<SqlUuid, _>(tx.scope().vendor()),
         )
         .await?;
-    rows.into_iter().map(|row| Ok((row.card.read()?, Stay { from: row.known_from, to: row.known_to }))).collect()
+    rows.into_iter().map(|row| Ok((row.card.read()?, row.stay.into()))).collect()
 }
 
 /// When a scorecard was in force, in order.
 pub async fn card_in_time<S: Tenant>(tx: &Tx<S>, card: ScorecardId) -> Result<Vec<Stay>, Fault> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Timestamptz)]
-        known_from: Moment,
-        #[diesel(sql_type = Nullable<Timestamptz>)]
-        known_to: Option<Moment>,
-    }
-    let rows: Vec<Row> = tx
+    let rows: Vec<StayRow> = tx
         .rows(
             sql("SELECT known_from, known_to FROM todoku.scorecard_version WHERE vendor_id = {} AND id = {} AND state = 'active' ORDER BY known_from")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
                 .bind::<SqlUuid, _>(card.uuid()),
         )
         .await?;
-    Ok(rows.into_iter().map(|row| Stay { from: row.known_from, to: row.known_to }).collect())
+    Ok(rows.into_iter().map(Stay::from).collect())
 }
 
 /// The bands a customer closed in, each with the first day and when it was closed; in order.

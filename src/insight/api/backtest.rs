@@ -1,6 +1,6 @@
 //! Looking back on a scorecard: what it would have foretold of the outcomes there were. The vendor's alone.
 
-use super::learning::{AucView, lead, think};
+use super::learning::{AucView, LostView, lead, think};
 use crate::auth::{Call, Query, StaffScope, op};
 use crate::db::Tx;
 use crate::directory;
@@ -50,25 +50,13 @@ struct TenthView {
     from: f64,
     /// Up to this.
     to: f64,
-    outcomes: usize,
-    lost: usize,
-    /// The share lost, 0-1, with its 95 % interval; absent where there is none.
-    share_lost: Option<f64>,
-    low: Option<f64>,
-    high: Option<f64>,
+    #[serde(flatten)]
+    lost: LostView,
 }
 
 impl From<Bin> for TenthView {
     fn from(bin: Bin) -> Self {
-        Self {
-            from: round((1.0 - bin.to) * 100.0) as f64,
-            to: round((1.0 - bin.from) * 100.0) as f64,
-            outcomes: bin.n,
-            lost: bin.happened,
-            share_lost: bin.observed.map(three_digits),
-            low: bin.interval.map(|i| three_digits(i.0)),
-            high: bin.interval.map(|i| three_digits(i.1)),
-        }
+        Self { from: round((1.0 - bin.to) * 100.0) as f64, to: round((1.0 - bin.from) * 100.0) as f64, lost: LostView::from(&bin) }
     }
 }
 

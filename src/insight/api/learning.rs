@@ -158,6 +158,24 @@ impl From<&LearnedSilence> for SilenceView {
     }
 }
 
+/// Outcomes of a tenth of a scale, and how many were losses.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LostView {
+    outcomes: usize,
+    lost: usize,
+    /// The share lost, 0-1, with its 95 % interval; absent where there is none.
+    share_lost: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl From<&Bin> for LostView {
+    fn from(bin: &Bin) -> Self {
+        let (low, high) = bin.interval.map(|(low, high)| (three_digits(low), three_digits(high))).unzip();
+        Self { outcomes: bin.n, lost: bin.happened, share_lost: bin.observed.map(three_digits), low, high }
+    }
+}
+
 /// Outcomes by tenths of the probability that was foretold, each by what the other customers taught.
 #[derive(Serialize, ToSchema)]
 struct ProbabilityView {
@@ -165,28 +183,15 @@ struct ProbabilityView {
     from: f64,
     /// Up to this.
     to: f64,
-    outcomes: usize,
-    lost: usize,
-    /// The mean probability foretold, 0-1; absent where there is no outcome, as what follows.
+    /// The mean probability foretold, 0-1; absent where there is no outcome.
     foretold: Option<f64>,
-    /// The share lost, 0-1, with its 95 % interval.
-    share_lost: Option<f64>,
-    low: Option<f64>,
-    high: Option<f64>,
+    #[serde(flatten)]
+    lost: LostView,
 }
 
 impl From<&Bin> for ProbabilityView {
     fn from(bin: &Bin) -> Self {
-        Self {
-            from: three_digits(bin.from),
-            to: three_digits(bin.to),
-            outcomes: bin.n,
-            lost: bin.happened,
-            foretold: bin.predicted.map(three_digits),
-            share_lost: bin.observed.map(three_digits),
-            low: bin.interval.map(|i| three_digits(i.0)),
-            high: bin.interval.map(|i| three_digits(i.1)),
-        }
+        Self { from: three_digits(bin.from), to: three_digits(bin.to), foretold: bin.predicted.map(three_digits), lost: bin.into() }
     }
 }
 

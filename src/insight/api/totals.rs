@@ -43,7 +43,8 @@ pub(super) struct TotalsView {
 
 impl From<Part> for TotalView {
     fn from(part: Part) -> Self {
-        let Total { customers, known_share, mean_health, mean_bounds, share_at_risk, report_rate } = part.total;
+        let mean_bounds = part.total.mean_bounds();
+        let Total { customers, known_share, mean_health, share_at_risk, report_rate } = part.total;
         Self {
             partner_ids: part.members,
             customers,

@@ -161,7 +161,8 @@ impl History {
         }
         for (partner, outcomes) in &own {
             // One that was not in the tree yet stands by itself.
-            for above in tree.upwards(*partner).into_iter().chain((!tree.has(*partner)).then_some(*partner)) {
+            let way = tree.upwards(*partner);
+            for above in if way.is_empty() { vec![*partner] } else { way } {
                 below.entry(above).or_default().extend(outcomes);
             }
         }

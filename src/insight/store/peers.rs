@@ -4,7 +4,7 @@ use crate::auth::{AnalystScope, Tenant};
 use crate::db::{Tx, sql};
 use crate::health::AsKnown;
 use crate::insight::dimension::Dimension;
-use crate::insight::peers::Place;
+use crate::insight::place::Place;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, TypeId};
 use chrono::NaiveDate;

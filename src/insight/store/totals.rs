@@ -18,10 +18,9 @@ pub async fn keep_totals(tx: &Tx<AnalystScope>, closed_on: NaiveDate, told: &BTr
     let members = |part: &Part| serde_json::Value::from(part.members.iter().map(|id| id.uuid().to_string()).collect::<Vec<_>>());
     let figure = |of: fn(&Total) -> Option<i64>| rows.iter().map(|(.., part)| of(&part.total).map(|value| value as i32)).collect::<Vec<_>>();
     tx.run(
-        sql("INSERT INTO todoku.month_total (vendor_id, partner_id, closed_on, part, members, customers, known_share, mean_health, mean_least, mean_most, share_at_risk, report_rate, known_from)
-             SELECT {}, viewer, {}, part, ARRAY(SELECT jsonb_array_elements_text(members)::uuid), customers, known_share, mean_health, mean_least, mean_most, share_at_risk, report_rate, {}
-             FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-               AS u(viewer, part, members, customers, known_share, mean_health, mean_least, mean_most, share_at_risk, report_rate)")
+        sql("INSERT INTO todoku.month_total (vendor_id, partner_id, closed_on, part, members, customers, known_share, mean_health, share_at_risk, report_rate, known_from)
+             SELECT {}, viewer, {}, part, ARRAY(SELECT jsonb_array_elements_text(members)::uuid), customers, known_share, mean_health, share_at_risk, report_rate, {}
+             FROM unnest({}, {}, {}, {}, {}, {}, {}, {}) AS u(viewer, part, members, customers, known_share, mean_health, share_at_risk, report_rate)")
         .bind::<SqlUuid, _>(tx.scope().vendor())
         .bind::<Date, _>(closed_on)
         .bind::<Timestamptz, _>(tx.now())
@@ -31,8 +30,6 @@ pub async fn keep_totals(tx: &Tx<AnalystScope>, closed_on: NaiveDate, told: &BTr
         .bind::<Array<Nullable<Integer>>, _>(figure(|total| Some(total.customers)))
         .bind::<Array<Nullable<Integer>>, _>(figure(|total| total.known_share))
         .bind::<Array<Nullable<Integer>>, _>(figure(|total| total.mean_health))
-        .bind::<Array<Nullable<Integer>>, _>(figure(|total| Some(total.mean_bounds?.0)))
-        .bind::<Array<Nullable<Integer>>, _>(figure(|total| Some(total.mean_bounds?.1)))
         .bind::<Array<Nullable<Integer>>, _>(figure(|total| total.share_at_risk))
         .bind::<Array<Nullable<Integer>>, _>(figure(|total| total.report_rate)),
     )
@@ -55,17 +52,13 @@ pub async fn month_totals<S: Tenant>(tx: &Tx<S>, viewer: Uuid, point: AsKnown) -
         #[diesel(sql_type = Nullable<Integer>)]
         mean_health: Option<i32>,
         #[diesel(sql_type = Nullable<Integer>)]
-        mean_least: Option<i32>,
-        #[diesel(sql_type = Nullable<Integer>)]
-        mean_most: Option<i32>,
-        #[diesel(sql_type = Nullable<Integer>)]
         share_at_risk: Option<i32>,
         #[diesel(sql_type = Nullable<Integer>)]
         report_rate: Option<i32>,
     }
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT closed_on, members, customers, known_share, mean_health, mean_least, mean_most, share_at_risk, report_rate FROM todoku.month_total
+            sql("SELECT closed_on, members, customers, known_share, mean_health, share_at_risk, report_rate FROM todoku.month_total
                  WHERE vendor_id = {} AND partner_id = {} AND closed_on =
                    (SELECT max(closed_on) FROM todoku.month_total WHERE vendor_id = {} AND partner_id = {} AND closed_on <= {} AND known_from <= {}) ORDER BY part")
             .bind::<SqlUuid, _>(tx.scope().vendor())
@@ -83,7 +76,6 @@ pub async fn month_totals<S: Tenant>(tx: &Tx<S>, viewer: Uuid, point: AsKnown) -
             customers: row.customers.into(),
             known_share: row.known_share.map(i64::from),
             mean_health: row.mean_health.map(i64::from),
-            mean_bounds: row.mean_least.map(i64::from).zip(row.mean_most.map(i64::from)),
             share_at_risk: row.share_at_risk.map(i64::from),
             report_rate: row.report_rate.map(i64::from),
         },

@@ -1,1 +1,0 @@
-ALTER TABLE todoku.month_total DROP mean_least, DROP mean_most;
