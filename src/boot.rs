@@ -38,10 +38,7 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
     if let Some(cluster) = ours {
         let admin = cluster.superuser("postgres");
         // A server that is taken over may be starting again, or stuck.
-        patiently(STUCK, LOOK, async || migrate::answers(&admin).await).await?;
-        let (database, roles) = tokio::join!(private::make_database(&admin, private::DATABASE), migrate::make_roles(&admin, &place));
-        database?;
-        roles?;
+        patiently(STUCK, LOOK, async || migrate::prepare_server(&admin, &place, Some(private::DATABASE)).await).await?;
         migrate::bring_up(&cluster.superuser(private::DATABASE), &place, chrono::Utc::now()).await?;
     } else {
         patiently(PATIENCE, LOOK, async || catalogue::check(&place).await).await?;
@@ -169,7 +166,7 @@ pub async fn migrate_outside(config: &Config) -> Result<(), Box<dyn std::error::
     }
     let admin = outside("database.admin_url", config.database.admin_url.reveal())?;
     let place = Place { base: admin.clone(), role_prefix: config.database.role_prefix.clone(), password: Some(config.database.password.clone()) };
-    migrate::make_roles(&admin, &place).await?;
+    migrate::prepare_server(&admin, &place, None).await?;
     migrate::bring_up(&admin, &place, chrono::Utc::now()).await?;
     Ok(())
 }

@@ -45,20 +45,22 @@ impl Gate {
 
     /// Opens the door: makes the first signing key if there is none, reads keys and tenants.
     pub async fn open(state: Arc<State>) -> Result<Self, Fault> {
-        make_first_key(&state.db, &state.keys).await?;
-        let keyring = Keyring::load(&state.db, &state.keys).await?;
+        let tenancy = Tenancy::default();
+        let keyring = async {
+            make_first_key(&state.db, &state.keys).await?;
+            Keyring::load(&state.db, &state.keys).await
+        };
+        let (keyring, ()) = tokio::try_join!(keyring, tenancy.refresh(&state.db))?;
         let limits = Limits::new(&state.config.limits, std::time::Duration::from_millis(state.config.database.pool_wait_ms));
-        let gate = Self {
+        Ok(Self {
             state,
-            tenancy: Tenancy::default(),
+            tenancy,
             limits,
             lookup: Arc::default(),
             assertions: Semaphore::new(1),
             keyring: RwLock::new(Arc::new(keyring)),
             reading_keys: tokio::sync::Mutex::default(),
-        };
-        gate.tenancy.refresh(&gate.state.db).await?;
-        Ok(gate)
+        })
     }
 
     /// The keys in use.

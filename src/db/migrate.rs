@@ -11,17 +11,32 @@ use crate::kernel::time::Moment;
 use diesel::QueryableByName;
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 const POLICIES: &str = include_str!("../../migrations/policies.sql");
 
-/// Makes the roles if they are missing. `admin` is any database of the server; a lock there keeps two processes apart,
-/// because roles belong to the whole server (DECISIONS 26).
-pub async fn make_roles(admin: &tokio_postgres::Config, place: &Place) -> Result<(), Fault> {
-    let mut conn = open(admin).await?;
+/// Makes what belongs to the whole server if it is missing: the roles and, in a private cluster, the database. `admin` is any database of it; a lock there
+/// keeps two processes apart (DECISIONS 26).
+pub async fn prepare_server(admin: &tokio_postgres::Config, place: &Place, database: Option<&str>) -> Result<(), Fault> {
+    let mut conn = awake(admin).await?;
+    make_roles(&mut conn, place).await?;
+    let Some(name) = database else { return Ok(()) };
+    let named: Counted = sql("SELECT count(*) AS counted FROM pg_catalog.pg_database WHERE datname = {}")
+        .bind::<Text, _>(name.to_owned())
+        .get_result(&mut conn)
+        .await
+        .map_err(super::fault::fault)?;
+    if named.counted == 0 {
+        // The name is ours, never a caller's.
+        run(&mut conn, &format!("CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'")).await?;
+    }
+    Ok(())
+}
+
+async fn make_roles(conn: &mut AsyncPgConnection, place: &Place) -> Result<(), Fault> {
     let prefix = &place.role_prefix;
     let password = match &place.password {
         // Quoted as a literal: a single quote is doubled; backslashes are plain with standard_conforming_strings.
@@ -38,12 +53,11 @@ pub async fn make_roles(admin: &tokio_postgres::Config, place: &Place) -> Result
     }
     // The admin must be able to become the owner; superusers can anyway.
     script.push_str(&format!("GRANT {prefix}_owner TO CURRENT_USER; COMMIT;"));
-    run(&mut conn, &script).await?;
+    run(conn, &script).await?;
     // Messages in English whatever the server speaks (see db/fault.rs); only a superuser may set that, so try.
-    for role in Login::ALL.map(Login::name) {
-        if let Err(fault) = run(&mut conn, &format!("ALTER ROLE {prefix}_{role} SET lc_messages = 'C'")).await {
-            tracing::debug!(%fault, "lc_messages left as it is");
-        }
+    let english = Login::ALL.map(|login| format!("ALTER ROLE {prefix}_{} SET lc_messages = 'C';", login.name())).concat();
+    if let Err(fault) = run(conn, &english).await {
+        tracing::debug!(%fault, "lc_messages left as it is");
     }
     Ok(())
 }
@@ -151,27 +165,28 @@ const RECOVERING: std::time::Duration = std::time::Duration::from_millis(100);
 /// How long a server that lives may take to greet who connects.
 const GREETING: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Whether a server takes connections; one that is stuck is as good as not there. One that says it recovers is waited for as long as it says so.
-pub async fn answers(admin: &tokio_postgres::Config) -> Result<(), Fault> {
+/// A connection to a server that takes them; one that is stuck is as good as not there. One that says it recovers is waited for as long as it says so.
+async fn awake(admin: &tokio_postgres::Config) -> Result<AsyncPgConnection, Fault> {
     let recovers = |cause: &str| cause.contains("the database system is") && !cause.contains("shutting down");
     loop {
         match open(admin).await {
             Err(fault) if fault.cause.as_deref().is_some_and(recovers) => tokio::time::sleep(RECOVERING).await,
-            other => return other.map(drop),
+            other => return other,
         }
     }
 }
 
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    counted: i64,
+}
+
 /// Whether a database lacks a migration of this binary.
 pub async fn is_behind(database: &tokio_postgres::Config) -> Result<bool, Fault> {
-    #[derive(QueryableByName)]
-    struct Applied {
-        #[diesel(sql_type = diesel::sql_types::BigInt)]
-        applied: i64,
-    }
     let mut conn = open(database).await?;
-    let counted: Applied = sql("SELECT count(*) AS applied FROM public.__diesel_schema_migrations").get_result(&mut conn).await.map_err(super::fault::fault)?;
-    Ok(counted.applied < known() as i64)
+    let applied: Counted = sql("SELECT count(*) AS counted FROM public.__diesel_schema_migrations").get_result(&mut conn).await.map_err(super::fault::fault)?;
+    Ok(applied.counted < known() as i64)
 }
 
 async fn open(parameters: &tokio_postgres::Config) -> Result<AsyncPgConnection, Fault> {

@@ -291,7 +291,7 @@ impl Cluster {
                     return Err(ClusterFault::NotReady { log, tail });
                 }
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 }
@@ -300,20 +300,6 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.shut_down();
     }
-}
-
-/// Makes the database if it is missing.
-pub async fn make_database(admin: &tokio_postgres::Config, name: &str) -> Result<(), tokio_postgres::Error> {
-    let (client, connection) = admin.connect(tokio_postgres::NoTls).await?;
-    let driver = tokio::spawn(connection);
-    let missing = client.query("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await?.is_empty();
-    if missing {
-        // The name is ours, never a caller's.
-        client.batch_execute(&format!("CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'")).await?;
-    }
-    drop(client);
-    let _ = driver.await;
-    Ok(())
 }
 
 /// The file whoever owns the cluster holds locked.

@@ -49,8 +49,7 @@ async fn start() -> Shared {
     let script = format!("read -r _; kill -INT {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.1; done; rm -rf '{}'", dir.display());
     let reaper = Command::new("sh").arg("-c").arg(script).stdin(Stdio::piped()).spawn().unwrap();
     let place = Place { base: cluster.parameters("todoku_template"), role_prefix: "todoku".into(), password: None };
-    todoku::db::private::make_database(&cluster.superuser("postgres"), "todoku_template").await.unwrap();
-    migrate::make_roles(&cluster.superuser("postgres"), &place).await.unwrap();
+    migrate::prepare_server(&cluster.superuser("postgres"), &place, Some("todoku_template")).await.unwrap();
     migrate::migrate(&cluster.superuser("todoku_template"), &place, noon(), false).await.unwrap();
     Shared { cluster, place, _reaper: reaper }
 }
