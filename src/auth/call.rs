@@ -11,7 +11,7 @@ use crate::db::{Turn, Tx};
 use crate::http::body::{self, Faults, MAX_BATCH_BODY, MAX_BODY};
 use crate::http::etag::IfMatch;
 use crate::http::json::{self, Node};
-use crate::http::limit::{Class, Place};
+use crate::http::limit::{Class, Place, Room};
 use crate::http::page::Asked;
 use crate::http::query::{Limit, Param};
 use crate::http::trace::Trace;
@@ -216,7 +216,7 @@ pub struct Call<A: Action, P = (), Q = query::NoQuery, B = NoBody> {
     url_path: String,
     query_string: String,
     scope: A::Scope,
-    _places: Option<((Place, Place), Place)>,
+    _places: Option<((Place, Room), Place)>,
 }
 
 impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
@@ -311,7 +311,7 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     let class = if rule.writes { Class::Write } else { Class::Read };
     let budget = gate.limits.request(caller.caller_id(), class)?;
     request.extensions_mut().insert(budget);
-    let place = if B::BATCH { Some(gate.limits.batch(caller.caller_id())?) } else { None };
+    let mut place = if B::BATCH { Some(gate.limits.batch(caller.caller_id())?) } else { None };
     if !B::MEDIA.is_empty() {
         B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
     }
@@ -319,7 +319,7 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     // Before the body is read: in a flood most requests end here, and must not cost what the others need.
     gate.limits.turns.hope(caller.turn_id())?;
     let begun = Instant::now();
-    let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT).await? };
+    let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT, place.as_mut().map(|(_, room)| room)).await? };
     // Who was revoked, suspended or timed out while a slow body came does not get in.
     let caller = if begun.elapsed() < SLOW_BODY { caller } else { authenticate(request, &gate, rule.id)? };
     let key = if rule.writes { idempotency::key(request.headers())? } else { None };
@@ -361,7 +361,9 @@ fn authenticate(request: &HttpRequest, gate: &Gate, operation: &'static str) -> 
     }
     let text = value.to_str().map_err(|_| refused("not ASCII"))?;
     let token = text.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()).ok_or_else(|| refused("not a bearer token"))?;
-    let claims = token::verify(&gate.keyring(), gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
+    let keyring = gate.keyring();
+    let claims = token::verify(&keyring, gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
+    keyring.check_fresh()?;
     gate.tenancy.check_fresh()?;
     let standing = gate.tenancy.standing(claims.ven.uuid(), claims.par.map(TypeId::uuid), claims.sub.uuid(), Some(claims.cep));
     let (granted, suspended) = match standing {

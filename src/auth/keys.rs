@@ -4,6 +4,7 @@
 use super::jwk::PublicJwk;
 use super::scope::SystemScope;
 use super::store::{self, KeyRow};
+use super::tenancy::MAX_AGE;
 use super::token::{Claims, LIFE};
 use crate::db::{Db, Tx};
 use crate::kernel::code::Code;
@@ -16,6 +17,7 @@ use chrono::Duration;
 use jsonwebtoken::EncodingKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// A passive key verifies this long after it stopped signing.
 fn passive_for() -> Duration {
@@ -44,12 +46,18 @@ pub struct Keyring {
     signing: SigningKey,
     published: Vec<PublicKey>,
     verified: Mutex<HashMap<Vec<u8>, Arc<Claims>>>,
+    read_at: Instant,
 }
 
 /// The most tokens remembered as verified.
 const REMEMBERED: usize = 10_000;
 
 impl Keyring {
+    /// 503 when the keys were read too long ago: one that was taken away since would verify for ever.
+    pub fn check_fresh(&self) -> Result<(), Fault> {
+        if self.read_at.elapsed() <= MAX_AGE { Ok(()) } else { Err(Fault::unavailable(Code::DatabaseUnavailable, "the signing keys are stale")) }
+    }
+
     /// The key that signs new tokens.
     pub fn signing(&self) -> &SigningKey {
         &self.signing
@@ -80,6 +88,7 @@ impl Keyring {
 
     /// Reads the keys from the database.
     pub async fn load(db: &Db, keys: &Keys) -> Result<Self, Fault> {
+        let read_at = Instant::now();
         let (now, rows) = db.begin_read(SystemScope::auth()).await?.look(async |tx| store::signing_keys(tx).await.map(|rows| (tx.now(), rows))).await?;
         let mut signing = None;
         let mut published = Vec::new();
@@ -94,7 +103,7 @@ impl Keyring {
             }
         }
         let signing = signing.ok_or_else(|| Fault::internal("no active signing key"))?;
-        Ok(Self { signing, published, verified: Mutex::default() })
+        Ok(Self { signing, published, verified: Mutex::default(), read_at })
     }
 }
 
@@ -136,4 +145,21 @@ fn new_key(keys: &Keys, state: &str, now: Moment) -> Result<KeyRow, Fault> {
     let sealed_key = keys.seal(Purpose::SigningKey, kid.as_bytes(), der.as_ref())?;
     let active_from = (state == "active").then_some(now);
     Ok(KeyRow { kid, state: state.to_owned(), public_key, sealed_key, created_at: now, active_from, passive_from: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration as Span;
+
+    #[test]
+    fn keys_that_were_read_too_long_ago_verify_nothing() {
+        let read = |ago: Span| {
+            let signing = SigningKey { kid: "k".into(), encoding: EncodingKey::from_ed_der(&[]) };
+            let keyring = Keyring { signing, published: Vec::new(), verified: Mutex::default(), read_at: Instant::now().checked_sub(ago).unwrap() };
+            keyring.check_fresh().map_err(|fault| fault.code)
+        };
+        assert_eq!(read(Span::ZERO), Ok(()));
+        assert_eq!(read(MAX_AGE + Span::from_secs(1)), Err(Code::DatabaseUnavailable));
+    }
 }

@@ -1,5 +1,6 @@
 //! Bodies in: read within size and time, and parsed JSON turned into typed drafts with every fault reported at once (SECURITY c.6).
 
+use super::limit::Room;
 use crate::kernel::change::Patch;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault, MAX_FIELDS};
@@ -38,8 +39,8 @@ pub fn check_media_type(request: &HttpRequest, expected: &str) -> Result<(), Fau
     if type_fits && rest_fits { Ok(()) } else { Err(Fault::of(Code::UnsupportedMediaType)) }
 }
 
-/// Reads a body of at most `limit` bytes before the deadline.
-pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usize) -> Result<web::Bytes, Fault> {
+/// Reads a body of at most `limit` bytes before the deadline; one of a batch takes room as it comes.
+pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usize, mut room: Option<&mut Room>) -> Result<web::Bytes, Fault> {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(Fault::of(Code::PayloadTooLarge));
@@ -55,7 +56,10 @@ pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usiz
             Ok(None) => return Ok(body.freeze()),
             Ok(Some(Err(_))) => return Err(Fault::of(Code::MalformedRequest)),
             Ok(Some(Ok(bytes))) if body.len() + bytes.len() > limit => return Err(Fault::of(Code::PayloadTooLarge)),
-            Ok(Some(Ok(bytes))) => body.extend_from_slice(&bytes),
+            Ok(Some(Ok(bytes))) => {
+                room.as_mut().map_or(Ok(()), |room| room.grow(bytes.len()))?;
+                body.extend_from_slice(&bytes);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::telemetry;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -83,7 +83,9 @@ pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 's
     telemetry::problem(failed.code.slug());
     telemetry::request(method, "none", 500, begun.elapsed().as_secs_f64());
     let base = base.map(|base| base.0.clone()).unwrap_or_default();
-    Err(InternalError::from_response("answered", problem::render(&failed, &base, Some(id))).into())
+    let mut response = problem::render(&failed, &base, Some(id));
+    write_common(response.headers_mut(), id, NO_CONTENT, "no-store");
+    Err(InternalError::from_response("answered", response).into())
 }
 
 /// The method for logs and metrics: anything may be sent as one, and every new one would be kept for good.
@@ -123,16 +125,8 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
     if let Some(budget) = budget {
         budget.write(headers);
     }
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert(HeaderName::from_static("x-request-id"), value);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     let (policy, cache) = if is_docs { (DOCS_POLICY, "public, max-age=300") } else { (NO_CONTENT, "no-store") };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    }
+    write_common(headers, id, policy, cache);
     let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
     let elapsed = begun.elapsed().as_secs_f64();
     telemetry::request(method, &route, status.as_u16(), elapsed);
@@ -143,6 +137,19 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
         tracing::info!(method, route, status = status.as_u16(), ms, since, "refused as too much");
     }
     response
+}
+
+/// The headers of every answer.
+fn write_common(headers: &mut HeaderMap, id: RequestId, policy: &'static str, cache: &'static str) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(HeaderName::from_static("x-request-id"), value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    }
 }
 
 /// The fault behind an answer; an error of the HTTP layer becomes the fault of its status.
@@ -187,6 +194,10 @@ mod tests {
             Err(error) => error.error_response(),
         };
         assert_eq!(answer.status(), 500);
+        for (name, value) in [("cache-control", "no-store"), ("x-content-type-options", "nosniff"), ("content-security-policy", NO_CONTENT)] {
+            assert_eq!(answer.headers().get(name).unwrap(), value);
+        }
+        assert!(answer.headers().contains_key("x-request-id"));
         let body: serde_json::Value = serde_json::from_slice(&actix_web::body::to_bytes(answer.into_body()).await.unwrap()).unwrap();
         assert_eq!((&body["code"], body["request_id"].is_string()), (&serde_json::json!("internal-error"), true));
         assert!(!body.to_string().contains("nobody may read"));

@@ -64,7 +64,7 @@ codes! {
         "Accept `application/json`.", "`application/json` を受け入れてください。";
     /// The body came too slowly.
     RequestTimeout, "request-timeout", "The request took too long to arrive", "リクエストの受信がタイムアウトしました",
-        "Send the body within 10 seconds, or at 1 KiB a second or more. Nothing was changed.", "本文は 10 秒以内、または毎秒 1 KiB 以上で送ってください。何も変更していません。";
+        "Send the body within 10 seconds, or at 1 KiB a second or more within 30 seconds, a batch within 120. Nothing was changed.", "本文は 10 秒以内に、または毎秒 1 KiB 以上で 30 秒（一括の場合は 120 秒）以内に送ってください。何も変更していません。";
     /// Something with this natural key exists.
     AlreadyExists, "already-exists", "It already exists", "すでに存在します",
         "Read the one there is, and change it instead.", "既存の記録を読み取り、それを変更してください。";

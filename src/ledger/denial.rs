@@ -39,7 +39,10 @@ impl Denials {
     /// The reason and number of refusals in a fault, if they are of authority; what is wrong with an input is none.
     pub fn within(fault: &Fault) -> Option<(Code, i32)> {
         match fault.code {
-            code @ (Code::InsufficientScope | Code::TenantSuspended | Code::ReadOnlyHere | Code::NotFound | Code::ReferenceNotFound | Code::QuotaExceeded) => Some((code, 1)),
+            code
+            @ (Code::InsufficientScope | Code::TenantSuspended | Code::ReadOnlyHere | Code::NotFound | Code::ReferenceNotFound | Code::InvalidCursor | Code::QuotaExceeded) => {
+                Some((code, 1))
+            }
             Code::BatchRejected => {
                 let foreign = fault.fields.iter().filter(|field| field.code == Broken::ReferenceNotFound).count();
                 (foreign > 0).then(|| (Code::ReferenceNotFound, i32::try_from(foreign).unwrap_or(i32::MAX)))

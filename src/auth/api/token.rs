@@ -101,7 +101,7 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
             gate.limits.address(address)?;
         }
         body::check_media_type(&request, "application/x-www-form-urlencoded")?;
-        body::read(&request, &mut payload, 8 * 1024).await
+        body::read(&request, &mut payload, 8 * 1024, None).await
     };
     let bytes = form.await;
     match bytes {
@@ -159,7 +159,9 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
         par: partner.map(PartnerId::of),
         cep: epoch,
     };
-    let access_token = token::sign(&gate.keyring(), &claims)?;
+    let keyring = gate.keyring();
+    keyring.check_fresh()?;
+    let access_token = token::sign(&keyring, &claims)?;
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(TokenAnswer { access_token, token_type: "Bearer", expires_in: LIFE, scope }))
 }
 
