@@ -295,8 +295,8 @@ const BUNDLE: i64 = 500;
 const BUNDLED: i64 = 5_000;
 
 /// Takes leases on due jobs of the next partner after `after`, round robin (SECURITY b.4): a bundle of its oldest, so that what many
-/// small jobs ask is done once. A partner comes once its oldest job has waited for `gather`. A job for all of a partner's customers comes alone, and so
-/// does one that failed before.
+/// small jobs ask is done once. A partner comes once its oldest job has waited for `gather`. A job for all of a partner's customers comes at once and alone,
+/// and alone comes one that failed before.
 pub async fn claim_jobs(tx: &Tx<SystemScope>, after: (Uuid, Uuid), gather: std::time::Duration, lease: Duration) -> Result<Vec<Claimed>, Fault> {
     // Its own statement: the next one sees the leases that others took while we waited here.
     tx.run(sql("SELECT pg_advisory_xact_lock(7231005)")).await?;
@@ -336,14 +336,15 @@ struct NextPartner {
     partner_id: Uuid,
 }
 
-/// The first partner behind another in order of id that has had something due since `before` and is not being worked for.
+/// The first partner behind another in order of id that has had something due since `before`, or has something due for all its customers, and is not being worked for.
 async fn next_partner(tx: &Tx<SystemScope>, after: (Uuid, Uuid), before: Moment) -> Result<Option<NextPartner>, Fault> {
     tx.row(
-        sql("SELECT vendor_id, partner_id FROM ops.job WHERE (vendor_id, partner_id) > ({}, {}) AND run_at <= {}
+        sql("SELECT vendor_id, partner_id FROM ops.job WHERE (vendor_id, partner_id) > ({}, {}) AND run_at <= {} AND (run_at <= {} OR cardinality(subjects) = 0)
                AND (vendor_id, partner_id) NOT IN (SELECT vendor_id, partner_id FROM ops.job WHERE lease_until >= {})
              ORDER BY vendor_id, partner_id, run_at, id LIMIT 1")
         .bind::<SqlUuid, _>(after.0)
         .bind::<SqlUuid, _>(after.1)
+        .bind::<Timestamptz, _>(tx.now())
         .bind::<Timestamptz, _>(before)
         .bind::<Timestamptz, _>(tx.now()),
     )

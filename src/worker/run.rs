@@ -50,7 +50,7 @@ pub async fn work(state: &State) {
             match claim_and_run(state, &served, gather).await {
                 Ok(0) => {
                     if tokio::time::timeout(poll, state.wake.notified()).await.is_ok() {
-                        tokio::time::sleep(gather).await;
+                        tokio::time::sleep(gather.min(poll)).await;
                     }
                 }
                 Ok(_) => {}
