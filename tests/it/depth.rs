@@ -279,6 +279,23 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
     assert_eq!(house.health(&house.staff, "").await["adjustments"][0]["because"], heard["adjustments"][0]["because"], "what others say later does not outdo it");
 }
 
+/// 66 closed as healthy; coming from at risk it would have to reach 68.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_score_set_by_hand_leaves_no_trace_in_the_bands_that_follow() {
+    let mut house = House::build().await;
+    house.report("2026-11-20", json!({ "observations": [{ "measure": "adoption", "value": 66 }, { "measure": "csat", "value": 66 }] })).await;
+    house.days_later(1).await;
+    house.set(json!({ "score": 20, "reason": "決裁者が交代", "evidence_link": "https://crm.example.jp/1", "expires_on": "2026-11-24" })).await.expect(201);
+    house.days_later(1).await;
+    let while_set = house.health(&house.staff, "").await;
+    assert_eq!((&while_set["score"], &while_set["band"]), (&json!(20.0), &json!("at_risk")));
+    house.days_later(2).await;
+    let after = house.health(&house.staff, "").await;
+    assert_eq!((&after["score"], &after["band"]), (&json!(66.0), &json!("healthy")));
+    let replayed = house.health(&house.staff, "?as_of=2026-11-25").await;
+    assert_eq!((&replayed["score"], &replayed["band"]), (&json!(66.0), &json!("healthy")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_override_stands_beside_the_score_until_its_last_day() {
     let mut house = House::build().await;
@@ -406,15 +423,9 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     // Against the mean of five, one of which speaks 20 higher: + 16, hardly shrunk because the rest hardly wavers.
     assert!((points(&told["raw"]) - 16.0).abs() < 0.01, "{told}");
     assert!(points(&told["bias"]) > 15.0 && points(&told["bias"]) < points(&told["raw"]), "{told}");
-    let told_in_tenths = (points(&told["shrink"]) * 10.0).round() / 10.0;
-    for (i, (partner, client, _)) in partners.iter().enumerate() {
-        let portal = crate::world::client(&house.app, &house.staff, partner, &[]).await.1;
-        let own = house.app.get(&portal, &format!("/v1/partners/{partner}/bias")).await.expect(200);
-        assert_eq!(points(&own["data"][0]["bias"]).fract(), 0.0, "{client}: in whole points");
-        assert_eq!((&own["data"][0]["n"], &own["data"][0]["shrink"]), (&json!(10), &json!(told_in_tenths)));
-        let other = &partners[(i + 1) % 5].0;
-        assert_eq!(house.app.get(&portal, &format!("/v1/partners/{other}/bias")).await.status, 404);
-    }
+    let portal = crate::world::client(&house.app, &house.staff, &partners[2].0, &[]).await.1;
+    let own = house.app.get(&portal, &format!("/v1/partners/{}/bias", partners[2].0)).await.expect(200);
+    assert_eq!(own["data"], json!([]), "a partner is told by the month");
     assert_eq!(house.app.get(&above, &format!("/v1/partners/{}/bias", partners[2].0)).await.status.as_u16(), 401, "its token has run out");
     let above = crate::world::client(&house.app, &house.staff, &top, &[]).await.1;
     assert_eq!(house.app.get(&above, &format!("/v1/partners/{}", partners[2].0)).await.status, 200);
@@ -447,6 +458,19 @@ async fn a_rosy_reporter_is_found_out_and_told() {
     assert_eq!(house.app.get(&house.staff, &format!("{path}?as_of=2026-11-22")).await.expect(200)["data"], json!([]), "nothing was known on the first day");
     let ahead = house.app.get(&house.staff, &format!("{path}?as_of=2027-11-22")).await.problem();
     assert_eq!((ahead.0, ahead.2), (422, vec![("as_of".to_owned(), "in-the-future".to_owned())]));
+
+    // When the month has ended each is told its own.
+    house.days_later(8).await;
+    for (i, (partner, client, _)) in partners.iter().enumerate() {
+        let portal = crate::world::client(&house.app, &house.staff, partner, &[]).await.1;
+        let path = format!("/v1/partners/{partner}/bias");
+        let (own, told) = (house.app.get(&portal, &path).await.expect(200), house.app.get(&house.staff, &format!("{path}?as_of=2026-11-30")).await.expect(200));
+        let (own, told) = (&own["data"][0], &told["data"][0]);
+        assert_eq!(points(&own["bias"]), points(&told["bias"]).round(), "{client}: in whole points");
+        assert_eq!((&own["n"], &own["shrink"]), (&json!(10), &json!((points(&told["shrink"]) * 10.0).round() / 10.0)));
+        let other = &partners[(i + 1) % 5].0;
+        assert_eq!(house.app.get(&portal, &format!("/v1/partners/{other}/bias")).await.status, 404);
+    }
 }
 
 /// Four facts of weight 1 each, today. `use` weighs 3 of 4: half of it `depth` (m0 and m1), half m2; m3 weighs 1. So .75, .75, 1.5 and 1 of 4:

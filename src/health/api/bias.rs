@@ -3,6 +3,7 @@
 use super::point::PointQuery;
 use crate::auth::{Call, Tenant, op};
 use crate::directory;
+use crate::health::flow::told_to_partner;
 use crate::health::store::{self, Bias};
 use crate::http::interval::Interval;
 use crate::intake;
@@ -16,11 +17,6 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
-
-/// From so many customers on a partner sees its own estimate: of fewer it would tell what the vendor observed of each.
-const LEAST_PAIRS: i32 = 5;
-/// And from so many reporters on: of two, each would know the other's.
-const LEAST_REPORTERS: i32 = 5;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(get_bias);
@@ -65,11 +61,12 @@ fn step(n: i32) -> i32 {
 
 /// What is told to whom.
 const RULE: &str = "Estimated from customers whom both the partner and the vendor's systems or surveys speak of, over 365 days, against the average partner. \
-                    A partner sees its own, from 5 customers and 5 reporting partners on, in whole points and tenths of belief; a bias is taken off in the vendor's view alone.";
+                    A partner sees its own as it stood when the month began, from 5 customers and 5 reporting partners on, in whole points and tenths of belief, and anew \
+                    where as many customers or 5 more or fewer are behind it; a bias is taken off in the vendor's view alone.";
 
 /// The same in Japanese.
 const RULE_JA: &str = "パートナーと、ベンダーのシステムまたはアンケートの双方が把握している顧客について、365 日間の平均的なパートナーとの差を推定したものです。パートナーには自社分のみ、\
-                       対象顧客 5 社以上かつ報告パートナー 5 社以上の場合に、整数の点と 0.1 刻みの信頼度で表示します。補正はベンダーの表示にのみ適用されます。";
+                       対象顧客 5 社以上かつ報告パートナー 5 社以上の場合に、月初時点の値を整数の点と 0.1 刻みの信頼度で表示し、対象顧客数が同じか 5 社以上増減した場合にのみ更新します。補正はベンダーの表示にのみ適用されます。";
 
 /// Read how rosy a partner usually is
 ///
@@ -82,8 +79,16 @@ async fn get_bias(call: Call<op::GetPartnerBias, PartnerId, PointQuery>) -> Resu
     let (found, catalogue) = call
         .read(async |tx| {
             let partner = directory::partner_of(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
-            let (_, moment) = call.query.point(tx).await?;
-            futures_util::try_join!(store::newest_biases(tx, partner.id, moment), intake::measures(tx))
+            let (at, moment) = call.query.point(tx).await?;
+            let found = async {
+                if whole {
+                    return store::newest_biases(tx, partner.id, moment).await;
+                }
+                let (all, vendor) = futures_util::try_join!(store::all_biases(tx, partner.id), directory::calendar(tx))?;
+                let known: Vec<Bias> = all.into_iter().filter(|bias| bias.known_from <= moment).collect();
+                Ok(told_to_partner(&known, vendor.zone, at.on))
+            };
+            futures_util::try_join!(found, intake::measures(tx))
         })
         .await?;
     // In thousandths; for a partner of whole points.
@@ -100,6 +105,6 @@ async fn get_bias(call: Call<op::GetPartnerBias, PartnerId, PointQuery>) -> Resu
             interval: b.low.zip(b.high).map(|(low, high)| Interval::of((told(low), told(high)))),
         })
     };
-    let data = found.into_iter().filter(|b| b.pairs > 0 && (whole || b.pairs >= LEAST_PAIRS && b.reporters >= LEAST_REPORTERS)).filter_map(view).collect();
+    let data = found.into_iter().filter(|b| b.pairs > 0).filter_map(view).collect();
     Ok(HttpResponse::Ok().json(BiasAnswer { partner_id: call.path, data, rule: RULE, rule_ja: RULE_JA }))
 }

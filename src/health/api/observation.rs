@@ -79,7 +79,8 @@ fn class(caller: &Caller) -> EvidenceClass {
 /// About one customer, named in exactly one of three ways. The same value of the same moment again changes nothing. Whose word it is follows the credential: a partner's own,
 /// the vendor's, or with the scope `surveys:write` the customer's.
 #[utoipa::path(operation_id = "submit_observation", tag = "Observations", params(NamedQuery), request_body = ObservationBody,
-    responses((status = 201, description = "Recorded, or another value of a known moment", body = RecordedView), (status = 200, description = "Unchanged", body = RecordedView)))]
+    responses((status = 201, description = "Recorded, or another value of a known moment", body = RecordedView,
+            links(("health" = (operation_id = "get_customer_health", parameters(("customer_id" = "$request.body#/customer_id")))))), (status = 200, description = "Unchanged", body = RecordedView)))]
 #[post("/v1/observations")]
 async fn submit(mut call: Call<op::SubmitObservation, (), NamedQuery, Json<Option<ObservationBody>>>) -> Result<HttpResponse, Fault> {
     let body = call.body.0.take().ok_or_else(|| Fault::field("", Broken::WrongType))?;

@@ -65,14 +65,15 @@ struct ScorecardInTime {
 
 /// Read a scorecard
 ///
-/// With when it was in force. A partner reads the active ones. Its `ETag` is what a change asks for in `If-Match`.
+/// With when it was in force. A partner reads what is or was in force. Its `ETag` is what a change asks for in `If-Match`.
 #[utoipa::path(operation_id = "get_scorecard", tag = "Scorecards", params(("scorecard_id" = ScorecardId, Path)),
     responses((status = 200, description = "The scorecard", body = ScorecardInTime, headers(("ETag" = String)))))]
 #[get("/v1/scorecards/{scorecard_id}")]
 async fn get_one(call: Call<op::GetScorecard, ScorecardId>) -> Result<HttpResponse, Fault> {
     let inside = call.scope().visible().is_none();
     let (found, times) = call.read(async |tx| futures_util::try_join!(store::card(tx, call.path), store::card_in_time(tx, call.path))).await?;
-    let card = found.filter(|card| inside || card.state == CardState::Active).ok_or(Fault::of(Code::NotFound))?;
+    // A partner's past answers name what they were made by; what was never in force is the vendor's own.
+    let card = found.filter(|card| inside || card.state == CardState::Active || !times.is_empty()).ok_or(Fault::of(Code::NotFound))?;
     let in_force = times.into_iter().map(|stay| InForce { from: stay.from, to: stay.to }).collect();
     Ok(HttpResponse::Ok().insert_header(("ETag", etag(card.version))).json(ScorecardInTime { scorecard: ScorecardView::of(&card, inside), in_force }))
 }

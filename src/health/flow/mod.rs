@@ -13,7 +13,7 @@ mod rulebook;
 mod scoring;
 mod simulation;
 
-pub use bias::{estimate_biases, keep_analysis};
+pub use bias::{estimate_biases, keep_analysis, told_to_partner};
 pub use card::{activate, add_scorecard, retire, starter_scorecard};
 pub use kept::kept;
 pub use manual::{OverrideDraft, approve, own_divergence, set_by_hand, withdraw};

@@ -126,7 +126,7 @@ pub async fn record_observations<S: Tenant>(
     }
     let events: Vec<Event> = fresh
         .iter()
-        .map(|item| Event { kind: "observation.recorded", subject: item.id.uuid(), partner: Some(item.partner.uuid()), data: json!({ "customer_id": item.customer }) })
+        .map(|item| Event { kind: "observation.recorded", subject: item.id.uuid(), partner: own.then(|| item.partner.uuid()), data: json!({ "customer_id": item.customer }) })
         .collect();
     record_events(tx, caller, &events).await?;
     if own {

@@ -71,7 +71,7 @@ struct ForetoldView {
     discrimination: Option<AucView>,
     /// How many times more losses the lowest tenth held than all.
     top_decile_lift: Option<f64>,
-    /// Outcomes with an alarm in the year before.
+    /// Outcomes with an alarm in the year before, which is looked for every seventh day and on each of the last six.
     flagged: Option<usize>,
     /// Those of them that were no loss.
     false_alarms: Option<usize>,

@@ -174,9 +174,10 @@ impl History {
         Backtest { total: Foretold::of(&seen, &flagged, &all), channels, not_applicable: self.not_applicable }
     }
 
-    /// The first day within a year before an outcome on which the scorecard said `at_risk`, in steps of a week.
+    /// The first day within a year before an outcome on which the scorecard said `at_risk`, in steps of a week, and on each of the last six days.
     fn first_flagged(&self, outcome: &Settled) -> Option<NaiveDate> {
-        let mut days = (1..=ALARM_YEAR).rev().step_by(ALARM_STEP).map(|before| outcome.occurred_on - Duration::days(before));
+        let weeks = (ALARM_STEP as i64..=ALARM_YEAR).rev().step_by(ALARM_STEP);
+        let mut days = weeks.chain((1..ALARM_STEP as i64).rev()).map(|before| outcome.occurred_on - Duration::days(before));
         days.find(|on| self.past.seen(outcome.partner_id, outcome.customer_id, *on).band == Band::AtRisk)
     }
 }
