@@ -484,7 +484,7 @@ def rescored(bench):
 
     def waited():
         while bench.psql("SELECT count(*) FROM ops.job") != "0":
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     times = []
     for turn in range(asked.rounds):

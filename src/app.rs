@@ -213,10 +213,11 @@ async fn healthy() -> HttpResponse {
     HttpResponse::Ok().body("ok\n")
 }
 
-/// Whether it can serve: tenants are known and the database answers.
+/// Whether it can serve: tenants and keys are known and the database answers.
 async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let answers = async {
         gate.tenancy.check_fresh()?;
+        gate.keyring().check_fresh()?;
         gate.state.db.begin_write(auth::SystemScope::auth()).await?.rollback().await;
         Ok::<(), Fault>(())
     };

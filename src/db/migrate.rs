@@ -18,8 +18,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 const POLICIES: &str = include_str!("../../migrations/policies.sql");
 
-/// Makes what belongs to the whole server if it is missing: the roles and, in a private cluster, the database. `admin` is any database of it; a lock there
-/// keeps two processes apart (DECISIONS 26).
+/// Makes what belongs to the whole server if it is missing: the roles, for which a lock keeps two processes apart (DECISIONS 26), and
+/// in a private cluster, which has one owner, the database. `admin` is any database of the server.
 pub async fn prepare_server(admin: &tokio_postgres::Config, place: &Place, database: Option<&str>) -> Result<(), Fault> {
     let mut conn = awake(admin).await?;
     make_roles(&mut conn, place).await?;

@@ -15,6 +15,27 @@ const NO_VARIANCE: f64 = 1e-9;
 /// How far a mean of points may lie outside 0-100 by rounding.
 const SLACK: f64 = 1e-6;
 
+/// From so many customers on a partner is told its own estimate: of fewer it would tell what the vendor observed of each.
+pub const LEAST_PAIRS: i32 = 5;
+/// And from so many reporters on: of two, each would know the other's.
+pub const LEAST_REPORTERS: i32 = 5;
+
+/// Which of a partner's estimates it is told, of those that stood when months began, oldest first, as pairs and reporters. A figure is told where behind it are as
+/// many customers as behind each told before, or at least five more or fewer: two figures of nearly the same customers would tell what the vendor observed of
+/// the one that joined (DECISIONS 24). Until then the last one stands.
+pub fn told_of_months(months: impl IntoIterator<Item = (i32, i32)>) -> Option<usize> {
+    let (mut shown, mut told) = (None, Vec::new());
+    for (nth, (pairs, reporters)) in months.into_iter().enumerate() {
+        if pairs < LEAST_PAIRS || reporters < LEAST_REPORTERS {
+            shown = None;
+        } else if told.iter().all(|before: &i32| *before == pairs || (before - pairs).abs() >= LEAST_PAIRS) {
+            told.push(pairs);
+            shown = Some(nth);
+        }
+    }
+    shown
+}
+
 /// What a partner says of a customer, beside what the vendor saw of it. One pair per reporter and customer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair {
@@ -204,6 +225,20 @@ mod tests {
     /// s2/tau2 = 128/29 * 145/4112 = 640/4112 = 40/257. Shrink: 16 / (16 + 40/257) = 4112/4152 = 514/519 and
     /// 8 / (8 + 40/257) = 2056/2096 = 257/262. B = 2056/519, -257/131, -771/131.
     /// Half width of the first: 1.959964 * sqrt(514/519 * 128/29 / 16).
+    #[test]
+    fn a_partner_is_told_by_the_month_and_never_of_one_that_joined() {
+        let told = |months: &[(i32, i32)]| told_of_months(months.iter().copied());
+        assert_eq!(told(&[(4, 9)]), None, "of four customers nothing");
+        assert_eq!(told(&[(4, 9), (5, 9)]), Some(1));
+        assert_eq!(told(&[(5, 9), (6, 9), (9, 9)]), Some(0), "untold until there are five more");
+        assert_eq!(told(&[(5, 9), (6, 9), (10, 9), (10, 9)]), Some(3));
+        // 11 lies five from 16, but one from 10.
+        assert_eq!(told(&[(10, 9), (16, 9), (11, 9)]), Some(1));
+        assert_eq!(told(&[(11, 5), (11, 4)]), None, "of four reporters nothing");
+        assert_eq!(told(&[(11, 5), (11, 4), (12, 5)]), None, "what was told before the gap is remembered");
+        assert_eq!(told(&[(11, 5), (11, 4), (11, 5)]), Some(2));
+    }
+
     #[test]
     fn biases_worked_by_hand() {
         let model = estimate(&by_hand()).unwrap();

@@ -78,6 +78,9 @@ pub struct Adjustment {
     pub from: Option<i32>,
     /// The score after.
     pub to: i32,
+    /// Set by a person, the band the evidence would have: a day closes in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<Band>,
     /// What made a limit apply; `None` of a person, and of what was kept before it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<Because>,
@@ -210,12 +213,12 @@ impl Scorer {
             interval = interval.map(|(low, high)| (bound(low), bound(high)));
             if bound(from) != from {
                 score = Some(bound(from));
-                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to: bound(from), because: Some(because) });
+                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to: bound(from), band: None, because: Some(because) });
             }
         }
         let mut band = self.card.band(score, known.closed_in);
         if let Some((id, set)) = known.set {
-            adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set, because: None });
+            adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set, band: Some(band), because: None });
             (score, interval, band) = (Some(set), None, self.card.band(Some(set), None));
         }
         Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }

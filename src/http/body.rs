@@ -46,7 +46,8 @@ pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usiz
         return Err(Fault::of(Code::PayloadTooLarge));
     }
     let begun = tokio::time::Instant::now();
-    let mut body = web::BytesMut::with_capacity(announced.unwrap_or(0));
+    // What is announced need not come.
+    let mut body = web::BytesMut::with_capacity(announced.unwrap_or(0).min(MAX_BODY));
     loop {
         // The deadline moves on as bytes come: 1 KiB buys a second.
         let longest = if limit > MAX_BODY { LONGEST.1 } else { LONGEST.0 };

@@ -139,7 +139,7 @@ impl Limits {
     }
 
     /// Takes one of a caller's places for a batch, and room for its body; given back when dropped.
-    /// Refused at once, before a body is sent in vain, while no batch more could run.
+    /// Refused at once, before a body is sent in vain, while no batch more could run; and on its way when those that come fill the memory.
     pub fn batch(&self, caller: Uuid) -> Result<(Place, Room), Fault> {
         let own = self.batches.take(caller).ok_or_else(|| Fault { policy: Some("batches"), ..Fault::of(Code::QuotaExceeded).after(1) })?;
         if self.all_batches.is_full() {

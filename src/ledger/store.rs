@@ -295,7 +295,7 @@ const BUNDLE: i64 = 500;
 const BUNDLED: i64 = 5_000;
 
 /// Takes leases on due jobs of the next partner after `after`, round robin (SECURITY b.4): a bundle of its oldest, so that what many
-/// small jobs ask is done once. A partner comes once its oldest job has waited for `gather`. A job for all of a partner's customers comes at once and alone,
+/// small jobs ask is done once. A partner comes once its oldest job has waited for `gather`. A job for all of a partner's customers comes without waiting and alone,
 /// and alone comes one that failed before.
 pub async fn claim_jobs(tx: &Tx<SystemScope>, after: (Uuid, Uuid), gather: std::time::Duration, lease: Duration) -> Result<Vec<Claimed>, Fault> {
     // Its own statement: the next one sees the leases that others took while we waited here.

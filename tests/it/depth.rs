@@ -468,6 +468,8 @@ async fn a_rosy_reporter_is_found_out_and_told() {
         let (own, told) = (&own["data"][0], &told["data"][0]);
         assert_eq!(points(&own["bias"]), points(&told["bias"]).round(), "{client}: in whole points");
         assert_eq!((&own["n"], &own["shrink"]), (&json!(10), &json!((points(&told["shrink"]) * 10.0).round() / 10.0)));
+        let within = house.app.get(&portal, &format!("{path}?as_of=2026-12-01&known_at={known_at}")).await.expect(200);
+        assert_eq!(within["data"], json!([]), "no day within a month is told by what was known then");
         let other = &partners[(i + 1) % 5].0;
         assert_eq!(house.app.get(&portal, &format!("/v1/partners/{other}/bias")).await.status, 404);
     }

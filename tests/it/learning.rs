@@ -121,9 +121,13 @@ fn looked_back() -> LookedBack {
     let ((below, hits), (at, ties)) = (share(&|h| h < border), share(&|h| h == border));
     let tenth = (CUSTOMERS / 10) as f64;
     let lift = (hits + ties * (tenth - below) / at) / tenth / (losses as f64 / CUSTOMERS as f64);
-    // Asked each week from 2026-11-27 on, the fifth day: an alarm is a score below 40 on any of these days, while enough is known of it.
+    // Asked each week from 2026-11-27 on, the fifth day, and on each of the last six before 2027-01-15: an alarm is a score below 40 on any of these days, while enough is known of it.
     let raised = |n: usize| {
-        (0..8).map(|week| 5.0 + 7.0 * f64::from(week)).any(|age| health(n, age) < 39.999_5 && 0.8 * (3.0 * (-age / 45.0f64).exp2() + (-age / 90.0f64).exp2()) / 4.0 >= 0.15)
+        (0..7)
+            .map(|week| 5 + 7 * week)
+            .chain(48..=53)
+            .map(f64::from)
+            .any(|age| health(n, age) < 39.999_5 && 0.8 * (3.0 * (-age / 45.0f64).exp2() + (-age / 90.0f64).exp2()) / 4.0 >= 0.15)
     };
     let raised: Vec<bool> = (0..CUSTOMERS).map(raised).collect();
     let alarms = raised.iter().filter(|raised| **raised).count();

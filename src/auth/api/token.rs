@@ -121,6 +121,9 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
     let client = proof.client();
     // Per address, too: a stranger who knows a client's id must not use up its budget.
     gate.limits.token(client.uuid(), address)?;
+    // Before an assertion is used up.
+    let keyring = gate.keyring();
+    keyring.check_fresh()?;
     match form.grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => return Ok(refuse(400, "unsupported_grant_type", "Only client_credentials is supported.")),
@@ -159,8 +162,6 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
         par: partner.map(PartnerId::of),
         cep: epoch,
     };
-    let keyring = gate.keyring();
-    keyring.check_fresh()?;
     let access_token = token::sign(&keyring, &claims)?;
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(TokenAnswer { access_token, token_type: "Bearer", expires_in: LIFE, scope }))
 }

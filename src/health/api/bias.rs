@@ -79,14 +79,14 @@ async fn get_bias(call: Call<op::GetPartnerBias, PartnerId, PointQuery>) -> Resu
     let (found, catalogue) = call
         .read(async |tx| {
             let partner = directory::partner_of(tx, call.path).await?.ok_or(Fault::of(Code::NotFound))?;
-            let (at, moment) = call.query.point(tx).await?;
+            let (_, moment) = call.query.point(tx).await?;
             let found = async {
                 if whole {
                     return store::newest_biases(tx, partner.id, moment).await;
                 }
                 let (all, vendor) = futures_util::try_join!(store::all_biases(tx, partner.id), directory::calendar(tx))?;
-                let known: Vec<Bias> = all.into_iter().filter(|bias| bias.known_from <= moment).collect();
-                Ok(told_to_partner(&known, vendor.zone, at.on))
+                // By the month of what is known: asked with a `known_at`, each day of a past month would be told.
+                Ok(told_to_partner(&all, vendor.zone, vendor.zone.day_of(moment)))
             };
             futures_util::try_join!(found, intake::measures(tx))
         })

@@ -5,7 +5,7 @@ use crate::auth::AnalystScope;
 use crate::db::Tx;
 use crate::directory::{Vendor, all_partner_ids, calendar};
 use crate::health::audience::read_for;
-use crate::health::bias::{Pair, estimate};
+use crate::health::bias::{Pair, estimate, told_of_months};
 use crate::health::evidence::Evidence;
 use crate::health::store::{self, Bias};
 use crate::intake::{self, EvidenceClass, Measure};
@@ -103,31 +103,21 @@ pub fn in_force_at(newest_first: &[Bias], moment: Moment) -> HashMap<MeasureId, 
     found
 }
 
-/// From so many customers on a partner is told its own estimate: of fewer it would tell what the vendor observed of each.
-const LEAST_PAIRS: i32 = 5;
-/// And from so many reporters on: of two, each would know the other's.
-const LEAST_REPORTERS: i32 = 5;
-
-/// What a partner is told of its estimates on a day: how they stood when the month began, and anew only where as many customers as before are behind them,
-/// or at least five more or fewer. From one figure to the next it would tell what the vendor observed of the one that joined (DECISIONS 24). `newest_first`.
+/// What a partner is told of its estimates on a day: how they stood when the month began. `newest_first`, as they are read.
 pub fn told_to_partner(newest_first: &[Bias], zone: Zone, day: NaiveDate) -> Vec<Bias> {
     let month = |day: NaiveDate| (day.year(), day.month());
-    let mut of_months: BTreeMap<(Uuid, (i32, u32)), &Bias> = BTreeMap::new();
+    let mut measures: BTreeMap<Uuid, BTreeMap<(i32, u32), &Bias>> = BTreeMap::new();
     for bias in newest_first {
         let known_in = month(zone.day_of(bias.known_from));
         if known_in < month(day) {
-            of_months.entry((bias.measure_id, known_in)).or_insert(bias);
+            measures.entry(bias.measure_id).or_default().entry(known_in).or_insert(bias);
         }
     }
-    let mut told: BTreeMap<Uuid, &Bias> = BTreeMap::new();
-    for ((measure, _), bias) in of_months {
-        if bias.pairs < LEAST_PAIRS || bias.reporters < LEAST_REPORTERS {
-            told.remove(&measure);
-        } else if told.get(&measure).is_none_or(|before| before.pairs == bias.pairs || (before.pairs - bias.pairs).abs() >= LEAST_PAIRS) {
-            told.insert(measure, bias);
-        }
-    }
-    told.into_values().cloned().collect()
+    let told = |months: BTreeMap<_, &Bias>| {
+        let months: Vec<&Bias> = months.into_values().collect();
+        told_of_months(months.iter().map(|bias| (bias.pairs, bias.reporters))).map(|nth| months[nth].clone())
+    };
+    measures.into_values().filter_map(told).collect()
 }
 
 /// What a partner declared of each customer and measure, beside what the vendor observed of the customer.
@@ -163,39 +153,4 @@ fn means<'a>(evidence: impl Iterator<Item = &'a Evidence>, measures: &HashMap<Me
         }
     }
     sums.into_iter().map(|(measure, (sum, n))| (measure, sum / n)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_partner_is_told_by_the_month_and_never_of_one_that_joined() {
-        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let zone: Zone = "Asia/Tokyo".parse().unwrap();
-        let measure = Uuid::from_u128(1);
-        let bias = |on: &str, raw: i32, pairs: i32, reporters: i32| Bias {
-            partner_id: Uuid::nil(),
-            measure_id: measure,
-            estimated_on: day(on),
-            known_from: zone.start_of(day(on)) + Duration::hours(30),
-            bias: raw,
-            raw,
-            pairs,
-            reporters,
-            shrink: 1000,
-            low: None,
-            high: None,
-        };
-        let mut all = vec![bias("2026-01-10", 1, 4, 9), bias("2026-01-20", 2, 5, 9), bias("2026-02-03", 3, 6, 9), bias("2026-02-05", 4, 6, 9), bias("2026-03-31", 5, 11, 9)];
-        all.extend([bias("2026-05-02", 6, 11, 9), bias("2026-06-02", 7, 11, 4), bias("2026-07-02", 8, 11, 5)]);
-        all.reverse();
-        let told = |on: &str| told_to_partner(&all, zone, day(on)).first().map(|bias| bias.raw);
-        // February's estimates have one customer more than January's: untold until there are five more.
-        let expected = [("2026-01-31", None), ("2026-02-01", Some(2)), ("2026-03-15", Some(2)), ("2026-04-30", Some(2)), ("2026-05-01", Some(5)), ("2026-06-30", Some(6))];
-        for (on, raw) in expected {
-            assert_eq!(told(on), raw, "{on}");
-        }
-        assert_eq!((told("2026-07-31"), told("2026-08-01")), (None, Some(8)), "of four reporters nothing is told");
-    }
 }

@@ -317,12 +317,12 @@ pub async fn before<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>, audiences: &[&'
 }
 
 /// Closes the bands of the partner's customers for a day: from here on a better band begins later than a worse one ended. What became
-/// another band is written down. A score set by hand closes nothing: when it ends, evidence stands where evidence stood.
+/// another band is written down. Under a score set by hand it is the band of the evidence.
 pub async fn close_bands(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fault> {
     tx.run(
-        sql("WITH closed AS (UPDATE todoku.health_score SET closed_in = band WHERE vendor_id = {} AND partner_id = {} AND closed_in IS DISTINCT FROM band
-                 AND NOT jsonb_path_exists(adjustments, '$[*].by.override')
-               RETURNING vendor_id, partner_id, customer_id, audience, purpose, band)
+        sql("WITH closed AS (UPDATE todoku.health_score SET closed_in = coalesce(adjustments -> -1 ->> 'band', band)
+               WHERE vendor_id = {} AND partner_id = {} AND closed_in IS DISTINCT FROM coalesce(adjustments -> -1 ->> 'band', band)
+               RETURNING vendor_id, partner_id, customer_id, audience, purpose, closed_in AS band)
              INSERT INTO todoku.band_change (vendor_id, partner_id, customer_id, audience, purpose, closed_on, band, closed_at)
              SELECT vendor_id, partner_id, customer_id, audience, purpose, {}, band, {} FROM closed ON CONFLICT DO NOTHING")
         .bind::<SqlUuid, _>(tx.scope().vendor())

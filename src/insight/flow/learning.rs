@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 /// How far before an outcome a scorecard is looked for its first alarm, in days, and in which steps.
 const ALARM_YEAR: i64 = 364;
-const ALARM_STEP: usize = 7;
+const ALARM_STEP: i64 = 7;
 /// The days in which a customer has one outcome.
 const QUARTER: i64 = 90;
 
@@ -176,8 +176,8 @@ impl History {
 
     /// The first day within a year before an outcome on which the scorecard said `at_risk`, in steps of a week, and on each of the last six days.
     fn first_flagged(&self, outcome: &Settled) -> Option<NaiveDate> {
-        let weeks = (ALARM_STEP as i64..=ALARM_YEAR).rev().step_by(ALARM_STEP);
-        let mut days = weeks.chain((1..ALARM_STEP as i64).rev()).map(|before| outcome.occurred_on - Duration::days(before));
+        let weeks = (ALARM_STEP..=ALARM_YEAR).rev().step_by(ALARM_STEP as usize);
+        let mut days = weeks.chain((1..ALARM_STEP).rev()).map(|before| outcome.occurred_on - Duration::days(before));
         days.find(|on| self.past.seen(outcome.partner_id, outcome.customer_id, *on).band == Band::AtRisk)
     }
 }
