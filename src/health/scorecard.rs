@@ -319,6 +319,18 @@ impl Scorecard {
         false
     }
 
+    /// The better band a score lies in by the limits alone, and from which score on it is given, where the last daily close holds it back.
+    pub fn held_back(&self, score: Option<i32>, band: Band) -> Option<(Band, f64)> {
+        let by_limits = self.band(score, None);
+        let limit = match by_limits {
+            _ if by_limits == band => return None,
+            Band::Healthy => self.bands.healthy_from,
+            Band::Watch => self.bands.watch_from,
+            Band::AtRisk | Band::Unknown => return None,
+        };
+        Some((by_limits, (limit + self.hysteresis).min(100.0)))
+    }
+
     /// The band of a score in thousandths, given the band of the last daily close (DECISIONS 5).
     pub fn band(&self, score: Option<i32>, closed_in: Option<Band>) -> Band {
         let Some(score) = score else { return Band::Unknown };
@@ -372,6 +384,8 @@ mod tests {
         assert_eq!([39_999, 40_000, 67_999].map(|s| card.band(Some(s), Some(Band::Watch))), [Band::AtRisk, Band::Watch, Band::Watch]);
         assert_eq!([39_999, 64_999, 65_000].map(|s| card.band(Some(s), Some(Band::Healthy))), [Band::AtRisk, Band::Watch, Band::Healthy]);
         assert_eq!(card.band(None, Some(Band::Healthy)), Band::Unknown);
+        let held = [(66_000, Band::Watch), (66_000, Band::AtRisk), (42_000, Band::AtRisk), (66_000, Band::Healthy)].map(|(s, band)| card.held_back(Some(s), band));
+        assert_eq!(held, [Some((Band::Healthy, 68.0)), Some((Band::Healthy, 68.0)), Some((Band::Watch, 43.0)), None]);
     }
 
     #[test]

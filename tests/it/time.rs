@@ -106,7 +106,10 @@ async fn history_shows_each_day_as_it_was_known_and_bands_do_not_flicker() {
                 ("2026-11-30", 44.0, "watch"),
             ]
         );
-        assert_eq!(history["trend"]["days"], 9);
+        assert_eq!((&history["trend"]["days"], &history["trend"]["window_days"]), (&json!(9), &json!(8)));
+        for (on, held_back) in [("25", json!({ "band": "healthy", "given_from": 68.0 })), ("26", Value::Null), ("28", json!({ "band": "watch", "given_from": 43.0 }))] {
+            assert_eq!(house.health(token, &format!("?as_of=2026-11-{on}")).await["held_back"], held_back, "{on}");
+        }
         assert!(points(&history["trend"]["points_per_30_days"]) < 0.0);
     }
     let late = house.ask(&house.portal, &format!("health/history?from={}", NaiveDate::from_ymd_opt(2025, 1, 1).unwrap())).await.problem();

@@ -145,6 +145,15 @@ impl ByHand {
     }
 }
 
+/// The better band a score lies in by the limits alone, and is not given yet: who closed a day in a worse one needs some points more.
+#[derive(Serialize, ToSchema)]
+struct HeldBack {
+    /// The band by the limits.
+    band: Band,
+    /// The score from which on it is given, 0-100.
+    given_from: f64,
+}
+
 /// What one source says by itself, by the same policy.
 #[derive(Serialize, ToSchema)]
 pub struct SourceView {
@@ -178,6 +187,9 @@ pub(super) struct HealthView {
     /// 0-100; absent while too little is known.
     score: Option<f64>,
     band: Band,
+    /// Absent where the band is that of the limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_back: Option<HeldBack>,
     /// How much of what the scorecard asks is known, 0-1.
     coverage: f64,
     /// Where the score lies, with 80 %. Absent while too little is known, and of a score set by hand.
@@ -216,6 +228,8 @@ impl HealthView {
         let half_life = |p: &Part| read_by_card(p).unwrap_or_else(|| rules.measure(p.measure).and_then(|m| m.half_life_days));
         let faded = |p: &Part| Some((health?.scored_for - p.newest?).num_days() > i64::from(half_life(p)?));
         let sources = health.and_then(|h| h.sources.as_ref());
+        let computed = score.filter(|s| s.set_by_hand().is_none());
+        let held_back = card.zip(computed).and_then(|(ruled, s)| ruled.card.policy.held_back(s.score, s.band));
         Self {
             customer_id,
             view: if audience == VENDOR { View::Full } else { View::Shared },
@@ -224,6 +238,7 @@ impl HealthView {
             scorecard_id: health.map(|h| h.card),
             score: score.and_then(|s| s.score).map(|s| thousandths(s.into())),
             band: score.map_or(Band::Unknown, |s| s.band),
+            held_back: held_back.map(|(band, given_from)| HeldBack { band, given_from }),
             coverage: score.map_or(0.0, |s| thousandths(s.coverage.into())),
             interval: score.and_then(|s| s.interval).map(Interval::of),
             contributions: parts.iter().filter_map(|p| Some(Contribution { measure: key(p)?, contribution: thousandths(p.contribution?) })).collect(),

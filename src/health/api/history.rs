@@ -147,6 +147,6 @@ async fn history(call: Call<op::GetCustomerHealthHistory, CustomerId, HistoryQue
         .filter_map(|h| Some(((h.scored_for - to.on).num_days(), thousandths(h.score.score?.into()))))
         .filter(|(age, _)| *age >= -WINDOW)
         .collect();
-    let trend = TrendView { window_days: WINDOW, points_per_30_days: slope(&recent).map(three_digits), days: recent.len() };
+    let trend = TrendView { window_days: WINDOW.min((to.on - from).num_days()), points_per_30_days: slope(&recent).map(three_digits), days: recent.len() };
     Ok(HttpResponse::Ok().json(HistoryView { customer_id: call.path, purpose: asked.purpose, data: healths.iter().map(DayView::of).collect(), trend }))
 }

@@ -1,4 +1,4 @@
-//! A published report as a table: one line for the whole, two for each channel, one for each group. Made from its JSON alone, so that
+//! A published report as a table: one line for the whole, two for each channel, one for each group and one for each scorecard that was in force. Made from its JSON alone, so that
 //! what was published once reads the same in either form. Inert: no cell is taken for a formula (SECURITY 36).
 
 use csv::{QuoteStyle, Terminator, WriterBuilder};
@@ -75,6 +75,9 @@ pub fn table(report: &Value) -> Result<Vec<u8>, csv::Error> {
     for group in report["groups"].as_array().into_iter().flatten() {
         line("group", group, &group["figures"])?;
     }
+    for policy in report["policies"].as_array().into_iter().flatten() {
+        line("policy", &json!({ "by": policy["purpose"], "group": policy["scorecard_id"] }), &Value::Null)?;
+    }
     writer.into_inner().map_err(|error| error.into_error().into())
 }
 
@@ -111,7 +114,7 @@ mod tests {
             "freshness": { "report_rate": { "count": 0.5, "value": 1.0 }, "mean_report_age_days": 1.5, "heard": 2 }
         });
         json!({
-            "number": 7, "as_of": "2026-11-22", "known_at": "2026-11-23T03:00:30Z", "currency": "JPY", "policies": [], "total": figures,
+            "number": 7, "as_of": "2026-11-22", "known_at": "2026-11-23T03:00:30Z", "currency": "JPY", "policies": [{ "purpose": "churn", "rank": 1, "scorecard_id": "crd_1" }], "total": figures,
             "channels": [{ "partner_id": "par_1", "parent_id": null, "scored_for": "2026-11-22", "against_others": "worse", "own": figures, "rolled_up": figures }],
             "groups": [{ "by": "region", "group": group, "against_others": "no_difference_shown", "figures": figures }, { "by": "region", "group": null, "figures": {} }]
         })
@@ -139,6 +142,7 @@ mod tests {
             format!("\"channel_rolled_up\",{of},\"\",\"\",\"par_1\",\"\",\"2026-11-22\",\"\",{figures}"),
             format!("\"group\",{of},\"region\",\"'=HYPERLINK(\"\"x\"\")\",\"\",\"\",\"\",\"no_difference_shown\",{figures}"),
             format!("\"group\",{of},\"region\",\"\",\"\",\"\",\"\",\"\",{nothing}"),
+            format!("\"policy\",{of},\"churn\",\"crd_1\",\"\",\"\",\"\",\"\",{nothing}"),
         ];
         let told = String::from_utf8(table(&report("=HYPERLINK(\"x\")")).unwrap()).unwrap();
         assert_eq!(told, format!("\u{feff}{}\r\n", expected.join("\r\n")));
@@ -157,7 +161,7 @@ mod tests {
         fn any_word_comes_back_and_none_begins_a_formula(start in prop::sample::select(vec!["", "=", "+", "-", "@", "\t", "\r", "\n", "＝", "＠", "'", "\"", ","]), rest in any::<String>()) {
             let word = format!("{start}{rest}");
             let lines = read(&table(&report(&word)).unwrap());
-            prop_assert_eq!(lines.len(), 6);
+            prop_assert_eq!(lines.len(), 7);
             prop_assert!(lines.iter().all(|line| line.len() == 1 + OF_THE_REPORT.len() + OF_THE_LINE.len() + FIGURES.len()));
             let shown = &lines[4][6];
             prop_assert_eq!(shown.strip_prefix('\'').filter(|_| word.starts_with(ACTIVE)).unwrap_or(shown), &word);
