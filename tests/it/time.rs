@@ -108,7 +108,7 @@ async fn history_shows_each_day_as_it_was_known_and_bands_do_not_flicker() {
         );
         assert_eq!((&history["trend"]["days"], &history["trend"]["window_days"]), (&json!(9), &json!(8)));
         for (on, held_back) in [("25", json!({ "band": "healthy", "given_from": 68.0 })), ("26", Value::Null), ("28", json!({ "band": "watch", "given_from": 43.0 }))] {
-            assert_eq!(house.health(token, &format!("?as_of=2026-11-{on}")).await["held_back"], held_back, "{on}");
+            assert_eq!(house.health(token, &format!("?as_of=2026-11-{on}&known_at=2026-11-{on}T14:59:59Z")).await["held_back"], held_back, "{on}");
         }
         assert!(points(&history["trend"]["points_per_30_days"]) < 0.0);
     }
