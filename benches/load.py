@@ -244,8 +244,8 @@ SELECT vendor_id, partner_id, audience, facet, key_a, key_b, sum(healthy), sum(w
 FROM (SELECT vendor_id, partner_id, audience, region, segment, touch_model, product, stage, count(*) AS n, sum(value_minor) AS value,
     count(*) FILTER (WHERE band = 'healthy') AS healthy, count(*) FILTER (WHERE band = 'watch') AS watch, count(*) FILTER (WHERE band = 'at_risk') AS at_risk,
     coalesce(sum(value_minor) FILTER (WHERE band = 'healthy'), 0) AS value_healthy, coalesce(sum(value_minor) FILTER (WHERE band = 'watch'), 0) AS value_watch,
-    coalesce(sum(value_minor) FILTER (WHERE band = 'at_risk'), 0) AS value_at_risk, sum(score) AS score_sum, sum(score::bigint * score) AS score_squares, sum(coverage) AS coverage_sum,
-    sum(value_minor::numeric * score) AS value_scores, sum(('1e' || score / 1000 * 8)::numeric) AS points
+    coalesce(sum(value_minor) FILTER (WHERE band = 'at_risk'), 0) AS value_at_risk, coalesce(sum(score), 0) AS score_sum, coalesce(sum(score::bigint * score), 0) AS score_squares, sum(coverage) AS coverage_sum,
+    coalesce(sum(value_minor::numeric * score), 0) AS value_scores, coalesce(sum(('1e' || score / 1000 * 8)::numeric), 0) AS points
   FROM todoku.health_score WHERE vendor_id = '{vendor}' AND counted GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) d JOIN LATERAL {FACETS} ON true
 GROUP BY 1, 2, 3, 4, 5, 6;
 DELETE FROM todoku.cell_close WHERE vendor_id = '{vendor}';
