@@ -36,7 +36,8 @@ pub struct Denial {
 pub struct Denials(Mutex<HashMap<(Uuid, &'static str, &'static str), Denial>>);
 
 impl Denials {
-    /// The reason and number of refusals in a fault, if they are of authority; what is wrong with an input is none.
+    /// The reason and number of refusals in a fault, if they are of authority; what is wrong with an input is none. A cursor that does not open is one: it
+    /// may be another's, and nobody can tell.
     pub fn within(fault: &Fault) -> Option<(Code, i32)> {
         match fault.code {
             code
