@@ -25,13 +25,14 @@ pub struct NotAnId;
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 fn spell(prefix: &str, uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let bits = uuid.as_u128();
-    write!(f, "{prefix}_")?;
-    for place in (0..26).rev() {
-        let digit = (bits >> (place * 5)) & 31;
-        write!(f, "{}", char::from(DIGITS[digit as usize]))?;
+    let mut bits = uuid.as_u128();
+    let mut text = [b'_'; 27];
+    for digit in text[1..].iter_mut().rev() {
+        *digit = DIGITS[(bits & 31) as usize];
+        bits >>= 5;
     }
-    Ok(())
+    f.write_str(prefix)?;
+    f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
 }
 
 fn read(prefix: &str, text: &str) -> Result<Uuid, NotAnId> {
