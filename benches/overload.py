@@ -6,6 +6,7 @@ answer's time counts from when its request was due. What this process takes of t
 """
 
 import collections
+import gc
 import itertools
 import json
 import multiprocessing
@@ -60,6 +61,8 @@ def others(loads):
 class Line:
     """One connection and what has come on it."""
 
+    __slots__ = ("socket", "due", "got", "ends")
+
     def __init__(self, port):
         self.socket, self.due, self.got, self.ends = socket.create_connection(("127.0.0.1", port)), None, b"", False
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -75,17 +78,16 @@ class Line:
             some = b""
         if not some:
             return 0
-        self.got += some
-        head = self.got.find(b"\r\n\r\n")
+        got = self.got = self.got + some if self.got else some
+        head = got.find(b"\r\n\r\n")
         if head < 0:
             return None
-        at = self.got.lower().find(b"\r\ncontent-length:", 0, head)
-        length = int(self.got[at + 17:self.got.find(b"\r\n", at + 2)]) if at >= 0 else 0
-        if len(self.got) < head + 4 + length:
+        at = got.find(b"\r\ncontent-length: ", 0, head)
+        if at >= 0 and len(got) < head + 4 + int(got[at + 18:got.find(b"\r", at + 18)]):
             return None
-        self.ends = b"\r\nconnection: close" in self.got[:head].lower()
-        status, self.got = int(self.got[9:12]), b""
-        return status
+        self.ends = got.find(b"\r\nconnection: close", 0, head) >= 0
+        self.got = b""
+        return int(got[9:12])
 
 
 class Load:
@@ -130,38 +132,40 @@ class Load:
         # Made before the clock runs: what is spent on them is the server's.
         self.requests = itertools.chain(list(itertools.islice(self.requests, int(1.1 * seconds * (rate or MADE)))), self.requests)
         begun, worked, self.most, self.share = clock(), time.process_time(), connections, None
+        lines, idle, waiting, answers, send, poll = self.lines, self.idle, self.waiting, self.answers, self.send, self.poll.poll
         end, due = begun + seconds, begun
         if rate is None:
             for _ in range(connections):
-                self.send(begun)
-        while (now := clock()) < end or len(self.idle) < len(self.lines) and now < end + PATIENCE:
+                send(begun)
+        while (now := clock()) < end or len(idle) < len(lines) and now < end + PATIENCE:
             if now < end:
                 while rate and due <= now:
-                    self.send(due)
+                    send(due)
                     due += 1 / rate
                 if tick and tick(now):
                     end = min(end, now)
             elif self.share is None:
                 self.share = (time.process_time() - worked) / (now - begun)
-                self.waiting.clear()
+                waiting.clear()
             if rate:
                 time.sleep(TICK)
-            for number, _ in self.poll.poll(0 if rate else TICK):
-                line = self.lines.get(number)  # closed meanwhile, perhaps
-                status, asked = (line.receive(), line.due) if line else (None, None)
+            for number, _ in poll(0 if rate else TICK):
+                line = lines.get(number)  # closed meanwhile, perhaps
+                status = line.receive() if line else None
                 if status is None:
                     continue
+                asked = line.due
                 if status == 0:
                     self.close(number, line)
                 else:
-                    self.answers.append(Answer(asked, clock(), status))
-                    line.due, self.idle[number] = None, line
+                    answers.append(Answer(asked, clock(), status))
+                    line.due, idle[number] = None, line
                     if line.ends:
                         self.close(number, line)
-                if self.waiting and clock() < end:
-                    self.send(self.waiting.popleft())
+                if waiting and clock() < end:
+                    send(waiting.popleft())
                 elif rate is None and asked is not None and clock() < end:
-                    self.send(clock())
+                    send(clock())
         self.share, self.used = self.share or (time.process_time() - worked) / (end - begun), len(self.lines)
         for number, line in list(self.lines.items()):
             self.close(number, line)
@@ -230,6 +234,7 @@ def beside_us():
 
 
 def measure(bench, populate):
+    gc.disable()  # there are no cycles, and looking for them again and again would take from the server
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(MOST + SLOW + 1000, hard), hard))
     callers = Callers(bench, populate)
