@@ -29,6 +29,7 @@ pub struct Booted {
 /// Starts or joins the database, brings a private one to the newest schema, checks the rules, and derives the keys.
 pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::error::Error>> {
     let (place, cluster) = database(&config).await?;
+    let db = Db::new(&place, &config.database, clock)?;
     // Whoever joined a cluster of an older release brings it up as well: its owner may be one.
     let is_behind = async |cluster: &Cluster| migrate::is_behind(&cluster.superuser(private::DATABASE)).await.unwrap_or(false);
     let ours = match &cluster {
@@ -39,16 +40,15 @@ pub async fn boot(config: Config, clock: Clock) -> Result<Booted, Box<dyn std::e
         let admin = cluster.superuser("postgres");
         // A server that is taken over may be starting again, or stuck.
         patiently(STUCK, LOOK, async || migrate::prepare_server(&admin, &place, Some(private::DATABASE)).await).await?;
-        migrate::bring_up(&cluster.superuser(private::DATABASE), &place, chrono::Utc::now()).await?;
+        migrate::bring_up(&cluster.superuser(private::DATABASE), &place, &db, chrono::Utc::now()).await?;
     } else {
-        patiently(PATIENCE, LOOK, async || catalogue::check(&place).await).await?;
+        patiently(PATIENCE, LOOK, async || catalogue::check(&db).await).await?;
     }
     let master = match cluster.as_ref().filter(|_| config.secrets.master.is_empty()) {
         Some(cluster) => kept_master(cluster.dir())?,
         None => config.secrets.master.reveal().to_owned(),
     };
     let master = decode_master(&master).ok_or("secrets.master must be 32 bytes in base64")?;
-    let db = Db::new(&place, &config.database, clock)?;
     let state = State { keys: Keys::derive(&master)?, db, config, wake: tokio::sync::Notify::new() };
     Ok(Booted { state: Arc::new(state), cluster, place })
 }
@@ -167,7 +167,7 @@ pub async fn migrate_outside(config: &Config) -> Result<(), Box<dyn std::error::
     let admin = outside("database.admin_url", config.database.admin_url.reveal())?;
     let place = Place { base: admin.clone(), role_prefix: config.database.role_prefix.clone(), password: Some(config.database.password.clone()) };
     migrate::prepare_server(&admin, &place, None).await?;
-    migrate::bring_up(&admin, &place, chrono::Utc::now()).await?;
+    migrate::bring_up(&admin, &place, &Db::new(&place, &config.database, Clock::Live)?, chrono::Utc::now()).await?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The rules a database must keep before this house serves from it (SECURITY b.7). Read from PostgreSQL's own catalogue,
 //! at each start and in the tests; any finding refuses the start.
 
-use super::pool::{Place, connect};
+use super::pool::Db;
 use super::scope::Login;
 use super::sql::sql;
 use crate::kernel::code::Code;
@@ -30,14 +30,14 @@ const PINNED: [&str; 7] = [
 ];
 
 /// Everything that breaks a rule, seen as each login role; empty when all is well.
-pub async fn findings(place: &Place) -> Result<Vec<String>, Fault> {
-    // A start waits for them: side by side, each login one of those that all would answer alike.
-    let mut all = try_join_all(Login::ALL.map(|login| findings_of(place, login))).await?.concat();
+pub async fn findings(db: &Db) -> Result<Vec<String>, Fault> {
+    // A start waits for them: side by side, each login one of those that all would answer alike, on the connections that will be needed anyway.
+    let mut all = try_join_all(Login::ALL.map(|login| findings_of(db, login))).await?.concat();
     all.retain(|finding| finding.strip_prefix("unpinned function ").is_none_or(|function| !PINNED.contains(&function)));
     Ok(all)
 }
 
-async fn findings_of(place: &Place, login: Login) -> Result<Vec<String>, Fault> {
+async fn findings_of(db: &Db, login: Login) -> Result<Vec<String>, Fault> {
     let of_all = match login {
         Login::Partner => POLICIES,
         Login::Staff => KEYS,
@@ -45,15 +45,15 @@ async fn findings_of(place: &Place, login: Login) -> Result<Vec<String>, Fault> 
         Login::Auth => TABLES,
         Login::Analyst => VIEWS,
     };
-    let mut conn = connect(&place.as_role(login.name())).await.map_err(|e| Fault::unavailable(Code::DatabaseUnavailable, e))?;
+    let mut conn = db.connection(login).await.map_err(|fault| Fault { code: Code::DatabaseUnavailable, ..fault })?;
     let mut rows: Vec<Finding> = sql(SELF).load(&mut conn).await.map_err(super::fault::fault)?;
     rows.extend(sql(of_all).load::<Finding>(&mut conn).await.map_err(super::fault::fault)?);
     Ok(rows.into_iter().map(|row| row.finding).collect())
 }
 
 /// Refuses a database that breaks a rule.
-pub async fn check(place: &Place) -> Result<(), Fault> {
-    let findings = findings(place).await?;
+pub async fn check(db: &Db) -> Result<(), Fault> {
+    let findings = findings(db).await?;
     if findings.is_empty() {
         return Ok(());
     }
@@ -142,9 +142,11 @@ UNION ALL SELECT 'materialised view ' || c.relname FROM pg_catalog.pg_class c JO
   WHERE n.nspname IN ('todoku', 'auth', 'ops') AND c.relkind = 'm'";
 
 const FUNCTIONS: &str = r"
-SELECT 'unpinned function ' || p.proname || ' ' || left(encode(sha256(convert_to(concat_ws('|', p.prosrc, p.prosecdef, p.provolatile, p.proconfig), 'UTF8')), 'hex'), 12) AS finding FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-  WHERE n.nspname IN ('todoku', 'auth', 'ops', 'public') AND (p.prosecdef OR p.proname ~ '^scope_')
-UNION ALL SELECT 'function ' || p.proname || ' has no fixed search_path' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-  WHERE n.nspname IN ('todoku', 'auth', 'ops') AND p.proname !~ '^scope_' AND NOT coalesce(p.proconfig::text LIKE '%search_path=%', false)
-UNION ALL SELECT 'function ' || p.proname || ' reads a clock' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-  WHERE n.nspname IN ('todoku', 'auth', 'ops') AND p.prosrc ~* '(\mnow\(|current_timestamp|clock_timestamp|localtimestamp|current_date)'";
+WITH f AS MATERIALIZED (SELECT n.nspname, p.* FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE n.nspname IN ('todoku', 'auth', 'ops', 'public'))
+SELECT 'unpinned function ' || proname || ' ' || left(encode(sha256(convert_to(concat_ws('|', prosrc, prosecdef, provolatile, proconfig), 'UTF8')), 'hex'), 12) AS finding FROM f
+  WHERE prosecdef OR proname ~ '^scope_'
+UNION ALL SELECT 'function ' || proname || ' has no fixed search_path' FROM f
+  WHERE nspname <> 'public' AND proname !~ '^scope_' AND NOT coalesce(proconfig::text LIKE '%search_path=%', false)
+UNION ALL SELECT 'function ' || proname || ' reads a clock' FROM f
+  WHERE nspname <> 'public' AND prosrc ~* '(\mnow\(|current_timestamp|clock_timestamp|localtimestamp|current_date)'";

@@ -1,7 +1,7 @@
 //! Roles, numbered migrations, then the policies: run by `todoku migrate` and at each start of the private cluster.
 
 use super::catalogue;
-use super::pool::{Place, connect};
+use super::pool::{Db, Place, connect};
 use super::scope::Login;
 use super::sql::sql;
 use crate::kernel::code::Code;
@@ -63,11 +63,11 @@ async fn make_roles(conn: &mut AsyncPgConnection, place: &Place) -> Result<(), F
 }
 
 /// Brings a database to the newest schema; one that breaks a rule gets its policies anew, and is refused if it still does.
-pub async fn bring_up(database: &tokio_postgres::Config, place: &Place, today: Moment) -> Result<(), Fault> {
+pub async fn bring_up(database: &tokio_postgres::Config, place: &Place, db: &Db, today: Moment) -> Result<(), Fault> {
     migrate(database, place, today, false).await?;
-    if !catalogue::findings(place).await?.is_empty() {
+    if !catalogue::findings(db).await?.is_empty() {
         migrate(database, place, today, true).await?;
-        catalogue::check(place).await?;
+        catalogue::check(db).await?;
     }
     Ok(())
 }

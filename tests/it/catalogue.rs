@@ -1,13 +1,13 @@
 //! The rules of the catalogue hold, and each of them can fail.
 
-use crate::harness::{database, sql};
+use crate::harness::{database, db_at, sql};
 use crate::world::World;
 use todoku::db::catalogue::findings;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_catalogue_keeps_its_rules() {
     let place = database().await;
-    assert_eq!(findings(&place).await.unwrap(), Vec::<String>::new());
+    assert_eq!(findings(&db_at(&place)).await.unwrap(), Vec::<String>::new());
     let name = place.base.get_dbname().unwrap().to_owned();
     let examined: i64 = sql(&name, "SELECT count(*) FROM pg_policies WHERE schemaname IN ('todoku','auth','ops')").await[0][0].as_deref().unwrap().parse().unwrap();
     assert!(examined > 80, "{examined} policies");
@@ -45,7 +45,7 @@ async fn every_broken_rule_is_found() {
     ] {
         let place = database().await;
         sql(place.base.get_dbname().unwrap(), damage).await;
-        let found = findings(&place).await.unwrap();
+        let found = findings(&db_at(&place)).await.unwrap();
         assert!(found.iter().any(|finding| finding.contains(word)), "{damage}: {found:?}");
     }
 }

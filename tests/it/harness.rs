@@ -66,6 +66,11 @@ pub async fn database() -> Place {
     Place { base: shared.cluster.parameters(&name), ..shared.place.clone() }
 }
 
+/// The pools over it, as a process that starts has them.
+pub fn db_at(place: &Place) -> Db {
+    Db::new(place, &config::load(None, std::iter::empty()).unwrap().database, Clock::Live).unwrap()
+}
+
 /// Runs a script as the superuser, who sees everything.
 pub async fn sql(database: &str, script: &str) -> Vec<Vec<Option<String>>> {
     let (client, connection) = shared().await.cluster.superuser(database).connect(tokio_postgres::NoTls).await.unwrap();

@@ -1,6 +1,6 @@
 //! Migrations run, are reverted, run again, and come to the same.
 
-use crate::harness::{noon, shared, sql};
+use crate::harness::{db_at, noon, shared, sql};
 use todoku::db::{Place, migrate};
 
 async fn shape(database: &str) -> Vec<Vec<Option<String>>> {
@@ -25,7 +25,7 @@ async fn up_down_up_is_up() {
     migrate::migrate(&admin, &place, noon(), false).await.unwrap();
     assert_eq!(shape("updown").await, first, "running again changes nothing");
     sql("updown", "DROP POLICY partner_select ON todoku.customer").await;
-    migrate::bring_up(&admin, &place, noon()).await.unwrap();
+    migrate::bring_up(&admin, &place, &db_at(&place), noon()).await.unwrap();
     assert_eq!(shape("updown").await, first, "what broke a rule is mended");
     migrate::revert_all(&admin, &place).await.unwrap();
     assert!(shape("updown").await.is_empty(), "nothing is left behind");
