@@ -1,7 +1,7 @@
 //! The whole application, the same for the binary and for the tests: routes, their document, and what answers when no
 //! route does. Routes are mounted and documented in one act.
 
-use crate::auth::{self, Gate, Permission, Who};
+use crate::auth::{self, Gate, Permission, Visitor, Who};
 use crate::http::spec::{self, Mark};
 use crate::http::trace::{Base, trace};
 use crate::http::unread::Unread;
@@ -76,12 +76,12 @@ pub struct Document {
     routes: Arc<Vec<(Vec<String>, Vec<&'static str>)>>,
 }
 
-/// Mounts every route.
+/// Mounts every route. The router looks through them in this order, twice for each request: those asked for most come first.
 fn routes(config: &mut ServiceConfig) {
+    health::routes(config);
     auth::routes(config);
     directory::routes(config);
     intake::routes(config);
-    health::routes(config);
     revenue::routes(config);
     insight::routes(config);
     config.service(openapi_document);
@@ -135,7 +135,7 @@ fn templates(document: &OpenApi) -> Vec<(Vec<String>, Vec<&'static str>)> {
 /// OpenAPI 3.1, made from the routes the server has.
 #[utoipa::path(operation_id = "openapi_document", tag = "Document", security(()), responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
 #[get("/openapi.json")]
-async fn openapi_document(document: web::Data<Document>) -> HttpResponse {
+async fn openapi_document(_: Visitor, document: web::Data<Document>) -> HttpResponse {
     let cache = CacheControl(vec![CacheDirective::Public, CacheDirective::MaxAge(300)]);
     HttpResponse::Ok().insert_header(cache).content_type("application/json").body(document.bytes.clone())
 }
@@ -191,7 +191,9 @@ pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Docum
     let settings = gate.state.config.server.clone();
     let document = web::Data::new(document);
     let base = web::Data::new(Base(settings.public_url.clone()));
-    let threads = if settings.threads == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { settings.threads };
+    // The private cluster does most of the work, on the same cores: more threads than half of them would only take turns with it.
+    let share = if gate.state.config.database.url.is_empty() { 2 } else { 1 };
+    let threads = if settings.threads == 0 { std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(share)) } else { settings.threads };
     let server = HttpServer::new(move || {
         let viewer = utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json"));
         let app = App::new().wrap(from_fn(watch)).wrap(from_fn(trace)).app_data(gate.clone()).app_data(denials.clone()).app_data(document.clone()).app_data(base.clone());
@@ -216,8 +218,7 @@ async fn healthy() -> HttpResponse {
 /// Whether it can serve: tenants and keys are known and the database answers.
 async fn ready(gate: web::Data<Gate>) -> HttpResponse {
     let answers = async {
-        gate.tenancy.check_fresh()?;
-        gate.keyring().check_fresh()?;
+        gate.check_fresh()?;
         gate.state.db.begin_write(auth::SystemScope::auth()).await?.rollback().await;
         Ok::<(), Fault>(())
     };

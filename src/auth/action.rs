@@ -69,6 +69,31 @@ impl Permission {
         &[Permission::CustomersRead, Permission::CustomersWrite, Permission::ReportsWrite, Permission::ObservationsWrite, Permission::HealthRead, Permission::InsightsRead];
 }
 
+/// A set of OAuth scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions(u16);
+
+impl Permissions {
+    /// Those that are named; names of no scope are left out.
+    pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().filter_map(|name| name.parse().ok()).collect()
+    }
+    /// Whether it is among them.
+    pub fn has(self, permission: Permission) -> bool {
+        self.0 & 1 << permission as u16 != 0
+    }
+    /// Those that are in the other set, too.
+    pub fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().fold(0, |set, permission| set | 1 << permission as u16))
+    }
+}
+
 /// Which kind of caller an operation is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {

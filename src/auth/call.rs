@@ -1,19 +1,21 @@
 //! One extractor for every operation. It runs the checks in the one fixed order of SECURITY c.9 - guard, then body bytes,
 //! path, query, body - so that an unauthorised body is never read and a status never depends on what exists.
 
-use super::action::{Action, Permission, Who};
+use super::action::{Action, Permission, Permissions, Who};
 use super::gate::Gate;
 use super::principal::Caller;
 use super::scope::Grant;
 use super::tenancy::Standing;
 use super::token;
+use super::visitor::visit;
 use crate::db::{Turn, Tx};
-use crate::http::body::{self, Faults, MAX_BATCH_BODY, MAX_BODY};
+use crate::http::body::{self, Faults, MAX_BODY};
 use crate::http::etag::IfMatch;
 use crate::http::json::{self, Node};
-use crate::http::limit::{Class, Place, Room};
+use crate::http::limit::{Class, Place};
 use crate::http::page::Asked;
 use crate::http::query::{Limit, Param};
+use crate::http::room::{MAX_BATCH_BODY, Room};
 use crate::http::trace::Trace;
 use crate::http::unread::Unread;
 use crate::http::{idempotency, query};
@@ -26,7 +28,6 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev, web};
 use deserr::{Deserr, Map};
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -300,9 +301,7 @@ const SLOW_BODY: Duration = Duration::from_secs(1);
 
 async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payload: &mut dev::Payload) -> Result<Call<A, P, Q, B>, Fault> {
     let gate = request.app_data::<web::Data<Gate>>().cloned().ok_or_else(|| Fault::internal("no gate"))?;
-    if let Some(address) = peer(request, gate.state.config.server.trust_forwarded_for) {
-        gate.limits.address(address)?;
-    }
+    visit(request, &gate)?;
     let rule = A::RULE;
     let caller = authenticate(request, &gate, rule.id)?;
     if !caller.may(rule.permission) || rule.who == Who::Vendor && caller.partner().is_some() {
@@ -339,18 +338,6 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
     Ok(Call { path, query: asked, body, gate, caller, if_match, key, fingerprint, route, method, request_id, url_path, query_string, scope, _places: places })
 }
 
-/// The caller's address: the peer, or what the one trusted proxy says it saw.
-pub(super) fn peer(request: &HttpRequest, trust: bool) -> Option<IpAddr> {
-    // The proxy's own entry is the last of the last line, whatever lines the client sent before it.
-    let forwarded = || request.headers().get_all("x-forwarded-for").last()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok();
-    let address: IpAddr = trust.then(forwarded).flatten().or_else(|| request.peer_addr().map(|address| address.ip()))?;
-    Some(match address {
-        // One household has a whole /64.
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none() => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-        other => other.to_canonical(),
-    })
-}
-
 /// The caller behind the token; noted beside the request even if it is suspended.
 fn authenticate(request: &HttpRequest, gate: &Gate, operation: &'static str) -> Result<Caller, Fault> {
     let mut given = request.headers().get_all(header::AUTHORIZATION);
@@ -359,21 +346,19 @@ fn authenticate(request: &HttpRequest, gate: &Gate, operation: &'static str) -> 
     if given.next().is_some() {
         return Err(Fault::of(Code::MalformedRequest));
     }
-    let text = value.to_str().map_err(|_| refused("not ASCII"))?;
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| refused("not text"))?;
     let token = text.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()).ok_or_else(|| refused("not a bearer token"))?;
-    let keyring = gate.keyring();
-    let claims = token::verify(&keyring, gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
-    keyring.check_fresh()?;
-    gate.tenancy.check_fresh()?;
+    let claims = token::verify(&gate.keyring(), gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
+    gate.check_fresh()?;
     let standing = gate.tenancy.standing(claims.ven.uuid(), claims.par.map(TypeId::uuid), claims.sub.uuid(), Some(claims.cep));
     let (granted, suspended) = match standing {
         Standing::Gone => return Err(refused("the principal is gone or of another epoch")),
-        Standing::Suspended => (Default::default(), true),
+        Standing::Suspended => (Permissions::default(), true),
         Standing::Good(granted) => (granted, false),
     };
     // A scope taken away from the client takes effect at once, whatever the token says.
-    let permissions = claims.scope.split(' ').filter(|scope| granted.iter().any(|g| g == scope)).filter_map(|scope| scope.parse().ok()).collect();
-    let is_survey = granted.iter().any(|scope| scope == Permission::SurveysWrite.as_str());
+    let permissions = Permissions::named(claims.scope.split(' ')).within(granted);
+    let is_survey = granted.has(Permission::SurveysWrite);
     let caller = Caller { vendor: claims.ven, partner: claims.par, principal: claims.sub, permissions, is_survey };
     request.extensions_mut().insert(Called { caller: caller.clone(), operation });
     if suspended { Err(Fault::of(Code::TenantSuspended)) } else { Ok(caller) }

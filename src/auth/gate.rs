@@ -68,6 +68,12 @@ impl Gate {
         self.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// 503 when tenants or keys were read too long ago: what was revoked since is not known here.
+    pub fn check_fresh(&self) -> Result<(), Fault> {
+        self.tenancy.check_fresh()?;
+        self.keyring().check_fresh()
+    }
+
     /// Our own name: issuer and audience of our tokens.
     pub fn issuer(&self) -> &str {
         &self.state.config.server.public_url

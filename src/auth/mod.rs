@@ -16,6 +16,7 @@ mod secret;
 mod store;
 mod tenancy;
 mod token;
+mod visitor;
 
 pub use action::{Action, Permission, Rule, TABLE, Who, op, rule};
 pub use api::{public_routes, routes};
@@ -29,3 +30,4 @@ pub use scope::{AnalystScope, Grant, ScheduleScope, StaffScope, SystemScope, Ten
 pub use secret::{Minted, mint};
 pub use tenancy::Tenancy;
 pub use tenancy::reach;
+pub use visitor::Visitor;

@@ -1,6 +1,6 @@
 //! The caller behind a token, once it has been verified.
 
-use super::action::Permission;
+use super::action::{Permission, Permissions};
 use crate::kernel::id::{PartnerId, PrincipalId, TypeId, VendorId};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ pub struct Caller {
     pub(super) vendor: VendorId,
     pub(super) partner: Option<PartnerId>,
     pub(super) principal: PrincipalId,
-    pub(super) permissions: Vec<Permission>,
+    pub(super) permissions: Permissions,
     pub(super) is_survey: bool,
 }
 
@@ -42,7 +42,7 @@ impl Caller {
     }
     /// Whether the token carries a scope.
     pub fn may(&self, permission: Permission) -> bool {
-        self.permissions.contains(&permission)
+        self.permissions.has(permission)
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
             vendor: VendorId::of(id(vendor)),
             partner: partner.map(|partner| PartnerId::of(id(partner))),
             principal: PrincipalId::of(id(principal)),
-            permissions: Vec::new(),
+            permissions: Permissions::default(),
             is_survey: false,
         };
         let (one, other, stranger) = (caller(1, None, 10), caller(1, None, 11), caller(2, None, 12));

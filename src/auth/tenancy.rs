@@ -1,6 +1,7 @@
 //! The tree of partners and the states of everybody who may call, as this process knows them: refreshed each second, and
 //! refused when older than ten (SECURITY c.2). Authority is decided from here, so that a check costs no round trip.
 
+use super::action::Permissions;
 use super::scope::SystemScope;
 use super::store::{self, PartnerRow, PrincipalRow};
 use crate::db::Db;
@@ -33,14 +34,14 @@ pub struct Tenancy {
 }
 
 /// What a principal is allowed right now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Unknown or revoked, or the token is of an older epoch.
     Gone,
     /// Its partner or vendor is suspended.
     Suspended,
     /// In good standing, with these scopes granted.
-    Good(Vec<String>),
+    Good(Permissions),
 }
 
 impl Tenancy {
@@ -111,7 +112,7 @@ impl Tenancy {
             if known.vendors.get(&vendor) != Some(&true) || !partner_active {
                 return Standing::Suspended;
             }
-            Standing::Good(row.scopes.clone())
+            Standing::Good(Permissions::named(row.scopes.iter().map(String::as_str)))
         })
     }
 

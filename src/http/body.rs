@@ -1,6 +1,6 @@
 //! Bodies in: read within size and time, and parsed JSON turned into typed drafts with every fault reported at once (SECURITY c.6).
 
-use super::limit::Room;
+use super::room::Room;
 use crate::kernel::change::Patch;
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault, MAX_FIELDS};
@@ -17,8 +17,6 @@ use std::time::Duration;
 
 /// The largest body of a single operation.
 pub const MAX_BODY: usize = 256 * 1024;
-/// The largest body of a batch.
-pub const MAX_BATCH_BODY: usize = 32 * 1024 * 1024;
 /// A body may take this long to arrive, and longer only at 1 KiB/s or more.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// However steadily it comes, a body of the smaller limit must be there by then, and one of a batch by then: it holds a place.

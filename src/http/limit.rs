@@ -1,7 +1,7 @@
 //! Rates and what is told about them: one budget per caller and kind of request, another per address before a token is shown
 //! (SECURITY c.6). Never a global counter: nobody learns of another's traffic.
 
-use super::body::MAX_BATCH_BODY;
+use super::room::{Memory, Room};
 use crate::config;
 use crate::db::Turns;
 use crate::kernel::code::Code;
@@ -17,7 +17,6 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock, StateInformationMiddleware>;
@@ -70,7 +69,7 @@ pub struct Limits {
     write_per_second: u32,
     batches: Places,
     all_batches: Places,
-    coming: Arc<Semaphore>,
+    coming: Memory,
     /// Something large was done since memory was given back: a batch, or the start.
     is_spent: AtomicBool,
     flights: Places,
@@ -94,8 +93,6 @@ fn check<K: std::hash::Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K, policy:
     }
 }
 
-/// Bodies of batches take room as they come, so that who sends slowly holds no more of it than it sent.
-const GRAIN: usize = 64 * 1024;
 /// There is room for so many times as many of the largest as batches may run.
 const COMING: usize = 4;
 
@@ -112,7 +109,7 @@ impl Limits {
             write_per_second: limits.write_per_second,
             batches: Places::of(limits.batches_at_once),
             all_batches: Places::of(limits.batches_of_all),
-            coming: Arc::new(Semaphore::new(COMING * limits.batches_of_all as usize * MAX_BATCH_BODY.div_ceil(GRAIN))),
+            coming: Memory::for_bodies(COMING * limits.batches_of_all as usize),
             is_spent: AtomicBool::new(true),
             flights: Places::of(2),
             turns: Turns::new(limits.transactions_at_once, turn_wait),
@@ -145,7 +142,7 @@ impl Limits {
         if self.all_batches.is_full() {
             return Err(Self::too_many_batches());
         }
-        Ok((own, Room { free: self.coming.clone(), held: None, bytes: 0 }))
+        Ok((own, self.coming.room()))
     }
 
     fn too_many_batches() -> Fault {
@@ -184,29 +181,6 @@ fn give_back() {
     #[expect(unsafe_code, reason = "malloc_trim has no conditions: it touches nothing that is in use")]
     unsafe {
         libc::malloc_trim(0);
-    }
-}
-
-/// What a batch's body takes of the memory there is for all that come.
-pub struct Room {
-    free: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
-    bytes: usize,
-}
-
-impl Room {
-    /// Takes room for so many bytes more; refused when others fill the memory.
-    pub fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.bytes += bytes;
-        let grains = self.bytes.div_ceil(GRAIN) - self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        if grains > 0 {
-            let more = u32::try_from(grains).ok().and_then(|grains| self.free.clone().try_acquire_many_owned(grains).ok()).ok_or_else(Limits::too_many_batches)?;
-            match &mut self.held {
-                Some(held) => held.merge(more),
-                none => *none = Some(more),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -255,26 +229,5 @@ impl Drop for Place {
                 taken.remove(&self.key);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bodies_take_room_as_they_come_and_not_before() {
-        // Room for two grains.
-        let free = Arc::new(Semaphore::new(2));
-        let room = || Room { free: free.clone(), held: None, bytes: 0 };
-        let (mut slow, mut large) = (room(), room());
-        for _ in 0..GRAIN {
-            slow.grow(1).unwrap();
-        }
-        large.grow(GRAIN).unwrap();
-        assert_eq!(slow.grow(1).map_err(|fault| fault.code), Err(Code::Overloaded));
-        drop(large);
-        room().grow(GRAIN).unwrap();
-        assert_eq!(free.available_permits(), 1);
     }
 }

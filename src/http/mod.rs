@@ -11,6 +11,7 @@ pub mod limit;
 pub mod page;
 pub mod problem;
 pub mod query;
+pub mod room;
 pub mod row;
 pub mod spec;
 pub mod trace;

@@ -11,6 +11,7 @@ use crate::kernel::id::{
 use crate::kernel::money::Currency;
 use crate::kernel::text::{Broken, Comment, CorporateNumber, ExternalId, Key, Label, Link, Name};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
@@ -207,20 +208,15 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
             let extensions = operation.extensions.get_or_insert_default();
             extensions.insert("x-scope".into(), mark.scope.map_or(serde_json::Value::Null, Into::into));
             extensions.insert("x-who".into(), mark.who.into());
-            let Some(scope) = mark.scope else { continue };
+            let Some(scope) = mark.scope else {
+                refusals(operation, vec![Code::QuotaExceeded], base);
+                continue;
+            };
             operation.security = Some(vec![utoipa::openapi::SecurityRequirement::new("oauth2", [scope])]);
             let has_body = operation.request_body.is_some();
             let has_path_id = operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if matches!(p.parameter_in, ParameterIn::Path)));
             let acts_for = operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.name == "partner" || p.name == "customer"));
-            let mut codes: Vec<(u16, Vec<Code>)> = Vec::new();
-            let mut add = |code: Code| {
-                let status = problem::status(code).as_u16();
-                match codes.iter_mut().find(|(s, _)| *s == status) {
-                    Some((_, list)) => list.push(code),
-                    None => codes.push((status, vec![code])),
-                }
-            };
-            for code in [
+            let mut codes = vec![
                 Code::Unauthenticated,
                 Code::InsufficientScope,
                 Code::TenantSuspended,
@@ -230,14 +226,12 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
                 Code::InternalError,
                 Code::Overloaded,
                 Code::DatabaseUnavailable,
-            ] {
-                add(code);
-            }
+            ];
             if has_path_id || acts_for {
-                add(Code::NotFound);
+                codes.push(Code::NotFound);
             }
             if mark.writes {
-                for code in [
+                codes.extend([
                     Code::IdempotencyKeyInvalid,
                     Code::ReadOnlyHere,
                     Code::AlreadyExists,
@@ -246,31 +240,35 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
                     Code::IdempotencyKeyReused,
                     Code::StorageExhausted,
                     Code::OutcomeUnknown,
-                ] {
-                    add(code);
-                }
+                ]);
             }
             if has_body {
-                for code in [Code::MalformedRequest, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType, Code::ValidationFailed, Code::ReferenceNotFound] {
-                    add(code);
-                }
+                codes.extend([Code::MalformedRequest, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType, Code::ValidationFailed, Code::ReferenceNotFound]);
             }
             let tells_time = operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.name == "as_of" || p.name == "known_at"));
             if tells_time && !has_body {
-                add(Code::ValidationFailed);
+                codes.push(Code::ValidationFailed);
             }
             if mark.if_match {
-                add(Code::PreconditionFailed);
-                add(Code::PreconditionRequired);
+                codes.extend([Code::PreconditionFailed, Code::PreconditionRequired]);
             }
-            for (status, codes) in codes {
-                let slugs: Vec<&str> = codes.iter().map(|code| code.slug()).collect();
-                let first = codes.iter().find(|code| **code == Code::ValidationFailed).or(codes.first());
-                let example = first.map(|code| problem_example(*code, base));
-                let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).example(example).build();
-                let response = ResponseBuilder::new().description(slugs.join(", ")).content("application/problem+json", content).build();
-                operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
-            }
+            refusals(operation, codes, base);
         }
+    }
+}
+
+/// Adds the problems an operation can answer with, where it does not describe that status itself.
+fn refusals(operation: &mut Operation, codes: Vec<Code>, base: &str) {
+    let mut answers: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        answers.entry(problem::status(code).as_u16()).or_default().push(code);
+    }
+    for (status, codes) in answers {
+        let slugs: Vec<&str> = codes.iter().map(|code| code.slug()).collect();
+        let first = codes.iter().find(|code| **code == Code::ValidationFailed).or(codes.first());
+        let example = first.map(|code| problem_example(*code, base));
+        let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).example(example).build();
+        let response = ResponseBuilder::new().description(slugs.join(", ")).content("application/problem+json", content).build();
+        operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
     }
 }

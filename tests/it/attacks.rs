@@ -419,3 +419,19 @@ async fn who_guesses_a_secret_is_slowed_down_and_nobody_else() {
     }
     assert_eq!(grant(&app, &second, &two.secret, form, &here).await.status, 200, "another client from here");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_no_token_is_paid_for_by_an_address() {
+    let slow = [("TODOKU_LIMITS__ADDRESS_PER_SECOND", "1"), ("TODOKU_LIMITS__ADDRESS_BURST", "5"), ("TODOKU_SERVER__TRUST_FORWARDED_FOR", "true")];
+    let app = App::start_with(&slow).await;
+    for (number, path) in ["/openapi.json", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/problems/not-found", "/v1/customers"].iter().enumerate() {
+        let (here, there) = (format!("192.0.2.{number}"), format!("198.51.100.{number}"));
+        let from = [("x-forwarded-for", here.as_str())];
+        let replies = join_all((0..50).map(|_| app.send("GET", path, &from, None))).await;
+        let refusals: Vec<&Reply> = replies.iter().filter(|reply| reply.status == 429).collect();
+        assert!(refusals.len() >= 25 && replies.len() - refusals.len() >= 5, "{path}: {} of 50", refusals.len());
+        refused(refusals[0], 429, "quota-exceeded", &[], path);
+        assert_eq!(refusals[0].json()["violated-policies"], serde_json::json!(["address"]), "{path}");
+        assert_ne!(app.send("GET", path, &[("x-forwarded-for", &there)], None).await.status, 429, "{path}, from elsewhere");
+    }
+}

@@ -1,12 +1,13 @@
 //! `/oauth/token`: client credentials in, an access token out. Errors are in the words of RFC 6749.
 
+use crate::auth::action::Permission;
 use crate::auth::assertion::{self, Assertion};
-use crate::auth::call::peer;
 use crate::auth::gate::Gate;
 use crate::auth::jwk::PublicJwk;
 use crate::auth::scope::SystemScope;
 use crate::auth::tenancy::Standing;
 use crate::auth::token::{self, Claims, LIFE};
+use crate::auth::visitor::visit;
 use crate::auth::{secret, store};
 use crate::db::Tx;
 use crate::http::body;
@@ -94,21 +95,18 @@ fn refuse(status: u16, error: &'static str, error_description: &'static str) -> 
         (status = 503, description = "overloaded, database-unavailable", body = Problem, content_type = "application/problem+json")))]
 #[post("/oauth/token")]
 pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gate: web::Data<Gate>) -> Result<HttpResponse, Fault> {
-    let address = peer(&request, gate.state.config.server.trust_forwarded_for);
     let mut payload = payload.into_inner();
     let form = async {
-        if let Some(address) = address {
-            gate.limits.address(address)?;
-        }
+        let address = visit(&request, &gate)?;
         body::check_media_type(&request, "application/x-www-form-urlencoded")?;
-        body::read(&request, &mut payload, 8 * 1024, None).await
+        Ok((address, body::read(&request, &mut payload, 8 * 1024, None).await?))
     };
-    let bytes = form.await;
-    match bytes {
+    let form: Result<_, Fault> = form.await;
+    match form {
         Ok(_) => Unread::keep(&request, payload),
         Err(_) => Unread::refuse(&request, payload).await,
     }
-    let bytes = bytes?;
+    let (address, bytes) = form?;
     let Some(form) = Form::read(&bytes) else { return Ok(refuse(400, "invalid_request", "A parameter is given twice.")) };
     let invalid_client = || refuse(401, "invalid_client", "The client, or its proof of who it is, is not valid.");
     let proof = match (&form.assertion, request.headers().contains_key(header::AUTHORIZATION)) {
@@ -122,8 +120,8 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
     // Per address, too: a stranger who knows a client's id must not use up its budget.
     gate.limits.token(client.uuid(), address)?;
     // Before an assertion is used up.
+    gate.check_fresh()?;
     let keyring = gate.keyring();
-    keyring.check_fresh()?;
     match form.grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => return Ok(refuse(400, "unsupported_grant_type", "Only client_credentials is supported.")),
@@ -139,14 +137,14 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
         Standing::Suspended => return Ok(refuse(400, "unauthorized_client", "The partner or vendor is suspended.")),
         Standing::Good(granted) => granted,
     };
-    let wanted: Vec<&str> = match &form.scope {
-        Some(list) => list.split(' ').filter(|s| !s.is_empty()).collect(),
-        None => granted.iter().map(String::as_str).collect(),
+    let wanted: Result<Vec<Permission>, _> = match &form.scope {
+        Some(list) => list.split(' ').filter(|name| !name.is_empty()).map(str::parse).collect(),
+        None => Ok(Permission::ALL.iter().copied().filter(|permission| granted.has(*permission)).collect()),
     };
-    if wanted.is_empty() || wanted.iter().any(|w| !granted.iter().any(|g| g == w)) {
+    let Some(wanted) = wanted.ok().filter(|wanted| !wanted.is_empty() && wanted.iter().all(|permission| granted.has(*permission))) else {
         return Ok(refuse(400, "invalid_scope", "A scope is unknown or not granted to this client."));
-    }
-    let scope = wanted.join(" ");
+    };
+    let scope = wanted.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(" ");
     let now = gate.state.clock().now().timestamp();
     let claims = Claims {
         iss: gate.issuer().to_owned(),

@@ -62,11 +62,11 @@ fn step(n: i32) -> i32 {
 /// What is told to whom.
 const RULE: &str = "Estimated from customers whom both the partner and the vendor's systems or surveys speak of, over 365 days, against the average partner. \
                     A partner sees its own as it stood when the month began, from 5 customers and 5 reporting partners on, in whole points and tenths of belief, and anew \
-                    where as many customers or 5 more or fewer are behind it; a bias is taken off in the vendor's view alone.";
+                    where as many customers are behind it as behind each figure told before, or 5 more or fewer; a bias is taken off in the vendor's view alone.";
 
 /// The same in Japanese.
 const RULE_JA: &str = "パートナーと、ベンダーのシステムまたはアンケートの双方が把握している顧客について、365 日間の平均的なパートナーとの差を推定したものです。パートナーには自社分のみ、\
-                       対象顧客 5 社以上かつ報告パートナー 5 社以上の場合に、月初時点の値を整数の点と 0.1 刻みの信頼度で表示し、対象顧客数が同じか 5 社以上増減した場合にのみ更新します。補正はベンダーの表示にのみ適用されます。";
+                       対象顧客 5 社以上かつ報告パートナー 5 社以上の場合に、月初時点の値を整数の点と 0.1 刻みの信頼度で表示し、対象顧客数が、それまでに表示したどの値とも同じか 5 社以上異なる場合にのみ更新します。補正はベンダーの表示にのみ適用されます。";
 
 /// Read how rosy a partner usually is
 ///

@@ -20,10 +20,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts health, and the doors of intake that answer with it.
 pub fn routes(config: &mut ServiceConfig) {
-    scorecard::routes(config);
+    health::routes(config);
     report::routes(config);
     observation::routes(config);
-    health::routes(config);
+    scorecard::routes(config);
     explain::routes(config);
     history::routes(config);
     manual::routes(config);
