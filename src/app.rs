@@ -1,7 +1,7 @@
 //! The whole application, the same for the binary and for the tests: routes, their document, and what answers when no
 //! route does. Routes are mounted and documented in one act.
 
-use crate::auth::{self, Gate, Permission, Visitor, Who};
+use crate::auth::{self, Gate, Permission, Who, visit};
 use crate::http::spec::{self, Mark};
 use crate::http::trace::{Base, trace};
 use crate::http::unread::Unread;
@@ -135,7 +135,7 @@ fn templates(document: &OpenApi) -> Vec<(Vec<String>, Vec<&'static str>)> {
 /// OpenAPI 3.1, made from the routes the server has.
 #[utoipa::path(operation_id = "openapi_document", tag = "Document", security(()), responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
 #[get("/openapi.json")]
-async fn openapi_document(_: Visitor, document: web::Data<Document>) -> HttpResponse {
+async fn openapi_document(document: web::Data<Document>) -> HttpResponse {
     let cache = CacheControl(vec![CacheDirective::Public, CacheDirective::MaxAge(300)]);
     HttpResponse::Ok().insert_header(cache).content_type("application/json").body(document.bytes.clone())
 }
@@ -196,7 +196,14 @@ pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Docum
     let threads = if settings.threads == 0 { std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(share)) } else { settings.threads };
     let server = HttpServer::new(move || {
         let viewer = utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json"));
-        let app = App::new().wrap(from_fn(watch)).wrap(from_fn(trace)).app_data(gate.clone()).app_data(denials.clone()).app_data(document.clone()).app_data(base.clone());
+        let app = App::new()
+            .wrap(from_fn(watch))
+            .wrap(from_fn(visit))
+            .wrap(from_fn(trace))
+            .app_data(gate.clone())
+            .app_data(denials.clone())
+            .app_data(document.clone())
+            .app_data(base.clone());
         let (app, _) = app.into_utoipa_app().configure(routes).split_for_parts();
         app.service(web::resource("/docs").guard(guard::Get()).to(to_docs)).service(viewer).default_service(fn_service(no_route))
     })

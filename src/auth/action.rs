@@ -73,6 +73,8 @@ impl Permission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions(u16);
 
+const _: () = assert!(Permission::ALL.len() <= u16::BITS as usize, "a set has a bit for each scope");
+
 impl Permissions {
     /// Those that are named; names of no scope are left out.
     pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
@@ -81,6 +83,10 @@ impl Permissions {
     /// Whether it is among them.
     pub fn has(self, permission: Permission) -> bool {
         self.0 & 1 << permission as u16 != 0
+    }
+    /// Each of them, in the order of [`Permission::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |permission| self.has(*permission))
     }
     /// Those that are in the other set, too.
     pub fn within(self, other: Self) -> Self {

@@ -7,7 +7,6 @@ use super::principal::Caller;
 use super::scope::Grant;
 use super::tenancy::Standing;
 use super::token;
-use super::visitor::visit;
 use crate::db::{Turn, Tx};
 use crate::http::body::{self, Faults, MAX_BODY};
 use crate::http::etag::IfMatch;
@@ -301,7 +300,6 @@ const SLOW_BODY: Duration = Duration::from_secs(1);
 
 async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payload: &mut dev::Payload) -> Result<Call<A, P, Q, B>, Fault> {
     let gate = request.app_data::<web::Data<Gate>>().cloned().ok_or_else(|| Fault::internal("no gate"))?;
-    visit(request, &gate)?;
     let rule = A::RULE;
     let caller = authenticate(request, &gate, rule.id)?;
     if !caller.may(rule.permission) || rule.who == Who::Vendor && caller.partner().is_some() {
@@ -347,9 +345,9 @@ fn authenticate(request: &HttpRequest, gate: &Gate, operation: &'static str) -> 
         return Err(Fault::of(Code::MalformedRequest));
     }
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| refused("not text"))?;
-    let token = text.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()).ok_or_else(|| refused("not a bearer token"))?;
-    let claims = token::verify(&gate.keyring(), gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
+    let token = text.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim_ascii()).ok_or_else(|| refused("not a bearer token"))?;
     gate.check_fresh()?;
+    let claims = token::verify(&gate.keyring(), gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
     let standing = gate.tenancy.standing(claims.ven.uuid(), claims.par.map(TypeId::uuid), claims.sub.uuid(), Some(claims.cep));
     let (granted, suspended) = match standing {
         Standing::Gone => return Err(refused("the principal is gone or of another epoch")),

@@ -30,4 +30,4 @@ pub use scope::{AnalystScope, Grant, ScheduleScope, StaffScope, SystemScope, Ten
 pub use secret::{Minted, mint};
 pub use tenancy::Tenancy;
 pub use tenancy::reach;
-pub use visitor::Visitor;
+pub use visitor::visit;

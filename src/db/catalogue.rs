@@ -31,7 +31,7 @@ const PINNED: [&str; 7] = [
 
 /// Everything that breaks a rule, seen as each login role; empty when all is well.
 pub async fn findings(db: &Db) -> Result<Vec<String>, Fault> {
-    // A start waits for them: side by side, each login one of those that all would answer alike, on the connections that will be needed anyway.
+    // A start waits for them: side by side, each login one of those that all would answer alike, on the pools' connections, most of which are needed next.
     let mut all = try_join_all(Login::ALL.map(|login| findings_of(db, login))).await?.concat();
     all.retain(|finding| finding.strip_prefix("unpinned function ").is_none_or(|function| !PINNED.contains(&function)));
     Ok(all)
@@ -45,6 +45,7 @@ async fn findings_of(db: &Db, login: Login) -> Result<Vec<String>, Fault> {
         Login::Auth => TABLES,
         Login::Analyst => VIEWS,
     };
+    // Whatever kept it from connecting, there is no database to serve from, and whoever starts waits for one.
     let mut conn = db.connection(login).await.map_err(|fault| Fault { code: Code::DatabaseUnavailable, ..fault })?;
     let mut rows: Vec<Finding> = sql(SELF).load(&mut conn).await.map_err(super::fault::fault)?;
     rows.extend(sql(of_all).load::<Finding>(&mut conn).await.map_err(super::fault::fault)?);

@@ -177,13 +177,13 @@ fn close(schema: &mut serde_json::Value) {
 }
 
 /// What a problem looks like.
-fn problem_example(code: Code, base: &str) -> serde_json::Value {
+fn problem_example(code: Code, budget: &'static str, base: &str) -> serde_json::Value {
     let fields = match code {
         Code::InvalidParameter => vec![FieldFault { pointer: "limit".into(), code: Broken::OutOfRange }],
         Code::ValidationFailed => vec![FieldFault { pointer: "/external_id".into(), code: Broken::Required }],
         _ => Vec::new(),
     };
-    let policy = (code == Code::QuotaExceeded).then_some("read");
+    let policy = (code == Code::QuotaExceeded).then_some(budget);
     let problem = Problem::of(&Fault { fields, policy, ..Fault::of(code) }, base, "req_01kakw0e00e008000000000001".parse().ok());
     serde_json::to_value(problem).unwrap_or_default()
 }
@@ -209,7 +209,7 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
             extensions.insert("x-scope".into(), mark.scope.map_or(serde_json::Value::Null, Into::into));
             extensions.insert("x-who".into(), mark.who.into());
             let Some(scope) = mark.scope else {
-                refusals(operation, vec![Code::QuotaExceeded], base);
+                refusals(operation, vec![Code::QuotaExceeded], "address", base);
                 continue;
             };
             operation.security = Some(vec![utoipa::openapi::SecurityRequirement::new("oauth2", [scope])]);
@@ -252,13 +252,13 @@ pub fn finish(document: &mut OpenApi, base: &str, mark: impl Fn(&str) -> Option<
             if mark.if_match {
                 codes.extend([Code::PreconditionFailed, Code::PreconditionRequired]);
             }
-            refusals(operation, codes, base);
+            refusals(operation, codes, "read", base);
         }
     }
 }
 
-/// Adds the problems an operation can answer with, where it does not describe that status itself.
-fn refusals(operation: &mut Operation, codes: Vec<Code>, base: &str) {
+/// Adds the problems an operation can answer with, where it does not describe that status itself; `budget` is the one its example shows used up.
+fn refusals(operation: &mut Operation, codes: Vec<Code>, budget: &'static str, base: &str) {
     let mut answers: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
         answers.entry(problem::status(code).as_u16()).or_default().push(code);
@@ -266,7 +266,7 @@ fn refusals(operation: &mut Operation, codes: Vec<Code>, base: &str) {
     for (status, codes) in answers {
         let slugs: Vec<&str> = codes.iter().map(|code| code.slug()).collect();
         let first = codes.iter().find(|code| **code == Code::ValidationFailed).or(codes.first());
-        let example = first.map(|code| problem_example(*code, base));
+        let example = first.map(|code| problem_example(*code, budget, base));
         let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).example(example).build();
         let response = ResponseBuilder::new().description(slugs.join(", ")).content("application/problem+json", content).build();
         operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));

@@ -421,10 +421,12 @@ async fn who_guesses_a_secret_is_slowed_down_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_needs_no_token_is_paid_for_by_an_address() {
+async fn whatever_is_asked_for_an_address_pays() {
     let slow = [("TODOKU_LIMITS__ADDRESS_PER_SECOND", "1"), ("TODOKU_LIMITS__ADDRESS_BURST", "5"), ("TODOKU_SERVER__TRUST_FORWARDED_FOR", "true")];
     let app = App::start_with(&slow).await;
-    for (number, path) in ["/openapi.json", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/problems/not-found", "/v1/customers"].iter().enumerate() {
+    for (number, path) in
+        ["/openapi.json", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/problems/not-found", "/docs/", "/nowhere", "/v1/customers"].iter().enumerate()
+    {
         let (here, there) = (format!("192.0.2.{number}"), format!("198.51.100.{number}"));
         let from = [("x-forwarded-for", here.as_str())];
         let replies = join_all((0..50).map(|_| app.send("GET", path, &from, None))).await;

@@ -2,7 +2,6 @@
 
 use crate::auth::action::Permission;
 use crate::auth::gate::Gate;
-use crate::auth::visitor::Visitor;
 use crate::http::problem::Problem;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
@@ -40,7 +39,7 @@ struct Jwks {
 /// The next, the active and the passive keys. Good for five minutes.
 #[utoipa::path(operation_id = "jwks", tag = "Sign-in", security(()), responses((status = 200, description = "Key set (RFC 7517)", body = Jwks)))]
 #[get("/.well-known/jwks.json")]
-pub(super) async fn jwks(_: Visitor, gate: web::Data<Gate>) -> HttpResponse {
+pub(super) async fn jwks(gate: web::Data<Gate>) -> HttpResponse {
     let keys = gate.keyring().published().iter().map(|key| Jwk { kty: "OKP", crv: "Ed25519", alg: "EdDSA", r#use: "sig", kid: key.kid.clone(), x: key.x.clone() }).collect();
     HttpResponse::Ok().insert_header(CacheControl(vec![CacheDirective::Public, CacheDirective::MaxAge(300)])).json(Jwks { keys })
 }
@@ -73,7 +72,7 @@ struct Metadata {
 /// The token endpoint, how clients prove themselves there, and the scopes there are (RFC 8414).
 #[utoipa::path(operation_id = "authorization_server_metadata", tag = "Sign-in", security(()), responses((status = 200, description = "Metadata", body = Metadata)))]
 #[get("/.well-known/oauth-authorization-server")]
-pub(super) async fn metadata(_: Visitor, gate: web::Data<Gate>) -> HttpResponse {
+pub(super) async fn metadata(gate: web::Data<Gate>) -> HttpResponse {
     let issuer = gate.issuer();
     HttpResponse::Ok().insert_header(CacheControl(vec![CacheDirective::Public, CacheDirective::MaxAge(300)])).json(Metadata {
         issuer: issuer.to_owned(),
@@ -112,7 +111,7 @@ struct ProblemPage {
 #[utoipa::path(operation_id = "explain_problem", tag = "Problems", security(()), params(("code" = String, Path, description = "The last part of a problem's type", example = "not-found")),
     responses((status = 200, description = "The explanation", body = ProblemPage), (status = 404, description = "not-found", body = Problem, content_type = "application/problem+json")))]
 #[get("/problems/{code}")]
-pub(super) async fn explain_problem(_: Visitor, path: web::Path<String>) -> Result<HttpResponse, Fault> {
+pub(super) async fn explain_problem(path: web::Path<String>) -> Result<HttpResponse, Fault> {
     let code = Code::ALL.iter().copied().find(|code| code.slug() == path.as_str()).ok_or(Fault::of(Code::NotFound))?;
     let page = ProblemPage {
         code: code.slug(),

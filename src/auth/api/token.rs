@@ -1,13 +1,13 @@
 //! `/oauth/token`: client credentials in, an access token out. Errors are in the words of RFC 6749.
 
-use crate::auth::action::Permission;
+use crate::auth::action::{Permission, Permissions};
 use crate::auth::assertion::{self, Assertion};
 use crate::auth::gate::Gate;
 use crate::auth::jwk::PublicJwk;
 use crate::auth::scope::SystemScope;
 use crate::auth::tenancy::Standing;
 use crate::auth::token::{self, Claims, LIFE};
-use crate::auth::visitor::visit;
+use crate::auth::visitor::address;
 use crate::auth::{secret, store};
 use crate::db::Tx;
 use crate::http::body;
@@ -97,16 +97,15 @@ fn refuse(status: u16, error: &'static str, error_description: &'static str) -> 
 pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gate: web::Data<Gate>) -> Result<HttpResponse, Fault> {
     let mut payload = payload.into_inner();
     let form = async {
-        let address = visit(&request, &gate)?;
         body::check_media_type(&request, "application/x-www-form-urlencoded")?;
-        Ok((address, body::read(&request, &mut payload, 8 * 1024, None).await?))
+        body::read(&request, &mut payload, 8 * 1024, None).await
     };
-    let form: Result<_, Fault> = form.await;
-    match form {
+    let bytes = form.await;
+    match bytes {
         Ok(_) => Unread::keep(&request, payload),
         Err(_) => Unread::refuse(&request, payload).await,
     }
-    let (address, bytes) = form?;
+    let bytes = bytes?;
     let Some(form) = Form::read(&bytes) else { return Ok(refuse(400, "invalid_request", "A parameter is given twice.")) };
     let invalid_client = || refuse(401, "invalid_client", "The client, or its proof of who it is, is not valid.");
     let proof = match (&form.assertion, request.headers().contains_key(header::AUTHORIZATION)) {
@@ -118,7 +117,7 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
     let Some(proof) = proof else { return Ok(invalid_client()) };
     let client = proof.client();
     // Per address, too: a stranger who knows a client's id must not use up its budget.
-    gate.limits.token(client.uuid(), address)?;
+    gate.limits.token(client.uuid(), address(&request, &gate))?;
     // Before an assertion is used up.
     gate.check_fresh()?;
     let keyring = gate.keyring();
@@ -137,14 +136,14 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
         Standing::Suspended => return Ok(refuse(400, "unauthorized_client", "The partner or vendor is suspended.")),
         Standing::Good(granted) => granted,
     };
-    let wanted: Result<Vec<Permission>, _> = match &form.scope {
-        Some(list) => list.split(' ').filter(|name| !name.is_empty()).map(str::parse).collect(),
-        None => Ok(Permission::ALL.iter().copied().filter(|permission| granted.has(*permission)).collect()),
+    let wanted = match &form.scope {
+        Some(list) => list.split(' ').filter(|name| !name.is_empty()).map(str::parse::<Permission>).collect::<Result<Permissions, _>>().ok(),
+        None => Some(granted),
     };
-    let Some(wanted) = wanted.ok().filter(|wanted| !wanted.is_empty() && wanted.iter().all(|permission| granted.has(*permission))) else {
+    let Some(wanted) = wanted.filter(|wanted| *wanted != Permissions::default() && wanted.within(granted) == *wanted) else {
         return Ok(refuse(400, "invalid_scope", "A scope is unknown or not granted to this client."));
     };
-    let scope = wanted.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(" ");
+    let scope = wanted.iter().map(Permission::as_str).collect::<Vec<_>>().join(" ");
     let now = gate.state.clock().now().timestamp();
     let claims = Claims {
         iss: gate.issuer().to_owned(),

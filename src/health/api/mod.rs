@@ -20,6 +20,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts health, and the doors of intake that answer with it.
 pub fn routes(config: &mut ServiceConfig) {
+    // The router looks through them in order: the two asked for most come first.
     health::routes(config);
     report::routes(config);
     observation::routes(config);
