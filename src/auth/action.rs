@@ -246,3 +246,19 @@ actions! {
 pub fn rule(id: &str) -> Option<&'static Rule> {
     TABLE.iter().find(|rule| rule.id == id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_the_scopes_it_names_and_no_other() {
+        for one in Permission::ALL {
+            let alone = Permissions::named([one.as_str(), one.as_str(), "", "no:scope"]);
+            assert_eq!(alone.iter().collect::<Vec<_>>(), [*one]);
+            let others: Permissions = Permission::ALL.iter().copied().filter(|other| other != one).collect();
+            assert!(alone.has(*one) && !others.has(*one) && alone.within(others) == Permissions::default());
+        }
+        assert_eq!(Permissions::named(["no:scope"]), Permissions::default());
+    }
+}

@@ -65,7 +65,7 @@ fn admit(text: &str, max: usize, forbidden: fn(char) -> bool) -> Result<String, 
     if text.chars().any(forbidden) {
         return Err(Broken::ForbiddenCharacter);
     }
-    // Nearly all of it is in this form already, and to look costs a tenth of making it: of a batch of 32 MiB more than a second.
+    // Nearly all of it is in this form already: composing a batch of 32 MiB again took more than a second.
     let text: String = if text.is_ascii() || is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
     if text.chars().count() > max {
         return Err(Broken::TooLong);
