@@ -19,6 +19,8 @@ use sums::Sums;
 
 /// The 90 % quantile of the normal distribution: an 80 % interval.
 const Z80: f64 = 1.2816;
+/// From this evidence of one measure on, a source has a say of its own (SCIENCE 2.6).
+const HEARD: f64 = 0.3;
 /// The middle of the scale, from which contributions count.
 const MIDDLE: f64 = 50.0;
 
@@ -195,7 +197,7 @@ impl Scorer {
         let sums = self.gather(&evidence, known.bias, on);
         let coverage = self.coverage(&sums);
         let mut parts: Vec<Part> = self.measures.iter().zip(&sums).map(|(measure, s)| s.part(measure)).collect();
-        let mean = self.mean(&sums, coverage);
+        let mean = self.mean(&sums).filter(|_| coverage > 0.0 && coverage >= self.card.coverage_floor);
         if let Some(mean) = &mean {
             let heard: Vec<usize> = (0..parts.len()).filter(|i| sums[*i].points.is_some()).collect();
             let exact = |i: &usize| self.measures[*i].weight * sums[*i].counts * (sums[*i].points.unwrap_or(MIDDLE) - MIDDLE) / mean.mass * 1000.0;
@@ -224,12 +226,13 @@ impl Scorer {
         Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }
     }
 
-    /// Score, 80 % interval and coverage alone, in thousandths, before limits and overrides, from what was said alone: nothing stands for what is missing.
+    /// Score, 80 % interval and coverage of one source by itself, in thousandths, before limits and overrides: nothing stands for what is missing. It has a score
+    /// once it is heard of one measure ([`HEARD`]): few speak of all that the scorecard asks, and the floor of coverage is for what all know together.
     pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
         let mut sums = self.gather(&sorted(evidence), bias, on);
         sums.iter_mut().filter(|s| s.assumed.is_some()).for_each(|s| *s = Sums::default());
         let coverage = self.coverage(&sums);
-        let mean = self.mean(&sums, coverage);
+        let mean = self.mean(&sums).filter(|_| self.measures.iter().zip(&sums).any(|(measure, s)| measure.weight > 0.0 && s.evidence >= HEARD));
         (mean.as_ref().map(|mean| milli(mean.h) as i32), mean.as_ref().map(|mean| self.interval(&sums, coverage, mean)), milli(coverage) as i32)
     }
 
@@ -284,10 +287,10 @@ impl Scorer {
         if self.asked > 0.0 { (known / self.asked).min(1.0) } else { 0.0 }
     }
 
-    fn mean(&self, sums: &[Sums], coverage: f64) -> Option<Mean> {
+    fn mean(&self, sums: &[Sums]) -> Option<Mean> {
         let weighed = || self.measures.iter().map(|measure| measure.weight).zip(sums);
         let mass: f64 = weighed().map(|(weight, s)| weight * s.counts).sum();
-        if mass <= 0.0 || coverage <= 0.0 || coverage < self.card.coverage_floor {
+        if mass <= 0.0 {
             return None;
         }
         let h = (weighed().map(|(weight, s)| weight * s.counts * s.points.unwrap_or(0.0)).sum::<f64>() / mass).clamp(0.0, 100.0);

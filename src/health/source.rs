@@ -23,7 +23,7 @@ pub const COMPARED: [EvidenceClass; 3] = [EvidenceClass::PartnerDeclared, Eviden
 pub struct Said {
     /// Whose evidence.
     pub class: EvidenceClass,
-    /// 0-100000; `None` below the coverage floor.
+    /// 0-100000; `None` while it is heard of no measure: of one at least there must be an evidence of 0.3 (SCIENCE 2.6).
     pub score: Option<i32>,
     /// Where it lies, with 80 %. `None` also of what was kept before it was asked.
     #[serde(default)]
@@ -93,5 +93,17 @@ mod tests {
         assert_eq!((shows(25_000), shows(40_000)), (true, false));
         let one = Sources::of(&card, &evidence[..1], day(0));
         assert_eq!((one.divergence(), one.diverges_since(Some(day(-9)), day(0))), (None, None));
+    }
+    /// Of ten measures the vendor sees one, a tenth of what is asked: below the floor of the whole score, and yet what nobody should overlook.
+    #[test]
+    fn one_red_fact_among_ten_green_words_is_a_gap_until_it_has_faded() {
+        let card = scorer(&[1.0; 10], |_, _| {});
+        let mut evidence: Vec<Evidence> = (0..9).map(|measure| said(measure, 90.0, 50, EvidenceClass::PartnerDeclared)).collect();
+        evidence.push(said(9, 10.0, 0, EvidenceClass::VendorObserved));
+        let vendor = |on: i64| Sources::of(&card, &evidence, day(on)).0[1];
+        assert_eq!((vendor(0).score, vendor(0).coverage), (Some(10_000), 100));
+        assert_eq!(Sources::of(&card, &evidence, day(50)).divergence(), Some(80_000));
+        // Its half-life is 30 days: 2^(-52/30) = 0.3007, and 0.2939 a day later.
+        assert_eq!((vendor(52).score, vendor(53).score), (Some(10_000), None));
     }
 }
