@@ -34,18 +34,15 @@ pub fn ratio(numerator: i128, denominator: i128) -> Option<i64> {
 /// `total` is the rounded sum of the parts, so that each part moves by less than one.
 pub fn apportion(total: i64, parts: &[f64]) -> Vec<i64> {
     let mut whole: Vec<i64> = parts.iter().map(|part| part.floor() as i64).collect();
-    let mut by_remainder: Vec<usize> = (0..parts.len()).collect();
-    by_remainder.sort_by(|a, b| {
-        let remainder = |i: &usize| parts[*i] - parts[*i].floor();
-        remainder(b).total_cmp(&remainder(a)).then(a.cmp(b))
-    });
+    let mut by_remainder: Vec<(usize, f64)> = parts.iter().zip(&whole).map(|(part, whole)| part - *whole as f64).enumerate().collect();
+    by_remainder.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let missing = total - whole.iter().sum::<i64>();
     let step = missing.signum();
     // Floating sums may differ from the total by their last bit; then the smallest remainder gives way.
     if step < 0 {
         by_remainder.reverse();
     }
-    for i in by_remainder.into_iter().cycle().take(missing.unsigned_abs() as usize) {
+    for (i, _) in by_remainder.into_iter().cycle().take(missing.unsigned_abs() as usize) {
         whole[i] += step;
     }
     whole

@@ -84,8 +84,12 @@ impl Sums {
         if self.evidence <= 0.0 {
             return Vec::new();
         }
-        let given = || EvidenceClass::ALL.iter().filter(|class| self.by_class[**class as usize] > 0.0);
-        let exact: Vec<f64> = given().map(|class| self.by_class[*class as usize] / self.f * 1000.0).collect();
-        given().copied().zip(apportion(1000, &exact)).collect()
+        let given = || EvidenceClass::ALL.iter().copied().filter(|class| self.by_class[*class as usize] > 0.0);
+        // Of most measures one source speaks: there is nothing to share out.
+        if let (Some(one), None) = (given().next(), given().nth(1)) {
+            return vec![(one, 1000)];
+        }
+        let exact: Vec<f64> = given().map(|class| self.by_class[class as usize] / self.f * 1000.0).collect();
+        given().zip(apportion(1000, &exact)).collect()
     }
 }
