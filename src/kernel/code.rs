@@ -103,7 +103,7 @@ codes! {
         "Read the record, and send its `ETag` as `If-Match`.", "記録を読み取り、その `ETag` を `If-Match` で送ってください。";
     /// A rate or quota is used up.
     QuotaExceeded, "quota-exceeded", "Too many requests", "リクエストが多すぎます",
-        "Wait `Retry-After` seconds; the `RateLimit` headers tell what is left.", "`Retry-After` の秒数を待ってください。残りは `RateLimit` ヘッダーで分かります。";
+        "Wait `Retry-After` seconds. `violated-policies` names the budget; of `read` and `write` the `RateLimit` headers tell what is left.", "`Retry-After` の秒数を待ってください。使い切った枠は `violated-policies` に示します。`read` と `write` の残りは `RateLimit` ヘッダーで分かります。";
     /// Our fault.
     InternalError, "internal-error", "Something went wrong on our side", "サーバー内部でエラーが発生しました",
         "It is in our log under the request's id.", "リクエスト ID とともに記録しました。";
