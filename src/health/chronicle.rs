@@ -1,9 +1,9 @@
 //! A customer's chronicle: all that was said about it, with when it was so and when we knew. From it any day can be scored again as it was
 //! known at any moment (DECISIONS 4 and 5).
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Origin};
 use crate::intake::{EvidenceClass, OpenCase};
-use crate::kernel::id::MeasureId;
+use crate::kernel::id::{MeasureId, ReportId};
 use crate::kernel::time::{Moment, Zone};
 use chrono::{Duration, NaiveDate};
 
@@ -61,6 +61,8 @@ pub struct Sighting {
     pub day: NaiveDate,
     /// The order of arrival.
     pub arrival: i64,
+    /// The report it was said in.
+    pub report: Option<ReportId>,
     /// When it counted.
     pub stay: Stay,
 }
@@ -89,10 +91,16 @@ pub struct CaseStatement {
 /// The evidence in force at a point: of one day of one measure the last word of each class, so that saying a thing often makes it
 /// no weightier. `sightings` are in their [`Sighting::order`]; `own` tells whether to take what only the vendor may see.
 pub fn in_force(sightings: &[Sighting], at: AsKnown, own: bool) -> Vec<Evidence> {
-    let same = |a: &Sighting, b: &Sighting| (a.measure, a.class, a.shared, a.day) == (b.measure, b.class, b.shared, b.day);
-    let counts = |s: &&Sighting| (own || s.shared) && s.day <= at.on && s.stay.at(at.known_at);
-    let last = |of_a_day: &[Sighting]| of_a_day.iter().rev().find(counts).copied();
-    sightings.chunk_by(same).filter_map(last).map(|s| Evidence { measure: s.measure, class: s.class, value: s.value, day: s.day }).collect()
+    told(sightings, at, own).map(|(evidence, _)| evidence).collect()
+}
+
+/// The same, each with where it comes from.
+pub fn told(sightings: &[Sighting], at: AsKnown, own: bool) -> impl Iterator<Item = (Evidence, Origin)> {
+    let same = move |a: &Sighting, b: &Sighting| (a.measure, a.class, a.shared, a.day) == (b.measure, b.class, b.shared, b.day);
+    let counts = move |s: &&Sighting| (own || s.shared) && s.day <= at.on && s.stay.at(at.known_at);
+    let last = move |of_a_day: &[Sighting]| of_a_day.iter().rev().find(counts).copied();
+    let read = |s: Sighting| (Evidence { measure: s.measure, class: s.class, value: s.value, day: s.day }, Origin { report: s.report, received_at: s.stay.from });
+    sightings.chunk_by(same).filter_map(last).map(read)
 }
 
 /// The cases open at a point: as the last statement says.
@@ -116,7 +124,7 @@ mod tests {
     fn said(value: f64, hours: i64, received: i64, to: Option<i64>, shared: bool) -> Sighting {
         let class = if shared { EvidenceClass::PartnerDeclared } else { EvidenceClass::VendorObserved };
         let stay = Stay { from: at(received), to: to.map(at) };
-        Sighting { measure: MeasureId::of(Uuid::nil()), class, shared, value, observed_at: at(hours), day: at(hours).date_naive(), arrival: received, stay }
+        Sighting { measure: MeasureId::of(Uuid::nil()), class, shared, value, observed_at: at(hours), day: at(hours).date_naive(), arrival: received, report: None, stay }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Inputs: which evidence counts for a measure on a day, how much it weighs and what points it makes (SCIENCE 2.2). The score sums it
 //! and the explanation lists it by this one rule, so that what is listed makes what was summed.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Origins};
 use super::scorecard::{CardMeasure, SourceWeights};
 use crate::intake::EvidenceClass;
 use crate::kernel::number::apportion;
@@ -32,6 +32,15 @@ pub struct Input {
     pub mass: f64,
     /// The points it makes, 0-100, less the bias of a partner's word; `None` of a trend, whose points are made by all values together.
     pub points: Option<f64>,
+}
+
+/// All that counted for a score.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// Of each measure, in the order of the score's parts.
+    pub by_measure: Vec<Vec<Input>>,
+    /// Where it comes from.
+    pub origins: Origins,
 }
 
 impl Rule<'_> {

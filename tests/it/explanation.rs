@@ -63,6 +63,7 @@ impl Scene {
         let cards = self.app.get(&self.staff, "/v1/scorecards").await.expect(200);
         let card = of(&cards["data"], "id", explained["scorecard_id"].as_str().unwrap()).clone();
         let catalogue = self.app.get(&self.staff, "/v1/measures").await.expect(200);
+        let reports = self.app.get(token, &format!("/v1/status-reports?customer={}", self.customer)).await.expect(200);
         let scored_for: NaiveDate = explained["scored_for"].as_str().unwrap().parse().unwrap();
         for measure in explained["measures"].as_array().unwrap() {
             let entry = of(&catalogue["data"], "key", measure["measure"].as_str().unwrap());
@@ -91,6 +92,7 @@ impl Scene {
                 assert!(number(&input["age_days"]) <= number(&measure["valid_days"]));
                 assert!((mass(input) / all - number(&input["share"])).abs() <= 0.001, "{input} of {all}");
                 mean += mass(input) / all * input["points"].as_f64().unwrap_or(0.0);
+                is_found_where_it_was_said(&reports["data"], input);
             }
             let shared_out: f64 = inputs.iter().map(|input| number(&input["share"]) * 1000.0).sum();
             assert!((shared_out - 1000.0).abs() < 1e-6, "{measure}");
@@ -101,6 +103,17 @@ impl Scene {
         }
         explained
     }
+}
+
+/// Whoever questions a figure finds the report it was said in.
+fn is_found_where_it_was_said(reports: &Value, input: &Value) {
+    if input["evidence"] != PARTNER {
+        assert!(input.get("report_id").is_none() && input["received_at"].is_string(), "recorded by itself: {input}");
+        return;
+    }
+    let report = of(reports, "id", input["report_id"].as_str().unwrap());
+    assert_eq!(report["received_at"], input["received_at"]);
+    assert!(report["period_end"].as_str() >= input["observed_on"].as_str(), "a day that was not turned counts for the day before");
 }
 
 fn number(value: &Value) -> f64 {

@@ -6,8 +6,9 @@ use crate::auth::{Call, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::calendar;
 use crate::health::change::{self, Cause};
+use crate::health::evidence::Origins;
 use crate::health::flow::{Asked, Rulebook, kept};
-use crate::health::input::Input;
+use crate::health::input::{Input, Inputs};
 use crate::health::point::Times;
 use crate::health::score::{AdjustedBy, Part};
 use crate::health::scorecard::{Missing, Purpose};
@@ -121,11 +122,11 @@ struct Explanation {
     measures: Vec<ExplainedMeasure>,
 }
 
-fn measure(part: &Part, inputs: &[Input], health: &Health, rules: &Rulebook) -> Option<ExplainedMeasure> {
+fn measure(part: &Part, (inputs, origins): (&[Input], &Origins), health: &Health, rules: &Rulebook) -> Option<ExplainedMeasure> {
     let entry = rules.measure(part.measure)?;
     let ruled = rules.cards.iter().find(|ruled| ruled.card.id == health.card)?;
     let read = ruled.scorer.measures.iter().find(|measure| measure.id == part.measure)?;
-    let (inputs, inputs_more) = shown(inputs);
+    let (inputs, inputs_more) = shown(inputs, origins);
     Some(ExplainedMeasure {
         measure: entry.key.clone(),
         name_en: entry.name_en.to_string(),
@@ -175,9 +176,9 @@ fn groups(health: &Health, rules: &Rulebook) -> Vec<ExplainedGroup> {
     policy.groups.iter().map(view).collect()
 }
 
-/// A customer's health as kept, or replayed for a point, with what counts for each measure, in the order of the score's parts. Health and inputs are always
+/// A customer's health as kept, or replayed for a point, with what counted. Health and inputs are always
 /// of one day and one evidence: what is kept is replayed, as of today, while its inputs cannot be told.
-async fn explained_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Option<Health>, Vec<Vec<Input>>, Rulebook), Fault> {
+async fn explained_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times: Times<'_>) -> Result<(Option<Health>, Inputs, Rulebook), Fault> {
     if times.are_now() && asked.is_kept() {
         let (kept, vendor) = futures_util::try_join!(kept(tx, id, asked), calendar(tx))?;
         if let Some(inputs) = kept.inputs(tx, vendor.zone).await? {
@@ -185,8 +186,7 @@ async fn explained_at<S: Tenant>(tx: &Tx<S>, id: CustomerId, asked: Asked, times
         }
     }
     let (dossier, at) = dossier_at(tx, id, asked, times).await?;
-    let inputs = dossier.standpoint(at).map(|point| point.inputs()).unwrap_or_default();
-    Ok((dossier.health(at), inputs, dossier.rulebook(at)))
+    Ok((dossier.health(at), dossier.inputs(at), dossier.rulebook(at)))
 }
 
 /// Read why a customer's score is what it is
@@ -199,6 +199,10 @@ async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>)
     let asked = call.query.asked(call.scope().audience())?;
     let (health, inputs, rules) = call.read(async |tx| explained_at(tx, call.path, asked, call.query.times()).await).await?;
     let score = health.as_ref().map(|h| &h.score);
+    let explained = |h: &Health| {
+        let parts = h.score.parts.iter().zip(&inputs.by_measure);
+        parts.filter_map(|(part, of_one)| measure(part, (of_one, &inputs.origins), h, &rules)).collect()
+    };
     let contributed = |s: &crate::health::Score| 50_000 + s.parts.iter().filter_map(|p| p.contribution).sum::<i64>();
     let adjusted = |s: &crate::health::Score| s.adjustments.iter().map(|a| i64::from(a.to) - a.from.map_or(50_000, i64::from)).sum::<i64>();
     let card = health.as_ref().and_then(|h| rules.cards.iter().find(|ruled| ruled.card.id == h.card));
@@ -207,7 +211,7 @@ async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>)
         base: 50.0,
         sum: score.filter(|s| s.score.is_some()).map(|s| thousandths(contributed(s) + adjusted(s))),
         groups: health.as_ref().map(|h| groups(h, &rules)).unwrap_or_default(),
-        measures: health.iter().flat_map(|h| h.score.parts.iter().zip(&inputs).filter_map(|(part, inputs)| measure(part, inputs, h, &rules))).collect(),
+        measures: health.as_ref().map(explained).unwrap_or_default(),
         health: HealthView::of(call.path, asked.audience, asked.purpose, health.as_ref(), &rules),
     }))
 }

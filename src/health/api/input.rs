@@ -1,8 +1,11 @@
 //! An input on the wire: one piece of evidence, as it counts for a measure.
 
+use crate::health::evidence::Origins;
 use crate::health::input::{Input, shares};
 use crate::intake::EvidenceClass;
+use crate::kernel::id::ReportId;
 use crate::kernel::number::{thousandths, three_digits};
+use crate::kernel::time::Moment;
 use chrono::NaiveDate;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +18,13 @@ const MOST: usize = 50;
 pub(super) struct InputView {
     /// Who said it.
     evidence: EvidenceClass,
+    /// The report it was said in, in the revision that counts. Absent of an observation recorded by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report_id: Option<ReportId>,
+    /// When it was received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    received_at: Option<Moment>,
     /// The day it counts for, in the vendor's calendar: the day it was so, and at the latest the day scored for.
     #[schema(value_type = String, format = Date)]
     observed_on: NaiveDate,
@@ -33,9 +43,11 @@ pub(super) struct InputView {
 }
 
 /// The newest inputs of a measure, and how many more there are. Shares are of all of them, shown or not.
-pub(super) fn shown(inputs: &[Input]) -> (Vec<InputView>, usize) {
+pub(super) fn shown(inputs: &[Input], origins: &Origins) -> (Vec<InputView>, usize) {
     let view = |(input, share): (&Input, i64)| InputView {
         evidence: input.said.class,
+        report_id: origins.of(&input.said).and_then(|origin| origin.report),
+        received_at: origins.of(&input.said).map(|origin| origin.received_at),
         observed_on: input.said.day,
         age_days: input.age_days,
         value: input.said.value,

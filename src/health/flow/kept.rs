@@ -6,8 +6,8 @@ use super::rulebook::{Rulebook, rulebook};
 use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::health::audience::{VENDOR, read_for};
-use crate::health::evidence::Evidence;
-use crate::health::input::Input;
+use crate::health::evidence::{Evidence, Origin};
+use crate::health::input::Inputs;
 use crate::health::score::Known;
 use crate::health::store::{self, Health};
 use crate::kernel::code::Code;
@@ -44,7 +44,7 @@ pub async fn kept<S: Tenant>(tx: &Tx<S>, customer: CustomerId, asked: Asked) -> 
 }
 
 impl Kept {
-    /// What counted for each measure, in the order of the score's parts; `None` where it cannot be told any more.
+    /// What counted; `None` where it cannot be told any more.
     ///
     /// The invariant: the inputs make the very figures that are kept, for the same day and from the same evidence. A conclusion bears the moment
     /// its transaction began, so what had been received by then is read, and what came since and waits for its job is not; and evidence of a day
@@ -53,19 +53,20 @@ impl Kept {
     /// kept. Where they differ nothing is told, and the caller replays the whole conclusion instead.
     ///
     /// Only what the view is made from is read: for a partner, and for the vendor in the shared view, nothing but shared evidence, and no bias.
-    pub async fn inputs<S: Tenant>(&self, tx: &Tx<S>, zone: Zone) -> Result<Option<Vec<Vec<Input>>>, Fault> {
+    pub async fn inputs<S: Tenant>(&self, tx: &Tx<S>, zone: Zone) -> Result<Option<Inputs>, Fault> {
         // A conclusion that no scorecard was for has no parts to explain.
-        let Some(health) = self.health.as_ref().filter(|health| !health.score.parts.is_empty()) else { return Ok(Some(Vec::new())) };
+        let Some(health) = self.health.as_ref().filter(|health| !health.score.parts.is_empty()) else { return Ok(Some(Inputs::default())) };
         let Some(ruled) = self.rules.cards.iter().find(|ruled| ruled.card.id == health.card) else { return Ok(None) };
         let (id, on, whole) = (self.customer.uuid(), health.scored_for, self.asked.audience == VENDOR);
         let since = zone.start_of(on - Duration::days(ruled.scorer.horizon_days()));
         let biases = async { if whole { store::all_biases(tx, self.partner).await } else { Ok(Vec::new()) } };
         let evidence = store::evidence_known(tx, (self.partner.uuid(), id), zone, since, read_for(whole), health.known_at);
-        let (evidence, biases) = futures_util::try_join!(evidence, biases)?;
-        let evidence: Vec<Evidence> = evidence.into_iter().map(|item| Evidence { day: item.day.min(on), ..item }).collect();
+        let (told, biases) = futures_util::try_join!(evidence, biases)?;
+        let told: Vec<(Evidence, Origin)> = told.into_iter().map(|(item, origin)| (Evidence { day: item.day.min(on), ..item }, origin)).collect();
+        let evidence: Vec<Evidence> = told.iter().map(|(item, _)| *item).collect();
         let bias = in_force_at(&biases, health.known_at);
         let again = ruled.scorer.score(&Known { evidence: &evidence, bias: Some(&bias), ..Known::default() }, on).parts;
         let is_it = again.len() == health.score.parts.len() && again.iter().zip(&health.score.parts).all(|(again, kept)| again.tells_as(kept));
-        Ok(is_it.then(|| ruled.scorer.inputs(&evidence, Some(&bias), on)))
+        Ok(is_it.then(|| Inputs { by_measure: ruled.scorer.inputs(&evidence, Some(&bias), on), origins: told.into_iter().collect() }))
     }
 }

@@ -9,6 +9,7 @@ use crate::directory::calendar;
 use crate::health::audience::read_for;
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases};
 use crate::health::circumstances::{Circumstances, fits};
+use crate::health::evidence::Evidence;
 use crate::health::score::{Known, Scorer};
 use crate::health::scorecard::{Band, Criteria};
 use crate::health::silence::silence_at;
@@ -155,6 +156,7 @@ pub async fn sight(tx: &Tx<StaffScope>, card: &Card, (partner, customer): (Partn
         store::statements(tx, partner, vec![customer.uuid()]),
         store::newest_biases(tx, partner, moment),
     )?;
+    let evidence: Vec<Evidence> = evidence.into_iter().map(|(said, _)| said).collect();
     let reports: Vec<(NaiveDate, Stay)> = statements.into_values().flatten().map(|(day, stay, _)| (day, stay)).collect();
     let values = scorer.values(&evidence, Some(&in_force_at(&biases, moment)), at.on);
     Ok(Sight { measures: scorer.measures.into_iter().map(|measure| measure.key).collect(), values, silence: silence_at(&reports, at) })

@@ -7,10 +7,10 @@ use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{TouchModel, calendar};
 use crate::health::audience::{SHARED, VENDOR};
-use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases};
+use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases, told};
 use crate::health::circumstances::Circumstances;
 use crate::health::evidence::Evidence;
-use crate::health::input::Input;
+use crate::health::input::Inputs;
 use crate::health::score::Known;
 use crate::health::scorecard::{Band, Purpose, due_on};
 use crate::health::source::Sources;
@@ -55,11 +55,6 @@ impl Standpoint<'_> {
     /// As the score takes it.
     pub fn known(&self) -> Known<'_> {
         Known { evidence: &self.evidence, cases: self.cases, bias: Some(&self.bias), closed_in: self.closed_in, set: self.set }
-    }
-
-    /// What counts for each measure, in the order of the score's parts.
-    pub fn inputs(&self) -> Vec<Vec<Input>> {
-        self.ruled.scorer.inputs(&self.evidence, Some(&self.bias), self.at.on)
     }
 }
 
@@ -140,6 +135,13 @@ impl Dossier {
             set,
             touch_model: then.version.touch_model,
         })
+    }
+
+    /// What counted at a point; nothing where no policy applied.
+    pub fn inputs(&self, at: AsKnown) -> Inputs {
+        let Some(point) = self.standpoint(at) else { return Inputs::default() };
+        let by_measure = point.ruled.scorer.inputs(&point.evidence, Some(&point.bias), at.on);
+        Inputs { by_measure, origins: told(&self.sightings, at, self.whole).collect() }
     }
 
     /// The conclusion at a point; `None` where no policy applied.

@@ -9,7 +9,7 @@ use crate::health::chronicle::{CaseStatement, Sighting, Stay};
 use crate::health::circumstances::{Bought, Circumstances, Version};
 use crate::health::scorecard::{Band, Purpose};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{MeasureId, OverrideId, PartnerId, ScorecardId, TypeId};
+use crate::kernel::id::{MeasureId, OverrideId, PartnerId, ReportId, ScorecardId, TypeId};
 use crate::kernel::time::{Moment, Zone};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
@@ -35,6 +35,8 @@ pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec
         observed_at: Moment,
         #[diesel(sql_type = BigInt)]
         arrival: i64,
+        #[diesel(sql_type = Nullable<SqlUuid>)]
+        report_id: Option<Uuid>,
         #[diesel(sql_type = Timestamptz)]
         received_at: Moment,
         #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -42,7 +44,7 @@ pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec
     }
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, o.observed_at, o.arrival, o.received_at, n.received_at AS replaced_at
+            sql("SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, o.observed_at, o.arrival, o.report_id, o.received_at, n.received_at AS replaced_at
                  FROM todoku.observation o LEFT JOIN todoku.status_report n ON n.vendor_id = o.vendor_id AND n.partner_id = o.partner_id AND n.replaces_id = o.report_id
                  WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = ANY ({}) AND o.audience = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {} ORDER BY o.arrival")
             .bind::<SqlUuid, _>(tx.scope().vendor())
@@ -63,6 +65,7 @@ pub async fn sightings<S: Tenant>(tx: &Tx<S>, partner: PartnerId, customers: Vec
             observed_at: row.observed_at,
             day: zone.day_of(row.observed_at),
             arrival: row.arrival,
+            report: row.report_id.map(ReportId::of),
             stay: Stay { from: row.received_at, to: row.replaced_at },
         });
     }

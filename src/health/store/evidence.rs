@@ -4,11 +4,11 @@ use super::broken;
 use crate::auth::{StaffScope, Tenant, WorkerScope};
 use crate::db::{Tx, sql};
 use crate::directory::{CustomerState, TouchModel};
-use crate::health::evidence::Evidence;
+use crate::health::evidence::{Evidence, Origin};
 use crate::health::scorecard::{Band, Purpose};
 use crate::intake::OpenCase;
 use crate::kernel::error::Fault;
-use crate::kernel::id::{MeasureId, TypeId};
+use crate::kernel::id::{MeasureId, ReportId, TypeId};
 use crate::kernel::time::{Moment, Zone};
 use chrono::NaiveDate;
 use diesel::QueryableByName;
@@ -148,7 +148,7 @@ pub async fn evidence<S: Tenant>(
     Ok(found)
 }
 
-/// The same about one customer as it was known at a moment: of reports the revision that was in force then.
+/// The same about one customer as it was known at a moment: of reports the revision that was in force then. Each with where it comes from.
 pub async fn evidence_known<S: Tenant>(
     tx: &Tx<S>,
     (partner, customer): (Uuid, Uuid),
@@ -156,11 +156,20 @@ pub async fn evidence_known<S: Tenant>(
     since: Moment,
     audiences: &[&'static str],
     known_at: Moment,
-) -> Result<Vec<Evidence>, Fault> {
-    let rows: Vec<EvidenceRow> = tx
+) -> Result<Vec<(Evidence, Origin)>, Fault> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(embed)]
+        said: EvidenceRow,
+        #[diesel(sql_type = Nullable<SqlUuid>)]
+        report_id: Option<Uuid>,
+        #[diesel(sql_type = Timestamptz)]
+        received_at: Moment,
+    }
+    let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT DISTINCT ON (measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day FROM (
-                   SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, (o.observed_at AT TIME ZONE {})::date AS day, o.observed_at, o.arrival
+            sql("SELECT DISTINCT ON (measure_id, evidence, audience, day) customer_id, measure_id, evidence, audience, value, day, report_id, received_at FROM (
+                   SELECT o.customer_id, o.measure_id, o.evidence, o.audience, o.value, (o.observed_at AT TIME ZONE {})::date AS day, o.observed_at, o.arrival, o.report_id, o.received_at
                    FROM todoku.observation o LEFT JOIN todoku.status_report n ON n.vendor_id = o.vendor_id AND n.partner_id = o.partner_id AND n.replaces_id = o.report_id
                    WHERE o.vendor_id = {} AND o.partner_id = {} AND o.customer_id = {} AND o.audience = ANY ({}) AND o.observed_at >= {} AND o.observed_at < {}
                      AND o.received_at <= {} AND (n.received_at IS NULL OR n.received_at > {})) said
@@ -176,7 +185,7 @@ pub async fn evidence_known<S: Tenant>(
             .bind::<Timestamptz, _>(known_at),
         )
         .await?;
-    rows.iter().map(EvidenceRow::read).collect()
+    rows.iter().map(|row| Ok((row.said.read()?, Origin { report: row.report_id.map(ReportId::of), received_at: row.received_at }))).collect()
 }
 
 /// A subscription as its value needs it.
