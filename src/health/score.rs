@@ -227,7 +227,7 @@ impl Scorer {
     }
 
     /// Score, 80 % interval and coverage of one source by itself, in thousandths, before limits and overrides: nothing stands for what is missing. It has a score
-    /// once it is heard of one measure ([`HEARD`]): few speak of all that the scorecard asks, and the floor of coverage is for what all know together.
+    /// once one measure has an evidence of 0.3 (SCIENCE 2.6): few speak of all that the scorecard asks, and the floor of coverage is for what all know together.
     pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
         let mut sums = self.gather(&sorted(evidence), bias, on);
         sums.iter_mut().filter(|s| s.assumed.is_some()).for_each(|s| *s = Sums::default());
