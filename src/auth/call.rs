@@ -95,14 +95,6 @@ static STUDY: Semaphore = Semaphore::const_new(1);
 /// How long one waits for it.
 const STUDY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a request that is neither a batch nor a study may look or write, from its turn on (SECURITY c.6): each statement has two seconds, all of them five.
-pub const SINGLE_LIMIT: Duration = Duration::from_secs(5);
-
-/// What takes longer than it may is told so, and undone.
-pub async fn within<T>(limit: Duration, deed: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    tokio::time::timeout(limit, deed).await.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the transaction took too long")))
-}
-
 /// The kind of body an operation reads.
 pub trait Body: Sized + 'static {
     /// The media types, of which the first is documented; none for no body.
@@ -247,8 +239,7 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         A::Scope: Clone,
     {
         let turn = self.turn().await?;
-        let tx = self.gate.state.db.patient_for(turn.left()).begin_read(self.scope()).await?.holding(turn);
-        within(SINGLE_LIMIT, tx.look(look)).await
+        self.gate.state.db.patient_for(turn.left()).begin_read(self.scope()).await?.holding(turn).look(look).await
     }
 
     /// Reads much in one read-only transaction, one such study in this process at a time: they take whole cores.

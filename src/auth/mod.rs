@@ -20,7 +20,7 @@ mod visitor;
 
 pub use action::{Action, Permission, Rule, TABLE, Who, op, rule};
 pub use api::{public_routes, routes};
-pub use call::{Batch, BatchOf, Body, Call, Called, Ids, Json, NoBody, Patch, Query, SINGLE_LIMIT, within};
+pub use call::{Batch, BatchOf, Body, Call, Called, Ids, Json, NoBody, Patch, Query};
 pub use gate::Gate;
 pub use jwk::PublicJwk;
 pub use keys::{Keyring, PUBLISHED, make_first_key, rotate};

@@ -60,6 +60,16 @@ impl Kind {
             Kind::Study | Kind::Batch => Duration::from_secs(31),
         }
     }
+
+    /// What all statements may take together (SECURITY c.6). Of what is written, what is older than a minute is settled (DECISIONS 5). Studies follow one upon the
+    /// other and have no such end.
+    fn whole(self) -> Option<Duration> {
+        match self {
+            Kind::Read | Kind::Write => Some(Duration::from_secs(5)),
+            Kind::Batch => Some(Duration::from_secs(30)),
+            Kind::Study => None,
+        }
+    }
 }
 
 #[derive(QueryableByName)]
@@ -79,7 +89,7 @@ pub struct Tx<S: Scope> {
     failed: AtomicBool,
     silent: AtomicBool,
     made: AtomicU32,
-    limit: Duration,
+    kind: Kind,
 }
 
 /// What begins a transaction, until it is sent.
@@ -91,6 +101,11 @@ struct Opening {
 /// What a server that does not answer at all is called: its own time limit cannot end a statement.
 fn silence() -> diesel::result::Error {
     diesel::result::Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new("the database does not answer".to_owned()))
+}
+
+async fn within<T>(whole: Option<Duration>, deed: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let Some(whole) = whole else { return deed.await };
+    tokio::time::timeout(whole, deed).await.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the transaction took too long")))
 }
 
 impl Db {
@@ -147,7 +162,7 @@ impl Db {
 impl<S: Scope> Tx<S> {
     fn over(conn: Unfinished, scope: S, kind: Kind, opening: Option<Opening>, now: OnceLock<Moment>) -> Self {
         let (failed, silent) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { conn, scope, opening: Mutex::new(opening), now, turn: None, failed, silent, made: AtomicU32::new(0), limit: kind.limit() }
+        Self { conn, scope, opening: Mutex::new(opening), now, turn: None, failed, silent, made: AtomicU32::new(0), kind }
     }
 
     /// Holds its caller's turn at the database until its connection is back.
@@ -192,7 +207,7 @@ impl<S: Scope> Tx<S> {
             let _ = self.now.set(begun?);
             result
         };
-        let result = tokio::time::timeout(self.limit, whole).await.unwrap_or_else(|_| {
+        let result = tokio::time::timeout(self.kind.limit(), whole).await.unwrap_or_else(|_| {
             self.silent.store(true, Ordering::Relaxed);
             Err(silence())
         });
@@ -289,9 +304,14 @@ impl<S: Scope> Tx<S> {
         }
     }
 
-    /// Looks at something in it. What was seen stands; the end of it is not waited for.
+    /// Looks at something in it, in time. What was seen stands; the end of it is not waited for.
     pub async fn look<T>(self, look: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        look(&self).await
+        self.in_time(look(&self)).await
+    }
+
+    /// Does what is done for a caller in the time a transaction of its kind has; what takes longer is left where it is, for the caller to undo.
+    pub async fn in_time<T>(&self, deed: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        within(self.kind.whole(), deed).await
     }
 
     /// Undoes it, and hands the connection back once PostgreSQL has confirmed.
@@ -371,5 +391,18 @@ impl Drop for Unfinished {
         if let Some(conn) = self.0.take() {
             drop(Object::take(conn));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_told_to_come_back_and_a_study_goes_on() {
+        let never = std::future::pending::<Result<(), Fault>>;
+        assert_eq!(within(Some(Duration::ZERO), never()).await.unwrap_err().code, Code::Overloaded);
+        assert!(within(Some(Duration::ZERO), async { Ok(()) }).await.is_ok(), "what is done is done");
+        assert!(within(None, async { Ok(()) }).await.is_ok());
     }
 }

@@ -4,7 +4,6 @@ use crate::intake::EvidenceClass;
 use crate::kernel::id::{MeasureId, ReportId};
 use crate::kernel::time::Moment;
 use chrono::NaiveDate;
-use std::collections::HashMap;
 
 /// One observation in force.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,32 +26,10 @@ impl Evidence {
 }
 
 /// How a piece of evidence came to be known. No score looks at it; whoever questions one does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
-    /// The report it was said in, in the revision that counts; `None` of an observation recorded by itself.
-    pub report: Option<ReportId>,
     /// When it was received.
     pub received_at: Moment,
-}
-
-/// Where pieces of evidence come from.
-#[derive(Debug, Default)]
-pub struct Origins(HashMap<(MeasureId, EvidenceClass, NaiveDate, u64), Origin>);
-
-impl FromIterator<(Evidence, Origin)> for Origins {
-    fn from_iter<I: IntoIterator<Item = (Evidence, Origin)>>(told: I) -> Self {
-        Self(told.into_iter().map(|(said, origin)| (Self::key(&said), origin)).collect())
-    }
-}
-
-impl Origins {
-    // Of one day, measure and class there are two words at most: one shared, one for the vendor alone. Where they say the same, either is where it comes from.
-    fn key(said: &Evidence) -> (MeasureId, EvidenceClass, NaiveDate, u64) {
-        (said.measure, said.class, said.day, said.value.to_bits())
-    }
-
-    /// Where a piece of evidence comes from.
-    pub fn of(&self, said: &Evidence) -> Option<Origin> {
-        self.0.get(&Self::key(said)).copied()
-    }
+    /// The report it was said in, in the revision that counts; `None` of an observation recorded by itself.
+    pub report: Option<ReportId>,
 }

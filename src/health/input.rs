@@ -1,12 +1,13 @@
 //! Inputs: which evidence counts for a measure on a day, how much it weighs and what points it makes (SCIENCE 2.2). The score sums it
 //! and the explanation lists it by this one rule, so that what is listed makes what was summed.
 
-use super::evidence::{Evidence, Origins};
+use super::evidence::{Evidence, Origin};
 use super::scorecard::{CardMeasure, SourceWeights};
 use crate::intake::EvidenceClass;
 use crate::kernel::number::apportion;
 use chrono::NaiveDate;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 /// How the evidence of one measure is read on a day.
 #[derive(Debug, Clone, Copy)]
@@ -32,15 +33,6 @@ pub struct Input {
     pub mass: f64,
     /// The points it makes, 0-100, less the bias of a partner's word; `None` of a trend, whose points are made by all values together.
     pub points: Option<f64>,
-}
-
-/// All that counted for a score.
-#[derive(Debug, Default)]
-pub struct Inputs {
-    /// Of each measure, in the order of the score's parts.
-    pub by_measure: Vec<Vec<Input>>,
-    /// Where it comes from.
-    pub origins: Origins,
 }
 
 impl Rule<'_> {
@@ -94,9 +86,25 @@ impl Rule<'_> {
     }
 }
 
-/// How much of a measure's evidence each of its inputs is, in thousandths; of any inputs they add up to 1000.
-pub fn shares(inputs: &[Input]) -> Vec<i64> {
-    let all: f64 = inputs.iter().map(|input| input.mass).sum();
-    let exact: Vec<f64> = inputs.iter().map(|input| input.mass / all * 1000.0).collect();
-    apportion(if inputs.is_empty() { 0 } else { 1000 }, &exact)
+/// How much of a measure's evidence inputs of these masses are, in thousandths; of any inputs they add up to 1000.
+pub fn shares(masses: &[f64]) -> Vec<i64> {
+    let all: f64 = masses.iter().sum();
+    let exact: Vec<f64> = masses.iter().map(|mass| mass / all * 1000.0).collect();
+    apportion(if masses.is_empty() { 0 } else { 1000 }, &exact)
+}
+
+/// All that counted for a score, of each measure in the order of the score's parts, with where it comes from.
+pub type Inputs = Vec<Vec<(Input, Origin)>>;
+
+/// Adds to inputs where they come from. Every input is one of the evidence told; what says the same of the same day is told apart by its origin
+/// alone, so each such input has one of these, the latest first.
+pub fn with_origins(inputs: Vec<Vec<Input>>, told: Vec<(Evidence, Origin)>) -> Inputs {
+    let key = |said: &Evidence| (said.measure, said.class, said.day, said.value.to_bits());
+    let mut origins: HashMap<_, Vec<Origin>> = HashMap::new();
+    for (said, origin) in told {
+        origins.entry(key(&said)).or_default().push(origin);
+    }
+    origins.values_mut().for_each(|all| all.sort_unstable());
+    let mut from = |input: Input| Some((input, origins.get_mut(&key(&input.said))?.pop()?));
+    inputs.into_iter().map(|of_one| of_one.into_iter().filter_map(&mut from).collect()).collect()
 }

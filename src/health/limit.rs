@@ -22,7 +22,7 @@ pub enum Condition {
         /// As reported.
         cause: Label,
     },
-    /// The latest value of a measure lies within bounds.
+    /// The latest value of a measure lies within bounds: the customer's own or, where there is none or for a cap, anybody's.
     Latest {
         /// Which measure; it needs no weight.
         measure: Key,
@@ -129,11 +129,13 @@ impl Limit {
             Condition::OpenCase { cause } => worst(&|case| case.cause.as_ref() == Some(cause)),
             Condition::Latest { at_most, at_least, within_days, .. } => {
                 let within = |item: &&Evidence| Some(item.measure) == id && (0..=i64::from(*within_days)).contains(&(on - item.day).num_days());
-                // What others say later does not outdo the customer's own word.
-                let own_word = |item: &Evidence| item.class == EvidenceClass::CustomerVoiced;
-                let latest = evidence.iter().filter(within).max_by(|a, b| own_word(a).cmp(&own_word(b)).then(Evidence::order(a, b)));
                 let bites = |item: &&Evidence| at_most.is_none_or(|most| item.value <= most) && at_least.is_none_or(|least| item.value >= least);
-                latest.filter(bites).map(|item| Because::Value { value: item.value, on: item.day, class: item.class })
+                let latest = |those: &dyn Fn(&&Evidence) -> bool| evidence.iter().filter(within).filter(those).max_by(|a, b| Evidence::order(a, b));
+                let (own, anybody) = (latest(&|item| item.class == EvidenceClass::CustomerVoiced), latest(&|_| true));
+                // What others say later does not outdo the customer's own word; but an older word of its own lifts no cap off what is said now: dissatisfaction
+                // comes first.
+                let found = own.filter(bites).or_else(|| anybody.filter(|_| own.is_none() || self.at_most.is_some()).filter(bites));
+                found.map(|item| Because::Value { value: item.value, on: item.day, class: item.class })
             }
         }
     }

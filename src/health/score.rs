@@ -19,8 +19,8 @@ use sums::Sums;
 
 /// The 90 % quantile of the normal distribution: an 80 % interval.
 const Z80: f64 = 1.2816;
-/// From this evidence of one measure on, a source has a say of its own (SCIENCE 2.6).
-const HEARD: f64 = 0.3;
+/// From this evidence of one measure on, a source has a say of its own; after SCIENCE 2.6, which compares reporters over such measures.
+const A_SAY: f64 = 0.3;
 /// The middle of the scale, from which contributions count.
 const MIDDLE: f64 = 50.0;
 
@@ -121,7 +121,7 @@ pub struct Score {
     pub coverage: i32,
     /// Every measure of the scorecard, in its order.
     pub parts: Vec<Part>,
-    /// Limits that bit and the override in force, in the order they were applied.
+    /// The limits that apply and the override in force, in the order they were applied.
     pub adjustments: Vec<Adjustment>,
 }
 
@@ -157,6 +157,9 @@ struct Mean {
     h: f64,
     mass: f64,
 }
+
+/// Score, interval and what limited them.
+type Limited = (Option<i32>, Option<(i32, i32)>, Vec<Adjustment>);
 
 /// A policy made ready to score by.
 #[derive(Debug, Clone)]
@@ -197,7 +200,7 @@ impl Scorer {
         let sums = self.gather(&evidence, known.bias, on);
         let coverage = self.coverage(&sums);
         let mut parts: Vec<Part> = self.measures.iter().zip(&sums).map(|(measure, s)| s.part(measure)).collect();
-        let mean = self.mean(&sums).filter(|_| coverage > 0.0 && coverage >= self.card.coverage_floor);
+        let mean = self.mean(&sums).filter(|_| self.suffices(coverage));
         if let Some(mean) = &mean {
             let heard: Vec<usize> = (0..parts.len()).filter(|i| sums[*i].points.is_some()).collect();
             let exact = |i: &usize| self.measures[*i].weight * sums[*i].counts * (sums[*i].points.unwrap_or(MIDDLE) - MIDDLE) / mean.mass * 1000.0;
@@ -206,18 +209,7 @@ impl Scorer {
                 parts[*i].contribution = Some(contribution);
             }
         }
-        let mut adjustments = Vec::new();
-        let mut score = mean.as_ref().map(|mean| milli(mean.h) as i32);
-        let mut interval = mean.as_ref().map(|mean| self.interval(&sums, coverage, mean));
-        for (limit, id) in self.card.limits.iter().zip(&self.limited) {
-            let Some((from, because)) = score.zip(limit.applies(known.cases, &evidence, *id, on)) else { continue };
-            let bound = |value: i32| limit.bound(value.into()) as i32;
-            interval = interval.map(|(low, high)| (bound(low), bound(high)));
-            if bound(from) != from {
-                score = Some(bound(from));
-                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to: bound(from), band: None, because: Some(because) });
-            }
-        }
+        let (mut score, mut interval, mut adjustments) = self.limited(&sums, coverage, mean.as_ref(), (&evidence, known.cases), on);
         let mut band = self.card.band(score, known.closed_in);
         if let Some((id, set)) = known.set {
             adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set, band: Some(band), because: None });
@@ -226,14 +218,17 @@ impl Scorer {
         Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }
     }
 
-    /// Score, 80 % interval and coverage of one source by itself, in thousandths, before limits and overrides: nothing stands for what is missing. It has a score
-    /// once one measure has an evidence of 0.3 (SCIENCE 2.6): few speak of all that the scorecard asks, and the floor of coverage is for what all know together.
-    pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
-        let mut sums = self.gather(&sorted(evidence), bias, on);
+    /// Score, 80 % interval and coverage of one source by itself, in thousandths, by the same limits and before any override: nothing stands for what is missing. It has
+    /// a score above the floor of coverage, and once it has a say in one measure (decision 0006): few speak of all that is asked.
+    pub fn figure(&self, evidence: &[Evidence], cases: &[OpenCase], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
+        let evidence = sorted(evidence);
+        let mut sums = self.gather(&evidence, bias, on);
         sums.iter_mut().filter(|s| s.assumed.is_some()).for_each(|s| *s = Sums::default());
         let coverage = self.coverage(&sums);
-        let mean = self.mean(&sums).filter(|_| self.measures.iter().zip(&sums).any(|(measure, s)| measure.weight > 0.0 && s.evidence >= HEARD));
-        (mean.as_ref().map(|mean| milli(mean.h) as i32), mean.as_ref().map(|mean| self.interval(&sums, coverage, mean)), milli(coverage) as i32)
+        let has_a_say = || self.measures.iter().zip(&sums).any(|(measure, s)| measure.weight > 0.0 && s.evidence >= A_SAY);
+        let mean = self.mean(&sums).filter(|_| self.suffices(coverage) || has_a_say());
+        let (score, interval, _) = self.limited(&sums, coverage, mean.as_ref(), (&evidence, cases), on);
+        (score, interval, milli(coverage) as i32)
     }
 
     /// The points of each measure (`V_m`), in the order of the measures; `None` of those nothing is known of.
@@ -295,6 +290,26 @@ impl Scorer {
         }
         let h = (weighed().map(|(weight, s)| weight * s.counts * s.points.unwrap_or(0.0)).sum::<f64>() / mass).clamp(0.0, 100.0);
         Some(Mean { h, mass })
+    }
+
+    /// Whether so much is known that there is a score.
+    fn suffices(&self, coverage: f64) -> bool {
+        coverage > 0.0 && coverage >= self.card.coverage_floor
+    }
+
+    /// The mean and where it lies, in thousandths, within the limits that apply. Each of these is a line, whether or not the score lay beyond it: it bounds the
+    /// interval all the same.
+    fn limited(&self, sums: &[Sums], coverage: f64, mean: Option<&Mean>, (evidence, cases): (&[Evidence], &[OpenCase]), on: NaiveDate) -> Limited {
+        let Some(mean) = mean else { return (None, None, Vec::new()) };
+        let (mut score, mut interval, mut adjustments) = (milli(mean.h) as i32, self.interval(sums, coverage, mean), Vec::new());
+        for (limit, id) in self.card.limits.iter().zip(&self.limited) {
+            let Some(because) = limit.applies(cases, evidence, *id, on) else { continue };
+            let bound = |value: i32| limit.bound(value.into()) as i32;
+            let (from, to) = (score, bound(score));
+            (score, interval) = (to, (bound(interval.0), bound(interval.1)));
+            adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to, band: None, because: Some(because) });
+        }
+        (Some(score), Some(interval), adjustments)
     }
 
     /// Where the score lies, with 80 %, in thousandths.

@@ -48,7 +48,7 @@ pub enum CurveBody {
         /// Where they end.
         full: f64,
     },
-    /// As `linear_clamped`, between `least` and `most` points.
+    /// As `linear_clamped`, between `least` and `most` points: a value beyond has no further effect.
     #[deserr(rename = "linear_bounded")]
     LinearBounded {
         /// Where points begin.
@@ -60,7 +60,7 @@ pub enum CurveBody {
         /// The most points.
         most: f64,
     },
-    /// 100 points for any value but zero.
+    /// 100 points above 0, none at 0 and below.
     Boolean,
     /// Points by how the measure moves: the robust slope of its values, per 30 days.
     Trend {

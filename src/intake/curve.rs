@@ -46,7 +46,7 @@ pub enum Curve {
         /// The most points.
         most: f64,
     },
-    /// 100 points for any value but zero.
+    /// 100 points above 0, none at 0 and below.
     Boolean,
     /// Points by how the measure moves: the robust slope of its values over a window, per 30 days.
     Trend {
@@ -122,10 +122,10 @@ impl Curve {
     pub fn points(&self, value: f64) -> f64 {
         let points = match self {
             Self::Boolean => {
-                if value == 0.0 {
-                    0.0
-                } else {
+                if value > 0.0 {
                     100.0
+                } else {
+                    0.0
                 }
             }
             Self::LinearClamped { zero, full } => line(*zero, *full, value) * 100.0,

@@ -4,7 +4,7 @@
 use super::answer::Answer;
 use super::denial::{Denial, Denials};
 use super::store::{self, Actor, Claim, ClaimFault, Slot};
-use crate::auth::{Action, Body, Call, Called, Gate, Query, SINGLE_LIMIT, Tenant, within};
+use crate::auth::{Action, Body, Call, Called, Gate, Query, Tenant};
 use crate::db::Tx;
 use crate::http::trace::Trace;
 use crate::kernel::code::Code;
@@ -24,8 +24,6 @@ use uuid::Uuid;
 
 /// How long to look for the outcome of a commit whose connection was lost.
 const TRUTH: Duration = Duration::from_secs(2);
-/// A batch is cut after this long: what is older than a minute is settled (DECISIONS 5).
-const BATCH_LIMIT: Duration = Duration::from_secs(30);
 const TRUTH_PAUSE: Duration = Duration::from_millis(250);
 
 /// Rows of a batch refused because what they name is not there for the caller; beside the answer, for the watch.
@@ -69,7 +67,7 @@ where
     let db = state.db.patient_for(turn.left());
     let tx = if B::BATCH { db.begin_batch(call.scope()).await? } else { db.begin_write(call.scope()).await? };
     turn.used();
-    let done = within(if B::BATCH { BATCH_LIMIT } else { SINGLE_LIMIT }, perform(call, &tx, &actor, slot.as_ref(), deed)).await;
+    let done = tx.in_time(perform(call, &tx, &actor, slot.as_ref(), deed)).await;
     let (answer, replayed) = match done {
         Ok(done) => done,
         Err(fault) => {

@@ -113,6 +113,7 @@ fn is_found_where_it_was_said(reports: &Value, input: &Value) {
     }
     let report = of(reports, "id", input["report_id"].as_str().unwrap());
     assert_eq!(report["received_at"], input["received_at"]);
+    assert!(reports.as_array().unwrap().iter().all(|other| other["replaces"] != report["id"]), "in the revision that counts: {report}");
     assert!(report["period_end"].as_str() >= input["observed_on"].as_str(), "a day that was not turned counts for the day before");
 }
 
@@ -188,10 +189,12 @@ async fn a_day_that_was_not_turned_counts_for_the_day_before() {
     scene.app.settle().await;
     // Past midnight, and the worker sleeps.
     scene.later(Duration::days(1)).await;
-    scene.report("2026-11-23", &[("adoption", 60)]).await;
+    scene.report("2026-11-23", &[("adoption", 60), ("csat", 70)]).await;
     let kept = scene.worked(&scene.portal).await;
     assert_eq!(kept["scored_for"], "2026-11-22");
     assert_eq!(told(&kept, "adoption"), [("2026-11-22", PARTNER, 60.0), ("2026-11-22", PARTNER, 70.0)]);
+    let csat = of(&kept["measures"], "measure", "csat")["inputs"].as_array().unwrap();
+    assert!(csat.len() == 2 && csat[0]["report_id"] != csat[1]["report_id"], "who says the same again is told apart: {csat:?}");
     let adoption = of(&kept["measures"], "measure", "adoption");
     assert_eq!((&adoption["points"], &adoption["evidence"]), (&json!(65.0), &json!(1.0)));
     scene.app.settle().await;

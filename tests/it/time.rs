@@ -147,6 +147,48 @@ async fn a_change_is_split_exactly() {
     assert_eq!((&nothing["total"], &nothing["lines"]), (&json!(0.0), &json!([])));
 }
 
+/// Of a customer that came later nothing was known; of one that no scorecard was for nothing was asked, and is not any more when it is retired.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_split_from_before_there_was_anything() {
+    let mut house = House::build().await;
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "adoption", "value": 80 }, { "measure": "csat", "value": 60 }] })).await;
+    house.days_later(2).await;
+    house.portal = sign_in_again(&house).await;
+    let later = json!({ "external_id": "K-2", "name": "後から来た" });
+    house.customer = crate::world::text(&house.app.post(&house.portal, "/v1/customers", &later).await.expect(201)["id"]);
+    let body = json!({ "customer_external_id": "K-2", "period_end": "2026-11-24", "observations": [{ "measure": "adoption", "value": 90 }, { "measure": "csat", "value": 90 }] });
+    house.app.post(&house.portal, "/v1/status-reports", &body).await.expect(201);
+    let growth = house.activate(&json!({ "name": "Growth", "purpose": "growth", "measures": [{ "measure": "adoption", "weight": 1 }] })).await;
+    let told = async |query: &str, causes: Value| {
+        let change = house.ask(&house.portal, &format!("health/change?{query}")).await.expect(200);
+        let sum = |member: &str| change[member].as_array().unwrap().iter().map(|line| points(&line["points"])).sum::<f64>();
+        assert!(change["total"].is_number(), "{change}");
+        assert!((sum("lines") + sum("adjusted") - points(&change["total"])).abs() < 1e-9, "{change}");
+        let of = |side: &str| change[side]["score"].as_f64().unwrap_or(50.0);
+        assert!((of("after") - of("before") - points(&change["total"])).abs() < 1e-9, "{change}");
+        assert_eq!(change["causes"], causes, "{query}");
+    };
+    told("since=2026-11-22", json!([{ "cause": "newly_known", "points": 40.0 }])).await;
+    told("since=2026-11-22&purpose=growth", json!([{ "cause": "newly_known", "points": 40.0 }])).await;
+    house.days_later(1).await;
+    house.portal = sign_in_again(&house).await;
+    house.app.post_with(&house.staff, &format!("/v1/scorecards/{growth}/retire"), &json!(null), &[("if-match", "*")]).await.expect(200);
+    house.app.settle().await;
+    house.days_later(1).await;
+    house.portal = sign_in_again(&house).await;
+    let told = async |query: &str, causes: Value| {
+        let change = house.ask(&house.portal, &format!("health/change?{query}")).await.expect(200);
+        assert_eq!(change["causes"], causes, "{query}");
+    };
+    told("since=2026-11-24&as_of=2026-11-26&purpose=growth", json!([{ "cause": "policy", "points": -40.0 }])).await;
+    // The first customer was here before there was a scorecard for growth.
+    let first = house.app.get(&house.portal, "/v1/customers").await.expect(200)["data"].as_array().unwrap().iter().find(|c| c["external_id"] == "K-1").unwrap().clone();
+    house.customer = crate::world::text(&first["id"]);
+    let change = house.ask(&house.portal, "health/change?since=2026-11-22&as_of=2026-11-24&purpose=growth").await.expect(200);
+    assert_eq!((&change["before"]["score"], &change["causes"][0]["cause"]), (&Value::Null, &json!("policy")), "{change}");
+    assert_eq!(points(&change["total"]), points(&change["after"]["score"]) - 50.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_portfolio_shows_each_day_as_it_closed() {
     let mut house = House::build().await;

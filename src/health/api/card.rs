@@ -115,7 +115,7 @@ enum ConditionBody {
         /// As reported.
         cause: Label,
     },
-    /// The latest value of a measure lies within bounds.
+    /// The latest value of a measure lies within bounds: the customer's own or, where there is none or for a cap, anybody's.
     Latest {
         /// Any measure of the catalogue.
         measure: Key,

@@ -5,8 +5,8 @@ use super::input::{InputView, shown};
 use crate::auth::{Call, Query, Tenant, op};
 use crate::db::Tx;
 use crate::directory::calendar;
-use crate::health::change::{self, Cause};
-use crate::health::evidence::Origins;
+use crate::health::change::Cause;
+use crate::health::evidence::Origin;
 use crate::health::flow::{Asked, Rulebook, kept};
 use crate::health::input::{Input, Inputs};
 use crate::health::point::Times;
@@ -122,11 +122,11 @@ struct Explanation {
     measures: Vec<ExplainedMeasure>,
 }
 
-fn measure(part: &Part, (inputs, origins): (&[Input], &Origins), health: &Health, rules: &Rulebook) -> Option<ExplainedMeasure> {
+fn measure(part: &Part, inputs: &[(Input, Origin)], health: &Health, rules: &Rulebook) -> Option<ExplainedMeasure> {
     let entry = rules.measure(part.measure)?;
     let ruled = rules.cards.iter().find(|ruled| ruled.card.id == health.card)?;
     let read = ruled.scorer.measures.iter().find(|measure| measure.id == part.measure)?;
-    let (inputs, inputs_more) = shown(inputs, origins);
+    let (inputs, inputs_more) = shown(inputs);
     Some(ExplainedMeasure {
         measure: entry.key.clone(),
         name_en: entry.name_en.to_string(),
@@ -199,10 +199,6 @@ async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>)
     let asked = call.query.asked(call.scope().audience())?;
     let (health, inputs, rules) = call.read(async |tx| explained_at(tx, call.path, asked, call.query.times()).await).await?;
     let score = health.as_ref().map(|h| &h.score);
-    let explained = |h: &Health| {
-        let parts = h.score.parts.iter().zip(&inputs.by_measure);
-        parts.filter_map(|(part, of_one)| measure(part, (of_one, &inputs.origins), h, &rules)).collect()
-    };
     let contributed = |s: &crate::health::Score| 50_000 + s.parts.iter().filter_map(|p| p.contribution).sum::<i64>();
     let adjusted = |s: &crate::health::Score| s.adjustments.iter().map(|a| i64::from(a.to) - a.from.map_or(50_000, i64::from)).sum::<i64>();
     let card = health.as_ref().and_then(|h| rules.cards.iter().find(|ruled| ruled.card.id == h.card));
@@ -211,7 +207,7 @@ async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>)
         base: 50.0,
         sum: score.filter(|s| s.score.is_some()).map(|s| thousandths(contributed(s) + adjusted(s))),
         groups: health.as_ref().map(|h| groups(h, &rules)).unwrap_or_default(),
-        measures: health.as_ref().map(explained).unwrap_or_default(),
+        measures: health.iter().flat_map(|h| h.score.parts.iter().zip(&inputs).filter_map(|(part, inputs)| measure(part, inputs, h, &rules))).collect(),
         health: HealthView::of(call.path, asked.audience, asked.purpose, health.as_ref(), &rules),
     }))
 }
@@ -276,7 +272,7 @@ struct ChangeView {
     /// The later point.
     after: HealthView,
     /// The difference in points. An unknown score counts as 50, from which contributions count: what made it known, or no longer known, is told by
-    /// its lines. Absent where both are unknown, and where no scorecard applied.
+    /// its lines; where no scorecard applied at one of the points, that is policy. Absent where both are unknown.
     total: Option<f64>,
     /// By measure and cause. All of them and what is adjusted make the total, exactly.
     lines: Vec<MovedMeasure>,
@@ -325,10 +321,7 @@ async fn explain_change(call: Call<op::ExplainCustomerHealthChange, CustomerId, 
             Ok((dossier, from, to))
         })
         .await?;
-    let split = dossier.standpoint(from).zip(dossier.standpoint(to)).and_then(|(from, to)| {
-        let then = change::Moment { scorer: &from.ruled.scorer, known: from.known(), on: from.at.on };
-        change::split(&then, &change::Moment { scorer: &to.ruled.scorer, known: to.known(), on: to.at.on })
-    });
+    let split = dossier.change(from, to);
     let rules = dossier.rulebook(to);
     let view = |at| HealthView::of(call.path, asked.audience, asked.purpose, dossier.health(at).as_ref(), &dossier.rulebook(at));
     let lines = split.iter().flat_map(|s| &s.lines);

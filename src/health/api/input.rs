@@ -1,6 +1,6 @@
 //! An input on the wire: one piece of evidence, as it counts for a measure.
 
-use crate::health::evidence::Origins;
+use crate::health::evidence::Origin;
 use crate::health::input::{Input, shares};
 use crate::intake::EvidenceClass;
 use crate::kernel::id::ReportId;
@@ -22,9 +22,8 @@ pub(super) struct InputView {
     #[serde(skip_serializing_if = "Option::is_none")]
     report_id: Option<ReportId>,
     /// When it was received.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    received_at: Option<Moment>,
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Moment,
     /// The day it counts for, in the vendor's calendar: the day it was so, and at the latest the day scored for.
     #[schema(value_type = String, format = Date)]
     observed_on: NaiveDate,
@@ -43,16 +42,17 @@ pub(super) struct InputView {
 }
 
 /// The newest inputs of a measure, and how many more there are. Shares are of all of them, shown or not.
-pub(super) fn shown(inputs: &[Input], origins: &Origins) -> (Vec<InputView>, usize) {
-    let view = |(input, share): (&Input, i64)| InputView {
+pub(super) fn shown(inputs: &[(Input, Origin)]) -> (Vec<InputView>, usize) {
+    let masses: Vec<f64> = inputs.iter().map(|(input, _)| input.mass).collect();
+    let view = |((input, origin), share): (&(Input, Origin), i64)| InputView {
         evidence: input.said.class,
-        report_id: origins.of(&input.said).and_then(|origin| origin.report),
-        received_at: origins.of(&input.said).map(|origin| origin.received_at),
+        report_id: origin.report,
+        received_at: origin.received_at,
         observed_on: input.said.day,
         age_days: input.age_days,
         value: input.said.value,
         points: input.points.map(three_digits),
         share: thousandths(share),
     };
-    (inputs.iter().zip(shares(inputs)).take(MOST).map(view).collect(), inputs.len().saturating_sub(MOST))
+    (inputs.iter().zip(shares(&masses)).take(MOST).map(view).collect(), inputs.len().saturating_sub(MOST))
 }

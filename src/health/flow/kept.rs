@@ -7,7 +7,7 @@ use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::health::audience::{VENDOR, read_for};
 use crate::health::evidence::{Evidence, Origin};
-use crate::health::input::Inputs;
+use crate::health::input::{Inputs, with_origins};
 use crate::health::score::Known;
 use crate::health::store::{self, Health};
 use crate::kernel::code::Code;
@@ -50,12 +50,13 @@ impl Kept {
     /// its transaction began, so what had been received by then is read, and what came since and waits for its job is not; and evidence of a day
     /// that had begun but was not turned counts for the day scored for, as `rescore` takes it. That moment cannot tell what a writer saw
     /// that others overtook on their way, and a new release may score otherwise: so what is read is scored again and held against what is
-    /// kept. Where they differ nothing is told, and the caller replays the whole conclusion instead.
+    /// kept. Where they differ nothing is told, and the caller replays the whole conclusion instead. A revision with the very figures of the one before
+    /// that overtook it makes no difference here: until the next score the report before it is named.
     ///
     /// Only what the view is made from is read: for a partner, and for the vendor in the shared view, nothing but shared evidence, and no bias.
     pub async fn inputs<S: Tenant>(&self, tx: &Tx<S>, zone: Zone) -> Result<Option<Inputs>, Fault> {
         // A conclusion that no scorecard was for has no parts to explain.
-        let Some(health) = self.health.as_ref().filter(|health| !health.score.parts.is_empty()) else { return Ok(Some(Inputs::default())) };
+        let Some(health) = self.health.as_ref().filter(|health| !health.score.parts.is_empty()) else { return Ok(Some(Inputs::new())) };
         let Some(ruled) = self.rules.cards.iter().find(|ruled| ruled.card.id == health.card) else { return Ok(None) };
         let (id, on, whole) = (self.customer.uuid(), health.scored_for, self.asked.audience == VENDOR);
         let since = zone.start_of(on - Duration::days(ruled.scorer.horizon_days()));
@@ -67,6 +68,6 @@ impl Kept {
         let bias = in_force_at(&biases, health.known_at);
         let again = ruled.scorer.score(&Known { evidence: &evidence, bias: Some(&bias), ..Known::default() }, on).parts;
         let is_it = again.len() == health.score.parts.len() && again.iter().zip(&health.score.parts).all(|(again, kept)| again.tells_as(kept));
-        Ok(is_it.then(|| Inputs { by_measure: ruled.scorer.inputs(&evidence, Some(&bias), on), origins: told.into_iter().collect() }))
+        Ok(is_it.then(|| with_origins(ruled.scorer.inputs(&evidence, Some(&bias), on), told)))
     }
 }

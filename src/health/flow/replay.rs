@@ -7,12 +7,13 @@ use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{TouchModel, calendar};
 use crate::health::audience::{SHARED, VENDOR};
+use crate::health::change::{self, Change};
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases, told};
 use crate::health::circumstances::Circumstances;
 use crate::health::evidence::Evidence;
-use crate::health::input::Inputs;
-use crate::health::score::Known;
-use crate::health::scorecard::{Band, Purpose, due_on};
+use crate::health::input::{Inputs, with_origins};
+use crate::health::score::{Known, Scorer};
+use crate::health::scorecard::{Band, Purpose, Scorecard, due_on};
 use crate::health::source::Sources;
 use crate::health::store::{self, Bias, Health, SetByHand};
 use crate::intake::{self, Measure, OpenCase};
@@ -41,8 +42,6 @@ pub struct Dossier {
 pub struct Standpoint<'a> {
     /// The policy that applied.
     pub ruled: &'a Ruled,
-    /// The point.
-    pub at: AsKnown,
     evidence: Vec<Evidence>,
     cases: &'a [OpenCase],
     bias: HashMap<MeasureId, f64>,
@@ -127,7 +126,6 @@ impl Dossier {
         let bias = in_force_at(&self.biases, moment);
         Some(Standpoint {
             ruled,
-            at,
             bias,
             evidence: in_force(&self.sightings, at, self.whole),
             cases: open_cases(&self.cases, at),
@@ -137,18 +135,31 @@ impl Dossier {
         })
     }
 
+    /// Why the score moved from one point to another; `None` where there was none at either. Of a customer that was not there yet nothing was known; where no policy
+    /// applied, nothing was asked.
+    pub fn change(&self, from: AsKnown, to: AsKnown) -> Option<Change> {
+        let (then, now) = (self.standpoint(from), self.standpoint(to));
+        let applied = then.as_ref().or(now.as_ref())?.ruled;
+        let nothing_asked = Scorer::new(Scorecard::with(Vec::new()), Vec::new(), |_| None);
+        let [then, now] = [(&then, from), (&now, to)].map(|(point, at)| match point {
+            Some(point) => change::Moment { scorer: &point.ruled.scorer, known: point.known(), on: at.on },
+            None if self.circumstances.on(at.on, at.moment(self.zone)).is_some() => change::Moment { scorer: &nothing_asked, known: Known::default(), on: at.on },
+            None => change::Moment { scorer: &applied.scorer, known: Known::default(), on: at.on },
+        });
+        change::split(&then, &now)
+    }
+
     /// What counted at a point; nothing where no policy applied.
     pub fn inputs(&self, at: AsKnown) -> Inputs {
-        let Some(point) = self.standpoint(at) else { return Inputs::default() };
-        let by_measure = point.ruled.scorer.inputs(&point.evidence, Some(&point.bias), at.on);
-        Inputs { by_measure, origins: told(&self.sightings, at, self.whole).collect() }
+        let Some(point) = self.standpoint(at) else { return Inputs::new() };
+        with_origins(point.ruled.scorer.inputs(&point.evidence, Some(&point.bias), at.on), told(&self.sightings, at, self.whole).collect())
     }
 
     /// The conclusion at a point; `None` where no policy applied.
     pub fn health(&self, at: AsKnown) -> Option<Health> {
         let point = self.standpoint(at)?;
         let reported_on = self.reports.iter().filter(|(day, stay)| *day <= at.on && stay.at(at.known_at)).map(|(day, _)| *day).max();
-        let sources = self.whole.then(|| Sources::of(&point.ruled.scorer, &point.evidence, at.on));
+        let sources = self.whole.then(|| Sources::of(&point.ruled.scorer, &point.evidence, point.cases, at.on));
         Some(Health {
             card: point.ruled.card.id,
             scored_for: at.on,
