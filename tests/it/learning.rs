@@ -168,6 +168,16 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
 
     let back = lesson.app.get(&lesson.staff, &format!("{path}/backtest?lead_days=45")).await.expect(200);
     assert_eq!((&back["total"]["outcomes"], &back["total"]["unknown"]), (&json!(320), &json!(0)));
+    // Each loss is named, with when it would have been flagged; those that were not are the missed.
+    let (losses, of) = (back["losses"].as_array().unwrap(), |member: &str| back["total"][member].as_u64().unwrap() as usize);
+    let flagged = losses.iter().filter(|loss| loss["first_flagged_on"].is_string()).count();
+    assert!((2..=1000).contains(&of("lost")), "all of them are named");
+    assert_eq!((losses.len(), flagged, losses.len() - flagged), (of("lost"), of("flagged") - of("false_alarms"), of("missed")), "{back}");
+    for loss in losses {
+        assert_eq!(loss["partner_id"], json!(lesson.partner));
+        let day = |member: &str| loss[member].as_str().map(|day| day.parse::<chrono::NaiveDate>().unwrap());
+        assert_eq!(day("first_flagged_on").map(|first| json!((day("occurred_on").unwrap() - first).num_days())).unwrap_or(Value::Null), loss["lead_time_days"]);
+    }
     assert_eq!((back["channels"].as_array().unwrap().len(), &back["channels"][0]["partner_id"]), (1, &json!(lesson.partner)));
     assert_eq!((&back["channels"][0]["own"], &back["channels"][0]["rolled_up"]), (&back["total"], &back["total"]));
     // Under a distributor without customers of its own, the same is its roll-up.

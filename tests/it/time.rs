@@ -203,6 +203,7 @@ async fn a_portfolio_shows_each_day_as_it_closed() {
         let days: Vec<(&str, f64, i64)> =
             told["data"].as_array().unwrap().iter().map(|day| (day["on"].as_str().unwrap(), points(&day["mean_health"]), day["customers"].as_i64().unwrap())).collect();
         assert_eq!(days, [("2026-11-22", 80.0, 2), ("2026-11-23", 80.0, 2)]);
+        assert!(told["data"].as_array().unwrap().iter().all(|day| day["partners"] == 1), "of the one partner there is");
         // One of two is unknown: it may be anywhere.
         assert_eq!(told["data"][0]["mean_health_bounds"], json!({ "low": 40.0, "high": 90.0 }));
         assert!(points(&told["total"]["mean_health"]) < 60.0);

@@ -130,6 +130,8 @@ pub struct Sight {
     pub measures: Vec<Key>,
     /// The points of each (`V_m`); `None` of those nothing is known of.
     pub values: Vec<Option<f64>>,
+    /// How much of what it asks is known, 0-1000.
+    pub coverage: i32,
     /// How long nothing was reported, 0-1 (SCIENCE 2.8); `None` while nobody knows what is usual.
     pub silence: Option<f64>,
 }
@@ -158,6 +160,8 @@ pub async fn sight(tx: &Tx<StaffScope>, card: &Card, (partner, customer): (Partn
     )?;
     let evidence: Vec<Evidence> = evidence.into_iter().map(|(said, _)| said).collect();
     let reports: Vec<(NaiveDate, Stay)> = statements.into_values().flatten().map(|(day, stay, _)| (day, stay)).collect();
-    let values = scorer.values(&evidence, Some(&in_force_at(&biases, moment)), at.on);
-    Ok(Sight { measures: scorer.measures.into_iter().map(|measure| measure.key).collect(), values, silence: silence_at(&reports, at) })
+    let bias = in_force_at(&biases, moment);
+    let values = scorer.values(&evidence, Some(&bias), at.on);
+    let coverage = scorer.score(&Known { evidence: &evidence, bias: Some(&bias), ..Known::default() }, at.on).coverage;
+    Ok(Sight { measures: scorer.measures.into_iter().map(|measure| measure.key).collect(), values, coverage, silence: silence_at(&reports, at) })
 }

@@ -9,11 +9,12 @@ use crate::http::body::{Day, Faults, Instant};
 use crate::http::query::Param;
 use crate::insight::backtest::Bin;
 use crate::insight::channel::Tree;
-use crate::insight::flow::{Backtest, Foretold, history, moment_of};
+use crate::insight::flow::{Backtest, Foretold, Loss, history, moment_of};
 use crate::kernel::error::Fault;
-use crate::kernel::id::{PartnerId, ScorecardId};
-use crate::kernel::number::{round, three_digits};
+use crate::kernel::id::{CustomerId, PartnerId, ScorecardId};
+use crate::kernel::number::{round, thousandths, three_digits};
 use actix_web::{HttpResponse, get};
+use chrono::NaiveDate;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -117,6 +118,38 @@ struct ForetoldOfChannel {
     rolled_up: ForetoldView,
 }
 
+/// The most losses that are named.
+const MOST_LOSSES: usize = 1000;
+
+/// A loss, and what the scorecard would have said before it.
+#[derive(Serialize, ToSchema)]
+struct LossView {
+    customer_id: CustomerId,
+    partner_id: PartnerId,
+    #[schema(value_type = String, format = Date)]
+    occurred_on: NaiveDate,
+    /// Health on the day the scorecard is asked, `lead_days` before; null while too little was known.
+    score: Option<f64>,
+    /// The first day of alarm in the year before; null of a loss that was missed.
+    #[schema(value_type = Option<String>, format = Date)]
+    first_flagged_on: Option<NaiveDate>,
+    /// How many days before the loss that was.
+    lead_time_days: Option<i64>,
+}
+
+impl From<&Loss> for LossView {
+    fn from(loss: &Loss) -> Self {
+        Self {
+            customer_id: loss.customer,
+            partner_id: loss.partner,
+            occurred_on: loss.occurred_on,
+            score: loss.score.map(|score| thousandths(score.into())),
+            first_flagged_on: loss.first_flagged,
+            lead_time_days: loss.first_flagged.map(|first| (loss.occurred_on - first).num_days()),
+        }
+    }
+}
+
 /// A look back.
 #[derive(Serialize, ToSchema)]
 struct BacktestView {
@@ -125,6 +158,8 @@ struct BacktestView {
     /// Outcomes of customers the scorecard was not for, by its criteria, on the day it is asked; they are in nothing below.
     not_applicable: usize,
     total: ForetoldView,
+    /// The losses of the total, the newest first, 1,000 at most: which would have been flagged, and how early.
+    losses: Vec<LossView>,
     /// By partner, of those with outcomes of their own or below them.
     channels: Vec<ForetoldOfChannel>,
 }
@@ -145,8 +180,15 @@ async fn backtest(call: Call<op::BacktestScorecard, ScorecardId, BacktestQuery>)
         Ok((history(tx, call.path, lead_days, None, at).await?, tree))
     };
     let ((history, tree), desk) = call.study(look).await?;
-    let Backtest { total, channels, not_applicable } = think(move || history.backtest(&tree)).await?;
+    let Backtest { total, losses, channels, not_applicable } = think(move || history.backtest(&tree)).await?;
     drop(desk);
     let channels = channels.into_iter().map(|one| ForetoldOfChannel { partner_id: one.partner, own: one.own.into(), rolled_up: one.rolled_up.into() }).collect();
-    Ok(HttpResponse::Ok().json(BacktestView { scorecard_id: call.path, lead_days, not_applicable, total: total.into(), channels }))
+    Ok(HttpResponse::Ok().json(BacktestView {
+        scorecard_id: call.path,
+        lead_days,
+        not_applicable,
+        total: total.into(),
+        losses: losses.iter().take(MOST_LOSSES).map(LossView::from).collect(),
+        channels,
+    }))
 }

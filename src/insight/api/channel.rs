@@ -204,6 +204,8 @@ impl Query for PortfolioQuery {}
 struct PortfolioDay {
     #[schema(value_type = String, format = Date)]
     on: NaiveDate,
+    /// Of how many partners with customers it closed: what a day lacks is not what customers did.
+    partners: i64,
     #[serde(flatten)]
     figures: Figures,
 }
@@ -243,6 +245,6 @@ async fn portfolio(call: Call<op::GetPortfolio, (), PortfolioQuery>) -> Result<H
         })
         .await?;
     let total: Cell = groups.into_iter().map(|group| group.cell).sum();
-    let data = days.iter().map(|(on, cell)| PortfolioDay { on: *on, figures: Figures::from(cell) }).collect();
+    let data = days.iter().map(|(on, partners, cell)| PortfolioDay { on: *on, partners: *partners, figures: Figures::from(cell) }).collect();
     Ok(HttpResponse::Ok().json(PortfolioAnswer { currency: vendor.currency, scored_for, total: Figures::from(&total), data }))
 }

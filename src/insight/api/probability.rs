@@ -7,7 +7,7 @@ use crate::insight::flow::seen_by_calibration;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{CalibrationId, CustomerId, ScorecardId};
-use crate::kernel::number::three_digits;
+use crate::kernel::number::{thousandths, three_digits};
 use actix_web::{HttpResponse, get};
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -36,6 +36,8 @@ struct ChurnProbability {
     known_measures: Option<usize>,
     /// And how many it has.
     measures: Option<usize>,
+    /// How much of what that scorecard asks is known, 0-1: where it is little, the probability is mostly everybody's.
+    coverage: Option<f64>,
     /// 0-1; null when only the order may be used, and while nothing at all is known of the customer: then it would be everybody's.
     probability: Option<f64>,
     /// For putting customers in order: higher is riskier, on no scale.
@@ -71,6 +73,7 @@ async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId, Point
         lead_days: kept.map(|kept| kept.lead_days),
         known_measures: told.as_ref().map(|(_, seen)| known(seen)),
         measures: told.as_ref().map(|(_, seen)| seen.values.len()),
+        coverage: told.as_ref().map(|(_, seen)| thousandths(seen.coverage.into())),
         probability: told.as_ref().filter(|(_, seen)| known(seen) > 0).and_then(|(fit, seen)| fit.model.probability(&seen.values, seen.silence)).map(three_digits),
         risk: told.as_ref().map(|(fit, seen)| three_digits(fit.model.risk(&seen.values, seen.silence))),
         silence: told.as_ref().and_then(|(_, seen)| seen.silence).map(three_digits),

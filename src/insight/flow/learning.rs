@@ -20,7 +20,7 @@ use crate::ledger::{Event, record_events};
 use crate::revenue::{self, Settled};
 use chrono::{Duration, NaiveDate};
 use serde_json::json;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -171,7 +171,10 @@ impl History {
         let foretold = |which: Option<&Vec<usize>>| Foretold::of(&seen, &flagged, which.map_or(&[], Vec::as_slice));
         let channels =
             below.iter().map(|(partner, rolled_up)| ChannelForetold { partner: *partner, own: foretold(own.get(partner)), rolled_up: foretold(Some(rolled_up)) }).collect();
-        Backtest { total: Foretold::of(&seen, &flagged, &all), channels, not_applicable: self.not_applicable }
+        let told = seen.iter().zip(&flagged).filter(|((outcome, _), _)| outcome.lost);
+        let mut losses: Vec<Loss> = told.map(|((outcome, seen), first_flagged)| Loss::of(outcome, seen.score, *first_flagged)).collect();
+        losses.sort_by_key(|loss| (Reverse(loss.occurred_on), loss.customer));
+        Backtest { total: Foretold::of(&seen, &flagged, &all), losses, channels, not_applicable: self.not_applicable }
     }
 
     /// The first day within a year before an outcome on which the scorecard said `at_risk`, in steps of a week, and on each of the last six days.
@@ -186,10 +189,33 @@ impl History {
 pub struct Backtest {
     /// Over everything.
     pub total: Foretold,
+    /// Each loss, the newest first.
+    pub losses: Vec<Loss>,
     /// By partner with outcomes of its own or below it.
     pub channels: Vec<ChannelForetold>,
     /// Outcomes of customers the scorecard was not for; they are in nothing above.
     pub not_applicable: usize,
+}
+
+/// A loss, and what the scorecard said before it.
+pub struct Loss {
+    /// Whom.
+    pub customer: CustomerId,
+    /// Whose customer.
+    pub partner: PartnerId,
+    /// The day it was lost.
+    pub occurred_on: NaiveDate,
+    /// The score on the day the scorecard is asked, in thousandths; `None` while too little was known.
+    pub score: Option<i32>,
+    /// The first day of alarm within the year before; `None` where there was none.
+    pub first_flagged: Option<NaiveDate>,
+}
+
+impl Loss {
+    fn of(outcome: &Settled, score: Option<i32>, first_flagged: Option<NaiveDate>) -> Self {
+        let (customer, partner) = (CustomerId::of(outcome.customer_id), PartnerId::of(outcome.partner_id));
+        Self { customer, partner, occurred_on: outcome.occurred_on, score, first_flagged }
+    }
 }
 
 /// The same of a channel.

@@ -265,21 +265,26 @@ pub async fn closes<S: Tenant>(tx: &Tx<S>, audience: &'static str, partners: Opt
     rows.into_iter().map(|row| Ok((PartnerId::of(row.partner_id), row.cell.read()?))).collect()
 }
 
+/// A day, of how many partners it closed, and the sum of these closes.
+pub type ClosedDay = (NaiveDate, i64, Cell);
+
 /// The closes of each day between two, as known at a moment, summed over visible partners; days without any are left out.
-pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, days: (NaiveDate, NaiveDate), known_at: Moment) -> Result<Vec<(NaiveDate, Cell)>, Fault> {
+pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, days: (NaiveDate, NaiveDate), known_at: Moment) -> Result<Vec<ClosedDay>, Fault> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Date)]
         closed_on: NaiveDate,
+        #[diesel(sql_type = BigInt)]
+        partners: i64,
         #[diesel(embed)]
         cell: CellRow,
     }
     let rows: Vec<Row> = tx
         .rows(
             sql(concat!(
-                "SELECT closed_on, ",
+                "SELECT closed_on, partners, ",
                 shown!(),
-                " FROM (SELECT closed_on, ",
+                " FROM (SELECT closed_on, count(*) AS partners, ",
                 sums!(),
                 " FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all' AND closed_on BETWEEN {} AND {} AND closed_at <= {}
                    AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY closed_on) s ORDER BY closed_on"
@@ -293,7 +298,7 @@ pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, days: 
             .bind::<Nullable<Array<SqlUuid>>, _>(tx.scope().visible()),
         )
         .await?;
-    rows.into_iter().map(|row| Ok((row.closed_on, row.cell.read()?))).collect()
+    rows.into_iter().map(|row| Ok((row.closed_on, row.partners, row.cell.read()?))).collect()
 }
 
 /// Folds the partner's deltas into its cells. Those of one combination of groups are added up before they are spread over the facets.
