@@ -58,7 +58,7 @@ fn saas_accounts() {
     let (by_hand, hand_lift) = show("hand", &by_weights(&test, &hand));
     let risk: Vec<f64> = test.iter().map(|t| fit.model.risk(&t.values, t.silence)).collect();
     let (a, lift) = show("calibrated", &risk);
-    // As docs/decisions/0004 tells them.
+    // As docs/decisions/0008 tells them.
     for ((auc, lift), (told_auc, told_lift)) in [(equal, (0.755, 1.73)), ((by_hand, hand_lift), (0.842, 1.80)), ((a, lift), (0.877, 1.63))] {
         assert!((auc - told_auc).abs() < 5e-4 && (lift - told_lift).abs() < 5e-3, "{auc} {lift}, told {told_auc} {told_lift}");
     }
