@@ -22,7 +22,7 @@ crate::wire_words!(CardState, Purpose, Missing);
 pub(super) struct WeightedBody {
     /// The measure's key.
     measure: Key,
-    /// 0 to 1,000,000; weights are relative to their sum within the group.
+    /// 0, or 0.000001 to 1,000,000; weights are relative to their sum within the group.
     #[schema(minimum = 0, maximum = 1000000)]
     weight: f64,
     /// The group it belongs to; the top when left out.
@@ -61,7 +61,7 @@ pub(super) struct GroupBody {
     key: Key,
     name_en: Name,
     name_ja: Name,
-    /// Its weight among its neighbours.
+    /// Its weight among its neighbours: 0, or 0.000001 to 1,000,000.
     #[schema(minimum = 0, maximum = 1000000)]
     weight: f64,
     /// The group it belongs to; the top when left out. Nesting may go to any depth.
