@@ -43,7 +43,7 @@ fn score(c: &mut Criterion) {
     let evidence: Vec<Evidence> = (0..MEASURES).map(said).collect();
     let mut group = c.benchmark_group("a customer of ten measures");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("score, interval and coverage", |b| b.iter(|| scorer.figure(black_box(&evidence), &[], None, today)));
+    group.bench_function("score, interval and coverage", |b| b.iter(|| scorer.figure(black_box(&evidence), None, today)));
     group.bench_function("with interval, band and explanation", |b| b.iter(|| scorer.score(&Known { evidence: black_box(&evidence), ..Known::default() }, today)));
     group.finish();
 }

@@ -239,7 +239,8 @@ impl<A: Action, P, Q: Query, B> Call<A, P, Q, B> {
         A::Scope: Clone,
     {
         let turn = self.turn().await?;
-        self.gate.state.db.patient_for(turn.left()).begin_read(self.scope()).await?.holding(turn).look(look).await
+        let tx = self.gate.state.db.patient_for(turn.left()).begin_read(self.scope()).await?.holding(turn);
+        tx.in_time(look(&tx)).await
     }
 
     /// Reads much in one read-only transaction, one such study in this process at a time: they take whole cores.

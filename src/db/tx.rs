@@ -61,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// What all statements may take together (SECURITY c.6). Of what is written, what is older than a minute is settled (DECISIONS 5). Studies follow one upon the
+    /// What all statements may take together that are done for a caller (SECURITY c.6). Of what is written, what is older than a minute is settled (DECISIONS 5). Studies follow one upon the
     /// other and have no such end.
     fn whole(self) -> Option<Duration> {
         match self {
@@ -304,9 +304,9 @@ impl<S: Scope> Tx<S> {
         }
     }
 
-    /// Looks at something in it, in time. What was seen stands; the end of it is not waited for.
+    /// Looks at something in it. What was seen stands; the end of it is not waited for.
     pub async fn look<T>(self, look: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        self.in_time(look(&self)).await
+        look(&self).await
     }
 
     /// Does what is done for a caller in the time a transaction of its kind has; what takes longer is left where it is, for the caller to undo.

@@ -1,5 +1,5 @@
 //! Caps and floors: what a score may not exceed, or fall below, while something holds. Dissatisfaction comes first (SCIENCE 2.3); each
-//! that bites is a line of its own in the explanation, never hidden inside a measure.
+//! that bounds the score or its interval is a line of its own in the explanation, never hidden inside a measure.
 
 use super::evidence::Evidence;
 use crate::intake::{EFFORT, EvidenceClass, OpenCase};
@@ -130,11 +130,17 @@ impl Limit {
             Condition::Latest { at_most, at_least, within_days, .. } => {
                 let within = |item: &&Evidence| Some(item.measure) == id && (0..=i64::from(*within_days)).contains(&(on - item.day).num_days());
                 let bites = |item: &&Evidence| at_most.is_none_or(|most| item.value <= most) && at_least.is_none_or(|least| item.value >= least);
-                let latest = |those: &dyn Fn(&&Evidence) -> bool| evidence.iter().filter(within).filter(those).max_by(|a, b| Evidence::order(a, b));
-                let (own, anybody) = (latest(&|item| item.class == EvidenceClass::CustomerVoiced), latest(&|_| true));
-                // What others say later does not outdo the customer's own word; but an older word of its own lifts no cap off what is said now: dissatisfaction
-                // comes first.
-                let found = own.filter(bites).or_else(|| anybody.filter(|_| own.is_none() || self.at_most.is_some()).filter(bites));
+                // Of the last day on which any of those spoke, what makes it apply; `None` where none ever spoke. Of one day's words dissatisfaction comes first.
+                let last = |those: &dyn Fn(&&Evidence) -> bool| {
+                    let day = evidence.iter().filter(within).filter(those).map(|item| item.day).max()?;
+                    let of_day = || evidence.iter().filter(within).filter(those).filter(|item| item.day == day);
+                    Some(of_day().filter(bites).max_by(|a, b| Evidence::order(a, b)).filter(|_| self.at_most.is_some() || of_day().all(|item| bites(&item))))
+                };
+                // What others say later does not outdo the customer's own word; but an older word of its own lifts no cap off what is said now.
+                let found = match last(&|item| item.class == EvidenceClass::CustomerVoiced) {
+                    Some(own) if own.is_some() || self.at_most.is_none() => own,
+                    _ => last(&|_| true).flatten(),
+                };
                 found.map(|item| Because::Value { value: item.value, on: item.day, class: item.class })
             }
         }

@@ -71,7 +71,7 @@ impl Part {
     }
 }
 
-/// What moved a score after the measures had spoken; scores in thousandths.
+/// What moved a score after the measures had spoken, or bounded where it lies; scores in thousandths.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adjustment {
     /// By what.
@@ -121,7 +121,7 @@ pub struct Score {
     pub coverage: i32,
     /// Every measure of the scorecard, in its order.
     pub parts: Vec<Part>,
-    /// The limits that apply and the override in force, in the order they were applied.
+    /// The limits that bound it, or where it lies, and the override in force, in the order they were applied.
     pub adjustments: Vec<Adjustment>,
 }
 
@@ -218,16 +218,16 @@ impl Scorer {
         Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }
     }
 
-    /// Score, 80 % interval and coverage of one source by itself, in thousandths, by the same limits and before any override: nothing stands for what is missing. It has
-    /// a score above the floor of coverage, and once it has a say in one measure (decision 0006): few speak of all that is asked.
-    pub fn figure(&self, evidence: &[Evidence], cases: &[OpenCase], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
+    /// Score, 80 % interval and coverage of one source by itself, in thousandths, by the limits its own words make apply and before any override: nothing stands for what is
+    /// missing. It has a score above the floor of coverage, and once it has a say in one measure (decision 0006): few speak of all that is asked.
+    pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
         let evidence = sorted(evidence);
         let mut sums = self.gather(&evidence, bias, on);
         sums.iter_mut().filter(|s| s.assumed.is_some()).for_each(|s| *s = Sums::default());
         let coverage = self.coverage(&sums);
         let has_a_say = || self.measures.iter().zip(&sums).any(|(measure, s)| measure.weight > 0.0 && s.evidence >= A_SAY);
         let mean = self.mean(&sums).filter(|_| self.suffices(coverage) || has_a_say());
-        let (score, interval, _) = self.limited(&sums, coverage, mean.as_ref(), (&evidence, cases), on);
+        let (score, interval, _) = self.limited(&sums, coverage, mean.as_ref(), (&evidence, &[]), on);
         (score, interval, milli(coverage) as i32)
     }
 
@@ -297,17 +297,18 @@ impl Scorer {
         coverage > 0.0 && coverage >= self.card.coverage_floor
     }
 
-    /// The mean and where it lies, in thousandths, within the limits that apply. Each of these is a line, whether or not the score lay beyond it: it bounds the
-    /// interval all the same.
+    /// The mean and where it lies, in thousandths, within the limits that apply. Each that bounds the score, or where it lies, is a line.
     fn limited(&self, sums: &[Sums], coverage: f64, mean: Option<&Mean>, (evidence, cases): (&[Evidence], &[OpenCase]), on: NaiveDate) -> Limited {
         let Some(mean) = mean else { return (None, None, Vec::new()) };
         let (mut score, mut interval, mut adjustments) = (milli(mean.h) as i32, self.interval(sums, coverage, mean), Vec::new());
         for (limit, id) in self.card.limits.iter().zip(&self.limited) {
             let Some(because) = limit.applies(cases, evidence, *id, on) else { continue };
             let bound = |value: i32| limit.bound(value.into()) as i32;
-            let (from, to) = (score, bound(score));
-            (score, interval) = (to, (bound(interval.0), bound(interval.1)));
-            adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to, band: None, because: Some(because) });
+            let (from, before) = (score, interval);
+            (score, interval) = (bound(score), (bound(interval.0), bound(interval.1)));
+            if (score, interval) != (from, before) {
+                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to: score, band: None, because: Some(because) });
+            }
         }
         (Some(score), Some(interval), adjustments)
     }

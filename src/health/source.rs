@@ -3,7 +3,7 @@
 
 use super::evidence::Evidence;
 use super::score::Scorer;
-use crate::intake::{EvidenceClass, OpenCase};
+use crate::intake::EvidenceClass;
 use crate::kernel::id::MeasureId;
 use crate::kernel::share::Z95;
 use chrono::NaiveDate;
@@ -38,14 +38,13 @@ pub struct Said {
 pub struct Sources(pub Vec<Said>);
 
 impl Sources {
-    /// Scores each source by itself; a partner's word as it was given, without taking off its usual rosiness: that would hide the gap. Open cases are said by the
-    /// partner.
-    pub fn of(scorer: &Scorer, evidence: &[Evidence], cases: &[OpenCase], on: NaiveDate) -> Self {
+    /// Scores each source by itself; a partner's word as it was given, without taking off its usual rosiness: that would hide the gap. Nor do
+    /// open cases lower it, or whoever told of one would take its customers off the list.
+    pub fn of(scorer: &Scorer, evidence: &[Evidence], on: NaiveDate) -> Self {
         let none: Option<&HashMap<MeasureId, f64>> = None;
         let said = |class: EvidenceClass| {
             let own: Vec<Evidence> = evidence.iter().filter(|item| item.class == class).copied().collect();
-            let cases = if class == EvidenceClass::PartnerDeclared { cases } else { &[] };
-            let (score, interval, coverage) = scorer.figure(&own, cases, none, on);
+            let (score, interval, coverage) = scorer.figure(&own, none, on);
             Said { class, score, interval, coverage }
         };
         Self(COMPARED.map(said).to_vec())
@@ -62,7 +61,9 @@ impl Sources {
     pub fn difference_shows(&self) -> bool {
         let known = || self.0.iter().filter_map(|said| Some((said.score?, said.interval?)));
         let best_and_worst = known().max_by_key(|(score, _)| *score).zip(known().min_by_key(|(score, _)| *score));
-        best_and_worst.is_some_and(|((best, (low, _)), (worst, (_, high)))| f64::from(best - worst) > Z95 / Z80 * f64::from(best - low).hypot(f64::from(high - worst)))
+        // A cap, or an end of the scale, cuts an interval on one side.
+        let half = |(score, (low, high)): (i32, (i32, i32))| f64::from((score - low).max(high - score));
+        best_and_worst.is_some_and(|(best, worst)| f64::from(best.0 - worst.0) > Z95 / Z80 * half(best).hypot(half(worst)))
     }
 
     /// Since when they lie far apart, given since when they did before.
@@ -74,14 +75,14 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::limit::Limit;
-    use crate::health::score::tests::{day, said, scorer};
+    use crate::health::limit::{Condition, Limit};
+    use crate::health::score::tests::{day, key, said, scorer};
 
     #[test]
     fn a_green_word_over_red_facts_is_a_gap_with_an_age() {
         let card = scorer(&[1.0, 1.0], |_, _| {});
         let evidence = [said(0, 90.0, 0, EvidenceClass::PartnerDeclared), said(1, 30.0, 0, EvidenceClass::VendorObserved)];
-        let sources = Sources::of(&card, &evidence, &[], day(0));
+        let sources = Sources::of(&card, &evidence, day(0));
         assert_eq!(sources.0.iter().map(|s| s.score).collect::<Vec<_>>(), [Some(90_000), Some(30_000), None]);
         assert_eq!(sources.divergence(), Some(60_000));
         assert_eq!(sources.diverges_since(None, day(0)), Some(day(0)));
@@ -94,7 +95,7 @@ mod tests {
             doubted.difference_shows()
         };
         assert_eq!((shows(25_000), shows(40_000)), (true, false));
-        let one = Sources::of(&card, &evidence[..1], &[], day(0));
+        let one = Sources::of(&card, &evidence[..1], day(0));
         assert_eq!((one.divergence(), one.diverges_since(Some(day(-9)), day(0))), (None, None));
     }
 
@@ -104,15 +105,21 @@ mod tests {
         let plain = scorer(&[1.0; 10], |_, _| {});
         let mut evidence: Vec<Evidence> = (0..9).map(|measure| said(measure, 90.0, 50, EvidenceClass::PartnerDeclared)).collect();
         evidence.push(said(9, 10.0, 0, EvidenceClass::VendorObserved));
-        let vendor = |on: i64| Sources::of(&plain, &evidence, &[], day(on)).0[1];
+        let vendor = |on: i64| Sources::of(&plain, &evidence, day(on)).0[1];
         assert_eq!((vendor(0).score, vendor(0).coverage), (Some(10_000), 100));
-        assert_eq!(Sources::of(&plain, &evidence, &[], day(50)).divergence(), Some(80_000));
-        // An overdue case it has told of itself lowers what the partner says, and nobody else's word.
-        let card = scorer(&[1.0; 10], |card, _| card.limits = Limit::pain());
-        let case = OpenCase { external_id: "T".parse().unwrap(), severity: 1, opened_on: day(0), due_on: Some(day(40)), cause: None };
-        let said_so = Sources::of(&card, &evidence, &[case], day(50));
-        assert_eq!((said_so.0[0].score, said_so.0[1].score, said_so.divergence()), (Some(60_000), Some(10_000), Some(50_000)));
+        assert_eq!(Sources::of(&plain, &evidence, day(50)).divergence(), Some(80_000));
         // Its half-life is 30 days: 2^(-52/30) = 0.3007, and 0.2939 a day later.
         assert_eq!((vendor(52).score, vendor(53).score), (Some(10_000), None));
+        // By the same caps: who says to be content and to have a hard time of it is not content.
+        let capped = scorer(&[1.0; 10], |card, _| {
+            card.limits = vec![Limit {
+                key: "effort".parse().unwrap(),
+                when: Condition::Latest { measure: key(20), at_most: Some(3.0), at_least: None, within_days: 90 },
+                at_most: Some(55.0),
+                at_least: None,
+            }];
+        });
+        evidence.extend([said(0, 90.0, 50, EvidenceClass::CustomerVoiced), said(20, 2.0, 50, EvidenceClass::CustomerVoiced)]);
+        assert_eq!(Sources::of(&capped, &evidence, day(50)).0.iter().map(|said| said.score).collect::<Vec<_>>(), [Some(90_000), Some(10_000), Some(55_000)]);
     }
 }

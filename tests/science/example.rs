@@ -60,7 +60,7 @@ fn the_numbers_of_the_page_are_true() {
     says(format!("(points − 50) / {weighed:.3}, the sum of weight × evidence"));
     says(format!(": *{}*, with an 80 % interval", plain.band.as_str()));
     says("the sources lie more than 50 points apart".to_owned());
-    let sources = Sources::of(&scorer, &evidence, &[], day(100));
+    let sources = Sources::of(&scorer, &evidence, day(100));
     assert!(sources.divergence() > Some(50_000) && sources.diverges_since(None, day(100)).is_some() && sources.difference_shows(), "{sources:?}");
     says(format!("the pain cap takes it to **{}**", points(capped.score.unwrap().into())));
 }

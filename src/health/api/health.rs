@@ -60,10 +60,10 @@ struct Contribution {
     contribution: f64,
 }
 
-/// What moved the score after the measures had spoken.
+/// What moved the score after the measures had spoken, or bounded its interval.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AdjustmentView {
-    /// The cap or floor of the scorecard that bit.
+    /// The cap or floor of the scorecard that applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Key>,
     /// The override in force.
@@ -71,6 +71,7 @@ pub(super) struct AdjustmentView {
     override_id: Option<OverrideId>,
     /// The score before; absent when it was unknown.
     from: Option<f64>,
+    /// The score after; as before where the limit bounds the interval alone.
     to: f64,
     /// What made the limit apply; absent of an override.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use crate::auth::Tenant;
 use crate::db::Tx;
 use crate::directory::{TouchModel, calendar};
 use crate::health::audience::{SHARED, VENDOR};
-use crate::health::change::{self, Change};
+use crate::health::change::{self, Cause, Change};
 use crate::health::chronicle::{AsKnown, CaseStatement, Sighting, Stay, end_of, in_force, open_cases, told};
 use crate::health::circumstances::Circumstances;
 use crate::health::evidence::Evidence;
@@ -135,18 +135,20 @@ impl Dossier {
         })
     }
 
-    /// Why the score moved from one point to another; `None` where there was none at either. Of a customer that was not there yet nothing was known; where no policy
+    /// Why the score moved from one point to another; `None` where there was none at either. Of a customer that was not there nothing was known; where no policy
     /// applied, nothing was asked.
     pub fn change(&self, from: AsKnown, to: AsKnown) -> Option<Change> {
-        let (then, now) = (self.standpoint(from), self.standpoint(to));
-        let applied = then.as_ref().or(now.as_ref())?.ruled;
         let nothing_asked = Scorer::new(Scorecard::with(Vec::new()), Vec::new(), |_| None);
-        let [then, now] = [(&then, from), (&now, to)].map(|(point, at)| match point {
+        let points = [(self.standpoint(from), from), (self.standpoint(to), to)];
+        let [then, now] = points.each_ref().map(|(point, at)| match point {
             Some(point) => change::Moment { scorer: &point.ruled.scorer, known: point.known(), on: at.on },
-            None if self.circumstances.on(at.on, at.moment(self.zone)).is_some() => change::Moment { scorer: &nothing_asked, known: Known::default(), on: at.on },
-            None => change::Moment { scorer: &applied.scorer, known: Known::default(), on: at.on },
+            None => change::Moment { scorer: &nothing_asked, known: Known::default(), on: at.on },
         });
-        change::split(&then, &now)
+        let mut change = change::split(&then, &now)?;
+        let was_there = |at: AsKnown| self.circumstances.on(at.on, at.moment(self.zone)).is_some();
+        let whole = if was_there(from) { (!was_there(to)).then_some(Cause::NoLongerKnown) } else { Some(Cause::NewlyKnown) };
+        change.lines.iter_mut().for_each(|line| line.1 = whole.unwrap_or(line.1));
+        Some(change)
     }
 
     /// What counted at a point; nothing where no policy applied.
@@ -159,7 +161,7 @@ impl Dossier {
     pub fn health(&self, at: AsKnown) -> Option<Health> {
         let point = self.standpoint(at)?;
         let reported_on = self.reports.iter().filter(|(day, stay)| *day <= at.on && stay.at(at.known_at)).map(|(day, _)| *day).max();
-        let sources = self.whole.then(|| Sources::of(&point.ruled.scorer, &point.evidence, point.cases, at.on));
+        let sources = self.whole.then(|| Sources::of(&point.ruled.scorer, &point.evidence, at.on));
         Some(Health {
             card: point.ruled.card.id,
             scored_for: at.on,

@@ -116,7 +116,7 @@ async fn score<S: Tenant>(tx: &Tx<S>, common: &Common, facts: &[(Uuid, Facts)], 
                     set: overrides.get(&(*id, purpose)).copied().filter(|_| *audience == VENDOR),
                 };
                 let (card, score, sources) = match (ruled, before) {
-                    (Some(ruled), _) => (ruled.card.id, ruled.scorer.score(&known, on), (*audience == VENDOR).then(|| Sources::of(&ruled.scorer, &seen, known.cases, on))),
+                    (Some(ruled), _) => (ruled.card.id, ruled.scorer.score(&known, on), (*audience == VENDOR).then(|| Sources::of(&ruled.scorer, &seen, on))),
                     // No scorecard is for this customer any more: what was concluded by the last one must not stand for ever.
                     (None, Some(before)) => (before.card, Score::unknown(), None),
                     (None, None) => continue,

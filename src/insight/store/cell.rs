@@ -284,7 +284,7 @@ pub async fn closes_by_day<S: Tenant>(tx: &Tx<S>, audience: &'static str, days: 
             sql(concat!(
                 "SELECT closed_on, partners, ",
                 shown!(),
-                " FROM (SELECT closed_on, count(*) AS partners, ",
+                " FROM (SELECT closed_on, count(*) FILTER (WHERE healthy + watch + at_risk + unknown > 0) AS partners, ",
                 sums!(),
                 " FROM todoku.cell_close WHERE vendor_id = {} AND audience = {} AND facet = 'all' AND closed_on BETWEEN {} AND {} AND closed_at <= {}
                    AND ({}::uuid[] IS NULL OR partner_id = ANY ({})) GROUP BY closed_on) s ORDER BY closed_on"
