@@ -17,6 +17,7 @@ use diesel::sql_types::{Timestamptz, Untyped};
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::FutureExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -63,11 +64,11 @@ impl Kind {
 
     /// What all statements may take together that are done for a caller (SECURITY c.6). Of what is written, what is older than a minute is settled (DECISIONS 5). Studies follow one upon the
     /// other and have no such end.
-    fn whole(self) -> Option<Duration> {
+    fn whole(self) -> Duration {
         match self {
-            Kind::Read | Kind::Write => Some(Duration::from_secs(5)),
-            Kind::Batch => Some(Duration::from_secs(30)),
-            Kind::Study => None,
+            Kind::Read | Kind::Write => Duration::from_secs(5),
+            Kind::Batch => Duration::from_secs(30),
+            Kind::Study => Duration::MAX,
         }
     }
 }
@@ -103,9 +104,9 @@ fn silence() -> diesel::result::Error {
     diesel::result::Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new("the database does not answer".to_owned()))
 }
 
-async fn within<T>(whole: Option<Duration>, deed: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    let Some(whole) = whole else { return deed.await };
-    tokio::time::timeout(whole, deed).await.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the transaction took too long")))
+// No async functions around it: each would hold what is done once more, and every request has one.
+fn within<T>(whole: Duration, deed: impl Future<Output = Result<T, Fault>>) -> impl Future<Output = Result<T, Fault>> {
+    tokio::time::timeout(whole, deed).map(|done| done.unwrap_or_else(|_| Err(Fault::unavailable(Code::Overloaded, "the transaction took too long"))))
 }
 
 impl Db {
@@ -310,8 +311,8 @@ impl<S: Scope> Tx<S> {
     }
 
     /// Does what is done for a caller in the time a transaction of its kind has; what takes longer is left where it is, for the caller to undo.
-    pub async fn in_time<T>(&self, deed: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        within(self.kind.whole(), deed).await
+    pub fn in_time<T>(&self, deed: impl Future<Output = Result<T, Fault>>) -> impl Future<Output = Result<T, Fault>> {
+        within(self.kind.whole(), deed)
     }
 
     /// Undoes it, and hands the connection back once PostgreSQL has confirmed.
@@ -401,8 +402,8 @@ mod tests {
     #[tokio::test]
     async fn what_takes_too_long_is_told_to_come_back_and_a_study_goes_on() {
         let never = std::future::pending::<Result<(), Fault>>;
-        assert_eq!(within(Some(Duration::ZERO), never()).await.unwrap_err().code, Code::Overloaded);
-        assert!(within(Some(Duration::ZERO), async { Ok(()) }).await.is_ok(), "what is done is done");
-        assert!(within(None, async { Ok(()) }).await.is_ok());
+        assert_eq!(within(Duration::ZERO, never()).await.unwrap_err().code, Code::Overloaded);
+        assert!(within(Duration::ZERO, async { Ok(()) }).await.is_ok(), "what is done is done");
+        assert!(within(Kind::Study.whole(), async { Ok(()) }).await.is_ok());
     }
 }

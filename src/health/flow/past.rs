@@ -162,6 +162,6 @@ pub async fn sight(tx: &Tx<StaffScope>, card: &Card, (partner, customer): (Partn
     let reports: Vec<(NaiveDate, Stay)> = statements.into_values().flatten().map(|(day, stay, _)| (day, stay)).collect();
     let bias = in_force_at(&biases, moment);
     let values = scorer.values(&evidence, Some(&bias), at.on);
-    let coverage = scorer.score(&Known { evidence: &evidence, bias: Some(&bias), ..Known::default() }, at.on).coverage;
+    let (_, _, coverage) = scorer.figure(&evidence, Some(&bias), at.on);
     Ok(Sight { measures: scorer.measures.into_iter().map(|measure| measure.key).collect(), values, coverage, silence: silence_at(&reports, at) })
 }
