@@ -93,12 +93,11 @@ fn compare(first: &[(f64, bool)], second: &[(f64, bool)]) -> (f64, f64, f64) {
     (mean(&l1), mean(&l2), (variance(&l1, &l2) + variance(&k1, &k2)).sqrt())
 }
 
-/// (a) The estimated bias follows the true one, over partners with at least five pairs. A panel of 60 partners says its own
-/// correlation to about 0.02, so the limit of 0.9 is for the panels together, each partner beside its panel's mean.
+/// (a) The estimated bias follows the true one in each panel, over partners with at least five pairs. How large a book it takes was laid out on the seeds
+/// of `world.rs`: of 48 estimates the worst correlated by 0.934 (median 0.967), with half as many customers by 0.905 (0.936).
 #[test]
 fn bias_is_found() {
     for measure in OPINIONS {
-        let (mut all_found, mut all_true) = (Vec::new(), Vec::new());
         for Tried { seed, panel, models } in PANELS.iter() {
             let model = &models.iter().find(|m| m.0 == measure).unwrap().1;
             let known: Vec<_> = model.estimates.iter().filter(|e| e.n >= 5).collect();
@@ -119,14 +118,8 @@ fn bias_is_found() {
                 model.tau2,
                 held as f64 / known.len() as f64,
             );
-            assert!(r >= 0.85, "seed {seed}, measure {measure}: {r}");
-            let (middle_found, middle_true) = (mean(&found), mean(&truth));
-            all_found.extend(found.iter().map(|f| f - middle_found));
-            all_true.extend(truth.iter().map(|t| t - middle_true));
+            assert!(r >= 0.9, "seed {seed}, measure {measure}: {r}");
         }
-        let r = correlation(&all_found, &all_true);
-        println!("measure {measure}: correlation {r:.3} over {} partners", all_true.len());
-        assert!(r >= 0.9, "measure {measure}: {r}");
     }
 }
 

@@ -5,7 +5,7 @@
 //!   level of the partner's book. Each of the six latent measures is that health plus an own walk about an own constant.
 //!   The truth of the as-of day is the latent measures on that day; overall health is their plain mean (equal weights).
 //! - **Telemetry.** 60 % of customers have it: measure 0, usage, every week, with little noise. Nobody else reports usage.
-//! - **Partners.** 60, with 20-60 customers and a cadence of 14-45 days. A report holds each of the five other measures with a
+//! - **Partners.** 60, with 40-120 customers and a cadence of 14-45 days. A report holds each of the five other measures with a
 //!   probability, as the latent value plus noise. On the two opinions the partner adds its own bias, N(8, 6) clipped to -8..20.
 //!   Besides, what it says of one customer shares an error (halo) that moves slowly and that no averaging removes.
 //! - **Silence.** A quarter of the partners stop reporting for 3-8 months; some customers are hardly ever reported.
@@ -97,6 +97,8 @@ impl Panel {
 pub struct World {
     /// Partners.
     pub partners: usize,
+    /// Customers of a partner, at least and at most.
+    pub book: (usize, usize),
     /// Days of history up to the as-of day.
     pub days: i32,
     /// Mean level of health, spread of partners' books about it, spread of customers within a book.
@@ -133,6 +135,7 @@ impl Default for World {
     fn default() -> Self {
         Self {
             partners: 60,
+            book: (40, 120),
             days: 540,
             level: (60.0, 4.0, 13.0),
             health_walk: (6.0, 90.0),
@@ -203,7 +206,7 @@ impl Partner {
             cadence: between(rng, (14.0, 45.0)),
             withheld: between(rng, world.withheld),
             silent: begin..begin + length,
-            customers: rng.usize(20..=60),
+            customers: rng.usize(world.book.0..=world.book.1),
         }
     }
 }
