@@ -53,12 +53,17 @@ impl Rule<'_> {
         if !(0..=i64::from(oldest)).contains(&age) {
             return None;
         }
-        Some(self.faded(item)).filter(|f| *f > 0.0)
+        Some(self.source(item) * self.fresh(age)).filter(|f| *f > 0.0)
     }
 
     /// What a piece of evidence weighs, 0 or more, however old: the weight of its source times its freshness.
     pub fn faded(&self, item: &Evidence) -> f64 {
-        self.source(item) * self.measure.half_life_days.map_or(1.0, |half_life| (-(self.age(item) as f64) / f64::from(half_life)).exp2())
+        self.source(item) * self.fresh(self.age(item))
+    }
+
+    /// How much evidence of this age still says, 1 on its day.
+    fn fresh(&self, age: i64) -> f64 {
+        self.measure.half_life_days.map_or(1.0, |half_life| (-(age as f64) / f64::from(half_life)).exp2())
     }
 
     /// The points of a single value, 0-100, less the bias of a partner's word. Not for a trend.

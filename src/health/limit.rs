@@ -128,12 +128,14 @@ impl Limit {
             Condition::OverdueCase { severity } => worst(&|case| case.severity <= *severity && case.due_on.is_some_and(|due| due < on)),
             Condition::OpenCase { cause } => worst(&|case| case.cause.as_ref() == Some(cause)),
             Condition::Latest { at_most, at_least, within_days, .. } => {
-                let within = |item: &&Evidence| Some(item.measure) == id && (0..=i64::from(*within_days)).contains(&(on - item.day).num_days());
+                let id = id?;
+                let of_one = &evidence[evidence.partition_point(|item| item.measure < id)..evidence.partition_point(|item| item.measure <= id)];
+                let within = |item: &&Evidence| (0..=i64::from(*within_days)).contains(&(on - item.day).num_days());
                 let bites = |item: &&Evidence| at_most.is_none_or(|most| item.value <= most) && at_least.is_none_or(|least| item.value >= least);
                 // Of the last day on which any of those spoke, what makes it apply; `None` where none ever spoke. Of one day's words dissatisfaction comes first.
                 let last = |those: &dyn Fn(&&Evidence) -> bool| {
-                    let day = evidence.iter().filter(within).filter(those).map(|item| item.day).max()?;
-                    let of_day = || evidence.iter().filter(within).filter(those).filter(|item| item.day == day);
+                    let day = of_one.iter().filter(within).filter(those).map(|item| item.day).max()?;
+                    let of_day = || of_one.iter().filter(those).filter(|item| item.day == day);
                     Some(of_day().filter(bites).max_by(|a, b| Evidence::order(a, b)).filter(|_| self.at_most.is_some() || of_day().all(|item| bites(&item))))
                 };
                 // What others say later does not outdo the customer's own word; but an older word of its own lifts no cap off what is said now.

@@ -13,6 +13,7 @@ use crate::kernel::number::{apportion, round};
 use crate::kernel::text::Key;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use sums::Sums;
@@ -39,7 +40,7 @@ pub struct Part {
     /// What it adds to or takes from 50 points; `None` when the score is unknown or it has no points.
     pub contribution: Option<i64>,
     /// How much of its evidence each class gives, 0-1000.
-    pub sources: Vec<(EvidenceClass, i64)>,
+    pub sources: Shares,
     /// The newest day of its evidence.
     pub newest: Option<NaiveDate>,
     /// What stands for it, when too little is known of it.
@@ -48,8 +49,11 @@ pub struct Part {
     pub bias: Option<i64>,
 }
 
+/// Shares by class, in thousandths; of most measures one speaks, of few more than two.
+pub type Shares = SmallVec<[(EvidenceClass, i64); 2]>;
+
 /// A part's members in their order.
-type Packed = (MeasureId, f64, i64, Option<i64>, Option<i64>, Vec<(EvidenceClass, i64)>, Option<NaiveDate>, Option<Missing>, Option<i64>);
+type Packed = (MeasureId, f64, i64, Option<i64>, Option<i64>, Shares, Option<NaiveDate>, Option<Missing>, Option<i64>);
 
 impl From<Part> for Packed {
     fn from(part: Part) -> Self {
@@ -158,6 +162,9 @@ struct Mean {
     mass: f64,
 }
 
+/// The sums of all measures, in their order.
+type AllSums = SmallVec<[Sums; 16]>;
+
 /// Score, interval and what limited them.
 type Limited = (Option<i32>, Option<(i32, i32)>, Vec<Adjustment>);
 
@@ -202,11 +209,11 @@ impl Scorer {
         let mut parts: Vec<Part> = self.measures.iter().zip(&sums).map(|(measure, s)| s.part(measure)).collect();
         let mean = self.mean(&sums).filter(|_| self.suffices(coverage));
         if let Some(mean) = &mean {
-            let heard: Vec<usize> = (0..parts.len()).filter(|i| sums[*i].points.is_some()).collect();
-            let exact = |i: &usize| self.measures[*i].weight * sums[*i].counts * (sums[*i].points.unwrap_or(MIDDLE) - MIDDLE) / mean.mass * 1000.0;
-            let exact: Vec<f64> = heard.iter().map(exact).collect();
-            for (i, contribution) in heard.iter().zip(apportion(milli(mean.h) - milli(MIDDLE), &exact)) {
-                parts[*i].contribution = Some(contribution);
+            let exact = |(measure, s): (&CardMeasure, &Sums)| Some(measure.weight * s.counts * (s.points? - MIDDLE) / mean.mass * 1000.0);
+            let exact: SmallVec<[f64; 16]> = self.measures.iter().zip(&sums).filter_map(exact).collect();
+            let heard = parts.iter_mut().filter(|part| part.points.is_some());
+            for (part, contribution) in heard.zip(apportion(milli(mean.h) - milli(MIDDLE), &exact)) {
+                part.contribution = Some(contribution);
             }
         }
         let (mut score, mut interval, mut adjustments) = self.limited(&sums, coverage, mean.as_ref(), (&evidence, known.cases), on);
@@ -254,9 +261,14 @@ impl Scorer {
 
     /// The evidence of each measure there is any of, with the place of the measure and the rule it is read by. `evidence` is in order.
     fn rules<'a>(&'a self, evidence: &'a [Evidence], bias: Option<&'a HashMap<MeasureId, f64>>, on: NaiveDate) -> impl Iterator<Item = (usize, Rule<'a>, &'a [Evidence])> {
+        let mut ahead = self.by_id.as_slice();
         evidence.chunk_by(|a, b| a.measure == b.measure).filter_map(move |of_one| {
             let id = of_one.first()?.measure;
-            let i = self.by_id.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| self.by_id[at].1)?;
+            // Both lie in the order of ids.
+            while ahead.first().is_some_and(|(other, _)| *other < id) {
+                ahead = &ahead[1..];
+            }
+            let (_, i) = ahead.first().copied().filter(|(other, _)| *other == id)?;
             let measure = &self.measures[i];
             // A bias is estimated on the catalogue's curve; on another it would be of another size.
             let bias = bias.filter(|_| !measure.own_curve).and_then(|bias| bias.get(&id)).copied().unwrap_or(0.0);
@@ -264,10 +276,10 @@ impl Scorer {
         })
     }
 
-    fn gather(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> Vec<Sums> {
-        let mut sums = vec![Sums::default(); self.measures.len()];
+    fn gather(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> AllSums {
+        let mut sums = AllSums::from_elem(Sums::default(), self.measures.len());
         for (i, rule, of_one) in self.rules(evidence, bias, on) {
-            sums[i] = Sums::of(&rule, of_one);
+            sums[i].add(&rule, of_one);
         }
         for (measure, s) in self.measures.iter().zip(&mut sums) {
             if s.points.is_none() && matches!(measure.missing, Missing::Neutral | Missing::Floor) {

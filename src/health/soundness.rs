@@ -6,12 +6,10 @@ use crate::intake::Curve;
 use crate::kernel::text::{Broken, Key};
 use std::collections::BTreeSet;
 
-/// The most measures of a scorecard, the most groups, the most limits, and the most entries of a criterion: each customer pays for each of them.
+/// The most measures of a scorecard, the most groups, and the most entries of a criterion: each customer pays for each of them.
 pub const MAX_MEASURES: usize = 100;
-/// The smallest weight but nothing.
-const MIN_WEIGHT: f64 = 1e-6;
-/// The largest weight.
-const MAX_WEIGHT: f64 = 1e6;
+/// The smallest weight but nothing, and the largest: any proportion anybody means, and sums and shares of them still are numbers.
+const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
 /// The widest hysteresis, in points.
 const MAX_HYSTERESIS: f64 = 20.0;
 
@@ -28,7 +26,7 @@ impl Faults {
 }
 
 fn is_weight(weight: f64) -> bool {
-    weight == 0.0 || (MIN_WEIGHT..=MAX_WEIGHT).contains(&weight)
+    weight == 0.0 || WEIGHTS.contains(&weight)
 }
 
 impl Scorecard {
@@ -36,7 +34,7 @@ impl Scorecard {
     pub fn faults<'a>(&self, listed: impl Fn(&Key) -> Option<&'a Curve>) -> Vec<(String, Broken)> {
         let known = |key: &Key| listed(key).is_some();
         // Named once; what is in so long a list is not looked at.
-        for (name, length) in [("/measures", self.measures.len()), ("/groups", self.groups.len()), ("/limits", self.limits.len())] {
+        for (name, length) in [("/measures", self.measures.len()), ("/groups", self.groups.len())] {
             if length > MAX_MEASURES {
                 return vec![(name.to_owned(), Broken::TooLong)];
             }
@@ -174,7 +172,7 @@ mod tests {
         assert_eq!(found(&empty), [("/groups/1".to_owned(), Broken::Empty)]);
         let crossed = Scorecard { bands: Bands { watch_from: 70.0, healthy_from: 60.0 }, ..sound.clone() };
         assert_eq!(found(&crossed), [("/bands/healthy_from".to_owned(), Broken::Contradiction)]);
-        for bad in [f64::NAN, f64::INFINITY, -1.0, 2e6] {
+        for bad in [f64::NAN, f64::INFINITY, -1.0, 1e-101, 1e101] {
             let weighed = Scorecard { measures: vec![Weighted { weight: bad, ..inside("m", "a") }], ..sound.clone() };
             assert_eq!(found(&weighed).first().map(|fault| fault.0.as_str()), Some("/measures/0/weight"), "{bad}");
         }

@@ -41,7 +41,7 @@ pub fn check_media_type(request: &HttpRequest, expected: &str) -> Result<(), Fau
 pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usize, mut room: Option<&mut Room>) -> Result<web::Bytes, Fault> {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
-        return Err(Fault::of(Code::PayloadTooLarge));
+        return Err(too_large());
     }
     let begun = tokio::time::Instant::now();
     // What is announced need not come.
@@ -54,13 +54,18 @@ pub async fn read(request: &HttpRequest, payload: &mut dev::Payload, limit: usiz
             Err(_) => return Err(Fault::of(Code::RequestTimeout)),
             Ok(None) => return Ok(body.freeze()),
             Ok(Some(Err(_))) => return Err(Fault::of(Code::MalformedRequest)),
-            Ok(Some(Ok(bytes))) if body.len() + bytes.len() > limit => return Err(Fault::of(Code::PayloadTooLarge)),
+            Ok(Some(Ok(bytes))) if body.len() + bytes.len() > limit => return Err(too_large()),
             Ok(Some(Ok(bytes))) => {
                 room.as_mut().map_or(Ok(()), |room| room.grow(bytes.len()))?;
                 body.extend_from_slice(&bytes);
             }
         }
     }
+}
+
+/// It is the body as a whole that is too long.
+fn too_large() -> Fault {
+    Fault { fields: vec![FieldFault { pointer: String::new(), code: Broken::TooLong }], ..Fault::of(Code::PayloadTooLarge) }
 }
 
 /// Turns parsed JSON into a draft; all faults at once, a pointer each.

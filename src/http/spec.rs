@@ -181,6 +181,7 @@ fn problem_example(code: Code, budget: &'static str, base: &str) -> serde_json::
     let fields = match code {
         Code::InvalidParameter => vec![FieldFault { pointer: "limit".into(), code: Broken::OutOfRange }],
         Code::ValidationFailed => vec![FieldFault { pointer: "/external_id".into(), code: Broken::Required }],
+        Code::PayloadTooLarge => vec![FieldFault { pointer: String::new(), code: Broken::TooLong }],
         _ => Vec::new(),
     };
     let policy = (code == Code::QuotaExceeded).then_some(budget);

@@ -40,12 +40,12 @@ impl Facet {
         if one.is_of_partners() { Self::ALL } else { Self(one.as_str()) }
     }
 
-    /// The facet that holds what is grouped by these; `None` for a dimension crossed with itself, and for partners crossed with channels.
+    /// The facet that holds what is grouped by these; `None` for a dimension crossed with itself.
     pub fn of(by: Dimension, cross: Option<Dimension>) -> Option<Self> {
         use Dimension::{Product, Region, Segment, Stage, TouchModel};
         let Some(cross) = cross else { return Some(Self::by(by)) };
         Some(match (by.min(cross), by.max(cross)) {
-            (one, other) if one == other || other.is_of_partners() => return None,
+            (one, other) if one == other => return None,
             (partners, one) if partners.is_of_partners() => Self::by(one),
             (Region, Segment) => Self("region segment"),
             (Region, TouchModel) => Self("region touch_model"),
@@ -78,11 +78,11 @@ mod tests {
             for cross in Dimension::ALL.iter().copied() {
                 let crossed = Facet::of(by, Some(cross));
                 assert_eq!(crossed, Facet::of(cross, Some(by)));
-                assert_eq!(crossed.is_none(), by == cross || (by.is_of_partners() && cross.is_of_partners()), "{by} {cross}");
+                assert_eq!(crossed.is_none(), by == cross, "{by} {cross}");
             }
         }
         assert_eq!(Facet::of(Dimension::Segment, Some(Dimension::Region)).map(Facet::as_str), Some("region segment"));
         assert_eq!(Facet::of(Dimension::Channel, Some(Dimension::Stage)).map(Facet::as_str), Some("stage"));
-        assert_eq!(Facet::of(Dimension::Partner, None), Some(Facet::ALL));
+        assert_eq!([None, Some(Dimension::Channel)].map(|cross| Facet::of(Dimension::Partner, cross)), [Some(Facet::ALL); 2]);
     }
 }

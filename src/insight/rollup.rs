@@ -3,6 +3,7 @@
 use super::cell::{Cell, Group};
 use super::channel::Tree;
 use super::dimension::Dimension;
+use crate::kernel::id::PartnerId;
 use std::collections::BTreeMap;
 
 /// Figures by group.
@@ -21,13 +22,15 @@ pub fn roll_up(of: &[Dimension], groups: Vec<Group>, tree: &Tree) -> RollUp {
     let mut answer = RollUp::default();
     for group in groups.into_iter().filter(|group| group.cell.customers() > 0) {
         answer.total += group.cell;
-        let partners = match group.partner {
+        let channels = match group.partner {
             Some(partner) if of.contains(&Dimension::Channel) => tree.upwards(partner).into_iter().map(Some).collect(),
-            partner => vec![partner],
+            _ => vec![None],
         };
-        for partner in partners {
+        for channel in channels {
+            let id = |partner: Option<PartnerId>| partner.map(|partner| partner.to_string()).unwrap_or_default();
             let key = |dimension: Option<&Dimension>| match dimension {
-                Some(dimension) if dimension.is_of_partners() => partner.map(|partner| partner.to_string()).unwrap_or_default(),
+                Some(Dimension::Partner) => id(group.partner),
+                Some(Dimension::Channel) => id(channel),
                 Some(dimension) => group.keys[kept.iter().position(|one| one == dimension).unwrap_or(0)].clone(),
                 None => String::new(),
             };
@@ -40,7 +43,7 @@ pub fn roll_up(of: &[Dimension], groups: Vec<Group>, tree: &Tree) -> RollUp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::id::{PartnerId, TypeId};
+    use crate::kernel::id::TypeId;
     use uuid::Uuid;
 
     fn cell(healthy: i64) -> Cell {
@@ -59,5 +62,9 @@ mod tests {
         let channels = roll_up(&[Dimension::Region, Dimension::Channel], vec![group(Some(above), ["kanto", ""], 2), group(Some(below), ["kanto", ""], 5)], &tree);
         let of = |partner: PartnerId| channels.groups[&["kanto".to_owned(), partner.to_string()]].customers();
         assert_eq!((of(above), of(below), channels.total.customers()), (7, 5, 7));
+        let by_both = roll_up(&[Dimension::Channel, Dimension::Partner], vec![group(Some(above), ["", ""], 2), group(Some(below), ["", ""], 5)], &tree);
+        let of = |channel: PartnerId, partner: PartnerId| by_both.groups.get(&[channel.to_string(), partner.to_string()]).map(Cell::customers);
+        assert_eq!((of(above, above), of(above, below), of(below, below), of(below, above)), (Some(2), Some(5), Some(5), None));
+        assert_eq!(by_both.total.customers(), 7);
     }
 }

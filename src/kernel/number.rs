@@ -1,5 +1,7 @@
 //! Rounding, once and half-even, and splitting a whole so that its parts add up (DECISIONS 11).
 
+use smallvec::SmallVec;
+
 /// Rounds to the nearest integer, ties to even. The caller guarantees a finite value in range of `i64`.
 pub fn round(value: f64) -> i64 {
     value.round_ties_even() as i64
@@ -13,6 +15,11 @@ pub fn thousandths(value: i64) -> f64 {
 /// A figure as it is shown: with at most three digits after the point.
 pub fn three_digits(value: f64) -> f64 {
     thousandths(round(value * 1000.0))
+}
+
+/// A figure of any size as it is shown: with seven digits that say something.
+pub fn seven_digits(value: f64) -> f64 {
+    format!("{value:.6e}").parse().unwrap_or(value)
 }
 
 /// `numerator / denominator`, rounded half-even in exact integer arithmetic; `None` when the denominator is not positive.
@@ -34,16 +41,19 @@ pub fn ratio(numerator: i128, denominator: i128) -> Option<i64> {
 /// `total` is the rounded sum of the parts, so that each part moves by less than one.
 pub fn apportion(total: i64, parts: &[f64]) -> Vec<i64> {
     let mut whole: Vec<i64> = parts.iter().map(|part| part.floor() as i64).collect();
-    let mut by_remainder: Vec<(usize, f64)> = parts.iter().zip(&whole).map(|(part, whole)| part - *whole as f64).enumerate().collect();
-    by_remainder.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let missing = total - whole.iter().sum::<i64>();
-    let step = missing.signum();
+    if missing == 0 {
+        return whole;
+    }
+    let remainders = parts.iter().zip(&whole).map(|(part, whole)| part - *whole as f64);
+    let mut by_remainder: SmallVec<[(usize, f64); 16]> = remainders.enumerate().collect();
+    by_remainder.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     // Floating sums may differ from the total by their last bit; then the smallest remainder gives way.
-    if step < 0 {
+    if missing < 0 {
         by_remainder.reverse();
     }
-    for (i, _) in by_remainder.into_iter().cycle().take(missing.unsigned_abs() as usize) {
-        whole[i] += step;
+    for (i, _) in by_remainder.iter().cycle().take(missing.unsigned_abs() as usize) {
+        whole[*i] += missing.signum();
     }
     whole
 }
@@ -57,6 +67,7 @@ mod tests {
     fn ties_go_to_even() {
         assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5].map(round), [0, 2, 2, 0, -2]);
         assert_eq!([0.0625, 0.1875, -0.0625, 1.0].map(three_digits), [0.062, 0.188, -0.062, 1.0]);
+        assert_eq!([2.0 / 3.0, 2e100 / 3.0, 2e-100 / 3.0, 30.0, 0.0].map(seven_digits), [0.666_666_7, 6.666_667e99, 6.666_667e-101, 30.0, 0.0]);
         assert_eq!(ratio(1, 2), Some(0));
         assert_eq!(ratio(3, 2), Some(2));
         assert_eq!(ratio(-1, 2), Some(0));

@@ -212,12 +212,13 @@ async fn a_scorecard_that_cannot_be_is_refused_with_every_place() {
     }
     let many: Vec<Value> = (0..10_000).map(|i| json!({ "measure": format!("m{i}"), "weight": 1 })).collect();
     let refused = house.app.post(&house.staff, "/v1/scorecards", &json!({ "name": "x", "measures": many })).await.problem();
-    assert_eq!(refused.0, 413, "longer than any body may be");
+    assert_eq!((refused.0, refused.2), (413, vec![(String::new(), "too-long".to_owned())]), "longer than any body may be");
     for number in ["NaN", "Infinity", "1e999"] {
         let body = format!(r#"{{"name":"x","measures":[{{"measure":"csat","weight":{number}}}]}}"#);
         let bearer = format!("Bearer {}", house.staff);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        assert_eq!(house.app.send("POST", "/v1/scorecards", &headers, Some(body.into_bytes())).await.problem().0, 400, "{number}");
+        let refused = house.app.send("POST", "/v1/scorecards", &headers, Some(body.into_bytes())).await.problem();
+        assert_eq!((refused.0, refused.2), (400, vec![("/measures/0/weight".to_owned(), "malformed".to_owned())]), "{number}");
     }
     assert_eq!(house.app.count("SELECT count(*) FROM todoku.scorecard").await, 1);
 }
@@ -534,4 +535,22 @@ async fn too_much_effort_caps_a_rosy_score_until_it_gets_easier() {
     assert_eq!(house.health(&house.staff, "").await["adjustments"][0]["limit"], "high_effort", "ninety days on");
     house.days_later(1).await;
     assert_eq!(house.health(&house.staff, "").await["adjustments"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_may_be_of_any_size_and_limits_of_any_number() {
+    let mut house = House::build().await;
+    let closing = json!({ "key": "closing", "when": { "kind": "latest", "measure": "csat", "at_least": 80, "within_days": 30 }, "at_most": 84 });
+    let limits: Vec<Value> =
+        (0..500).map(|n| json!({ "key": format!("case_{n}"), "when": { "kind": "overdue_case", "severity": 1 }, "at_most": n % 100 })).chain([closing]).collect();
+    house.report("2026-11-22", json!({ "observations": [{ "measure": "csat", "value": 80 }, { "measure": "effort", "value": 7 }] })).await;
+    for size in [1e-100, 1.0, 3e99] {
+        let measures = json!([{ "measure": "csat", "weight": 3.0 * size }, { "measure": "effort", "weight": size }]);
+        house.activate(&json!({ "name": format!("{size:e}"), "measures": measures, "limits": limits })).await;
+        let told = house.ask(&house.staff, "health/explanation").await.expect(200);
+        adds_up(&told);
+        let capped = &told["adjustments"][0];
+        assert_eq!((points(&capped["from"]), points(&capped["to"]), told["adjustments"].as_array().unwrap().len()), (85.0, 84.0, 1), "{size}: {told}");
+        assert!((points(&told["measures"][1]["weight"]) / size - 1.0).abs() < 1e-12, "{size}: {told}");
+    }
 }

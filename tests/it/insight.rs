@@ -75,7 +75,6 @@ async fn a_customer_stands_in_one_group_of_each_dimension_and_moves_when_it_is_t
     assert_eq!([customers(&first), customers(&rest)].concat(), customers(&roll_up(&app, &staff, "by=region").await));
     for (asked, pointer, code) in [
         ("by=region&cross=region", "cross", "duplicate"),
-        ("by=partner&cross=channel", "cross", "duplicate"),
         ("by=colour", "by", "malformed"),
         ("cross=region", "by", "required"),
         ("by=region&as_of=2026-12-31", "as_of", "in-the-future"),
@@ -106,12 +105,13 @@ async fn the_past_of_figures_stays_what_it_was() {
     staff = app.token(&founded.client.to_string(), &founded.secret).await;
     let then = app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
     app.clock.turn_to(app.clock.now() + Duration::seconds(90));
-    let asked: Vec<String> = ["channels?", "portfolio?", "rollup?by=region&", "rollup?by=channel&cross=segment&", "rollup?by=product&cross=stage&"]
-        .iter()
-        .flat_map(|view| {
-            [format!("/v1/insights/{view}as_of=2026-11-23"), format!("/v1/insights/{view}as_of=2026-11-24&known_at={then}"), format!("/v1/insights/{view}known_at={then}")]
-        })
-        .collect();
+    let asked: Vec<String> =
+        ["channels?", "portfolio?", "rollup?by=region&", "rollup?by=channel&cross=segment&", "rollup?by=product&cross=stage&", "rollup?by=partner&cross=channel&"]
+            .iter()
+            .flat_map(|view| {
+                [format!("/v1/insights/{view}as_of=2026-11-23"), format!("/v1/insights/{view}as_of=2026-11-24&known_at={then}"), format!("/v1/insights/{view}known_at={then}")]
+            })
+            .collect();
     let mut before = Vec::new();
     for path in &asked {
         before.push(app.get(&staff, path).await.masked());
@@ -120,6 +120,10 @@ async fn the_past_of_figures_stays_what_it_was() {
         let told = app.get(&staff, &format!("/v1/insights/{view}as_of=2026-11-23")).await.expect(200);
         assert_eq!((&told["total"]["customers"], &told["total"]["mean_health"]), (&json!(1), &json!(80.0)), "{view}");
     }
+    let in_channels = app.get(&staff, "/v1/insights/rollup?by=channel&cross=partner&as_of=2026-11-23").await.expect(200);
+    let mut expected = [&above, &below].map(|channel| json!({ "channel": channel, "partner": below }));
+    expected.sort_by_key(|group| text(&group["channel"]));
+    assert_eq!(in_channels["data"].as_array().unwrap().iter().map(|row| row["group"].clone()).collect::<Vec<_>>(), expected);
     let channels = app.get(&staff, "/v1/insights/channels?as_of=2026-11-23").await.expect(200);
     let by_name = |told: &Value, name: &str| told["data"].as_array().unwrap().iter().find(|c| c["external_id"] == name).unwrap().clone();
     assert_eq!((&by_name(&channels, "親")["rolled_up"]["customers"], &by_name(&channels, "親")["rolled_up_for"]), (&json!(1), &json!("2026-11-23")));

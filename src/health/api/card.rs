@@ -22,8 +22,8 @@ crate::wire_words!(CardState, Purpose, Missing);
 pub(super) struct WeightedBody {
     /// The measure's key.
     measure: Key,
-    /// 0, or 0.000001 to 1,000,000; weights are relative to their sum within the group.
-    #[schema(minimum = 0, maximum = 1000000)]
+    /// 0, or 1e-100 to 1e100; weights are relative to their sum within the group.
+    #[schema(minimum = 0, maximum = 1e100)]
     weight: f64,
     /// The group it belongs to; the top when left out.
     #[deserr(default)]
@@ -61,8 +61,8 @@ pub(super) struct GroupBody {
     key: Key,
     name_en: Name,
     name_ja: Name,
-    /// Its weight among its neighbours: 0, or 0.000001 to 1,000,000.
-    #[schema(minimum = 0, maximum = 1000000)]
+    /// Its weight among its neighbours: 0, or 1e-100 to 1e100.
+    #[schema(minimum = 0, maximum = 1e100)]
     weight: f64,
     /// The group it belongs to; the top when left out. Nesting may go to any depth.
     #[deserr(default)]
@@ -337,7 +337,7 @@ pub(super) struct NewScorecard {
     coverage_floor: Option<f64>,
     #[deserr(default)]
     source_weights: Option<SourceWeightsBody>,
-    /// At most 100. When left out: 60 for a severity-1 case past its deadline, 55 for a latest `effort` of 3 or less within 90 days if the catalogue has
+    /// Any number, applied in order. When left out: 60 for a severity-1 case past its deadline, 55 for a latest `effort` of 3 or less within 90 days if the catalogue has
     /// that measure, 30 for an open case of cause `cancel_intent`.
     #[deserr(default)]
     limits: Option<Vec<LimitBody>>,

@@ -83,7 +83,7 @@ struct ExplainedMeasure {
     half_life_days: Option<i32>,
     /// Days after which evidence counts no more; of a trend, days looked back at most.
     valid_days: i32,
-    /// What was said and counts, newest first, 50 at most. Empty where too little is known of it; where the last value stands for it, that one.
+    /// What was said and counts, newest first, 1,000 at most. Empty where too little is known of it; where the last value stands for it, that one.
     inputs: Vec<InputView>,
     /// How many more count and are not shown.
     inputs_more: usize,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The most inputs shown of one measure.
-const MOST: usize = 50;
+const MOST: usize = 1000;
 
 /// One piece of evidence, as it counts for a measure.
 #[derive(Serialize, ToSchema)]

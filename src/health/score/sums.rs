@@ -1,6 +1,6 @@
 //! The sums over one measure's evidence, and what they amount to (SCIENCE 2.2).
 
-use super::{Part, milli};
+use super::{Part, Shares, milli};
 use crate::health::evidence::Evidence;
 use crate::health::input::Rule;
 use crate::health::scorecard::{CardMeasure, Missing};
@@ -8,6 +8,7 @@ use crate::health::trend::slope;
 use crate::intake::EvidenceClass;
 use crate::kernel::number::apportion;
 use chrono::NaiveDate;
+use smallvec::smallvec;
 
 /// The sums over one measure's evidence, and what they amount to.
 #[derive(Default, Clone)]
@@ -30,35 +31,40 @@ pub(super) struct Sums {
 impl Sums {
     /// The sums over the evidence of one measure, which is in order.
     pub(super) fn of(rule: &Rule<'_>, evidence: &[Evidence]) -> Self {
+        let mut sums = Self::default();
+        sums.add(rule, evidence);
+        sums
+    }
+
+    /// Adds the evidence of one measure, all there is of it and in order, to sums of none.
+    pub(super) fn add(&mut self, rule: &Rule<'_>, evidence: &[Evidence]) {
         let measure = rule.measure;
         let is_trend = measure.curve.window_days().is_some();
-        let mut sums = Self::default();
         let mut series = Vec::new();
         for item in evidence {
             let Some(f) = rule.mass(item) else { continue };
-            sums.f += f;
-            sums.f2 += f * f;
-            sums.newest = sums.newest.max(Some(item.day));
-            sums.by_class[item.class as usize] += f;
+            self.f += f;
+            self.f2 += f * f;
+            self.newest = self.newest.max(Some(item.day));
+            self.by_class[item.class as usize] += f;
             if is_trend {
                 series.push((-rule.age(item), item.value));
             } else {
-                sums.fx += f * rule.points(item);
-                sums.bias = if item.class == EvidenceClass::PartnerDeclared { rule.bias } else { sums.bias };
+                self.fx += f * rule.points(item);
+                self.bias = if item.class == EvidenceClass::PartnerDeclared { rule.bias } else { self.bias };
             }
         }
-        let value = if is_trend { slope(&series).map(|slope| measure.curve.points(slope)) } else { (sums.f > 0.0).then(|| (sums.fx / sums.f).clamp(0.0, 100.0)) };
-        let known = sums.f.min(1.0);
+        let value = if is_trend { slope(&series).map(|slope| measure.curve.points(slope)) } else { (self.f > 0.0).then(|| (self.fx / self.f).clamp(0.0, 100.0)) };
+        let known = self.f.min(1.0);
         if value.is_some() && known >= measure.minimum_evidence {
-            (sums.evidence, sums.counts, sums.points) = (known, known, value);
+            (self.evidence, self.counts, self.points) = (known, known, value);
         } else if measure.missing == Missing::LastValue
             && !is_trend
             && let Some(last) = rule.last(evidence).filter(|last| rule.faded(last) > 0.0)
         {
-            sums.assume(Missing::LastValue, rule.points(last), rule.faded(last).min(1.0));
-            sums.newest = Some(last.day);
+            self.assume(Missing::LastValue, rule.points(last), rule.faded(last).min(1.0));
+            self.newest = Some(last.day);
         }
-        sums
     }
 
     pub(super) fn assume(&mut self, missing: Missing, points: f64, counts: f64) {
@@ -80,14 +86,14 @@ impl Sums {
     }
 
     /// How much of the evidence each class gives, in thousandths that add up to the whole.
-    fn shares(&self) -> Vec<(EvidenceClass, i64)> {
+    fn shares(&self) -> Shares {
         if self.evidence <= 0.0 {
-            return Vec::new();
+            return Shares::new();
         }
         let given = || EvidenceClass::ALL.iter().copied().filter(|class| self.by_class[*class as usize] > 0.0);
         // Of most measures one source speaks: there is nothing to share out.
         if let (Some(one), None) = (given().next(), given().nth(1)) {
-            return vec![(one, 1000)];
+            return smallvec![(one, 1000)];
         }
         let exact: Vec<f64> = given().map(|class| self.by_class[class as usize] / self.f * 1000.0).collect();
         given().zip(apportion(1000, &exact)).collect()

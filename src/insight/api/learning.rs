@@ -14,7 +14,7 @@ use crate::insight::verdict::{Fit, Later, Learned, LearnedSilence, Refusal, Verd
 use crate::kernel::code::Code;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{CalibrationId, ScorecardId, TypeId};
-use crate::kernel::number::{round, three_digits};
+use crate::kernel::number::{seven_digits, three_digits};
 use crate::kernel::text::{Broken, Key};
 use crate::kernel::time::Moment;
 use crate::ledger::{self, Answer};
@@ -326,7 +326,7 @@ impl CalibrationView {
         let measure = |(key, (l, proposed)): (&Key, (&Learned, f64))| LearnedMeasure {
             measure: key.clone(),
             hand_weight: l.hand,
-            weight: round(proposed * 1e6) as f64 / 1e6,
+            weight: seven_digits(proposed),
             blocked: l.blocked,
             not_monotone: l.not_monotone,
             too_few: l.too_few,

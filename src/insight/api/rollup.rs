@@ -36,7 +36,7 @@ struct RollUpQuery {
     /// What is grouped by.
     #[param(inline, value_type = Dimension)]
     by: Param<Dimension>,
-    /// What that is crossed with: any other dimension, but not `partner` with `channel`.
+    /// What that is crossed with: any other dimension. `partner` with `channel` tells what each partner adds to each channel it is in.
     #[deserr(default)]
     #[param(inline, value_type = Option<Dimension>)]
     cross: Option<Param<Dimension>>,
