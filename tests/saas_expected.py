@@ -149,7 +149,7 @@ def main():
     rollups = {f"by={name}": rolled_up(accounts, lambda a: [(k,) for k in of[name](a)]) for name in of}
     for by in of:
         for cross in of:
-            if by != cross and {by, cross} != {"partner", "channel"}:
+            if by != cross:
                 rollups[f"by={by}&cross={cross}"] = rolled_up(accounts, lambda a: [(k, j) for k in of[by](a) for j in of[cross](a)])
     print(json.dumps({"partners": partners, "total": figures(accounts), "rollups": rollups}))
 

@@ -4,7 +4,7 @@
 use super::score::{AdjustedBy, Known, Part, Score, Scorer};
 use crate::kernel::id::MeasureId;
 use chrono::NaiveDate;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What an unknown score counts as, in thousandths: contributions count from 50 points.
 const UNKNOWN_COUNTS: i32 = 50_000;
@@ -93,10 +93,12 @@ pub fn split(from: &Moment<'_>, to: &Moment<'_>) -> Option<Change> {
         held = step;
     }
     let mut adjusted: Vec<(AdjustedBy, i64)> = Vec::new();
+    let mut places: HashMap<&AdjustedBy, usize> = HashMap::new();
     for (score, sign) in [(&last, 1), (&first, -1)] {
         for adjustment in &score.adjustments {
             let by = i64::from(adjustment.to) - i64::from(adjustment.from.unwrap_or(UNKNOWN_COUNTS));
-            match adjusted.iter_mut().find(|(what, _)| *what == adjustment.by) {
+            let place = *places.entry(&adjustment.by).or_insert(adjusted.len());
+            match adjusted.get_mut(place) {
                 Some((_, sum)) => *sum += sign * by,
                 None => adjusted.push((adjustment.by.clone(), sign * by)),
             }

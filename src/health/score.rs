@@ -93,7 +93,7 @@ pub struct Adjustment {
 }
 
 /// What adjusts a score.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdjustedBy {
     /// A cap or floor of the scorecard.
@@ -279,7 +279,7 @@ impl Scorer {
     fn gather(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> AllSums {
         let mut sums = AllSums::from_elem(Sums::default(), self.measures.len());
         for (i, rule, of_one) in self.rules(evidence, bias, on) {
-            sums[i].add(&rule, of_one);
+            sums[i].fill(&rule, of_one);
         }
         for (measure, s) in self.measures.iter().zip(&mut sums) {
             if s.points.is_none() && matches!(measure.missing, Missing::Neutral | Missing::Floor) {
@@ -314,12 +314,14 @@ impl Scorer {
         let Some(mean) = mean else { return (None, None, Vec::new()) };
         let (mut score, mut interval, mut adjustments) = (milli(mean.h) as i32, self.interval(sums, coverage, mean), Vec::new());
         for (limit, id) in self.card.limits.iter().zip(&self.limited) {
-            let Some(because) = limit.applies(cases, evidence, *id, on) else { continue };
             let bound = |value: i32| limit.bound(value.into()) as i32;
-            let (from, before) = (score, interval);
-            (score, interval) = (bound(score), (bound(interval.0), bound(interval.1)));
-            if (score, interval) != (from, before) {
-                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(from), to: score, band: None, because: Some(because) });
+            let bounded = (bound(score), (bound(interval.0), bound(interval.1)));
+            // What would bound nothing is not looked for: there may be many.
+            if bounded != (score, interval)
+                && let Some(because) = limit.applies(cases, evidence, *id, on)
+            {
+                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(score), to: bounded.0, band: None, because: Some(because) });
+                (score, interval) = bounded;
             }
         }
         (Some(score), Some(interval), adjustments)

@@ -6,10 +6,14 @@ use crate::intake::Curve;
 use crate::kernel::text::{Broken, Key};
 use std::collections::BTreeSet;
 
-/// The most measures of a scorecard, the most groups, and the most entries of a criterion: each customer pays for each of them.
+/// The most measures of a scorecard, the most groups, and the most entries of a criterion: each customer pays for each of them. Limits may be as many as a
+/// body holds (DOMAIN C): most bound nothing, and cost a comparison.
 pub const MAX_MEASURES: usize = 100;
-/// The smallest weight but nothing, and the largest: any proportion anybody means, and sums and shares of them still are numbers.
+/// The smallest weight but nothing, and the largest: any proportion anybody means, and sums of them still are numbers.
 const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
+/// What groups share out to all measures together is at least this: of less nothing is left to divide. Only where the weight of a group's members lies with
+/// some that hold nothing is it so little.
+const LEAST_SHARED_OUT: f64 = 1e-200;
 /// The widest hysteresis, in points.
 const MAX_HYSTERESIS: f64 = 20.0;
 
@@ -89,7 +93,7 @@ impl Scorecard {
             faults.demand(item.missing != Missing::LastValue || !is_trend, at("missing"), Broken::Contradiction);
         }
         let in_circles = self.groups.iter().any(|group| self.circles(&group.key));
-        let nothing = !in_circles && self.shared_out().iter().all(|weight| *weight == 0.0);
+        let nothing = !in_circles && self.shared_out().iter().sum::<f64>() < LEAST_SHARED_OUT;
         faults.demand(self.measures.is_empty() || !nothing, "/measures", Broken::OutOfRange);
     }
 
@@ -176,6 +180,13 @@ mod tests {
             let weighed = Scorecard { measures: vec![Weighted { weight: bad, ..inside("m", "a") }], ..sound.clone() };
             assert_eq!(found(&weighed).first().map(|fault| fault.0.as_str()), Some("/measures/0/weight"), "{bad}");
         }
+        let weighed = |weight, group: Group| Group { weight, ..group };
+        let of = |name: &str, weight, of: &str| Weighted { weight, ..inside(name, of) };
+        let hollow = Scorecard {
+            groups: vec![group("a", None), weighed(1e10, group("z", Some("a"))), weighed(1e-100, group("b", Some("a"))), weighed(1e100, group("y", Some("b")))],
+            ..Scorecard::with(vec![of("k", 0.0, "z"), of("l", 0.0, "y"), of("m", 1e-100, "b")])
+        };
+        assert_eq!(found(&hollow), [("/measures".to_owned(), Broken::OutOfRange)]);
         let trend = Curve::Trend { falling: -10.0, rising: 10.0, window_days: 90 };
         let last = |curve| Scorecard { measures: vec![Weighted { missing: Missing::LastValue, curve, ..inside("m", "a") }], ..sound.clone() };
         assert_eq!((found(&last(Some(trend))), found(&last(None))), (vec![("/measures/0/missing".to_owned(), Broken::Contradiction)], vec![]));

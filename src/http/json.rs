@@ -98,13 +98,13 @@ impl IntoValue for Node {
     }
 }
 
-/// Parses: every object key once, at most 16 deep, nothing before or after. A fault points at the value that could not be read.
+/// Parses: every object key once, at most 16 deep, nothing before or after. A fault points at where reading stopped.
 pub fn parse(bytes: &[u8]) -> Result<Node, Fault> {
     let mut source = serde_json::Deserializer::from_slice(bytes);
-    let course = Course { left: Cell::new(MAX_VALUES), failed_at: RefCell::default() };
+    let course = Course { left: Cell::new(MAX_VALUES), failed_at: RefCell::default(), failure: Cell::new(Broken::Malformed) };
     let value = Strict { depth: 0, course: &course }.deserialize(&mut source).and_then(|value| source.end().map(|()| value));
     value.map_err(|cause| {
-        let fields = vec![FieldFault { pointer: course.failed_at.take(), code: Broken::Malformed }];
+        let fields = vec![FieldFault { pointer: course.failed_at.take(), code: course.failure.get() }];
         Fault { fields, cause: Some(cause.to_string()), ..Fault::of(Code::MalformedRequest) }
     })
 }
@@ -113,8 +113,10 @@ pub fn parse(bytes: &[u8]) -> Result<Node, Fault> {
 struct Course {
     /// How many more there may be.
     left: Cell<u32>,
-    /// The pointer to the value that could not be read, put together as the error goes up.
+    /// The pointer to where reading stopped, put together as the error goes up.
     failed_at: RefCell<String>,
+    /// What is wrong there.
+    failure: Cell<Broken>,
 }
 
 impl Course {
@@ -197,6 +199,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         keys.sort_unstable();
         if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
             self.course.failed_in(twice[0]);
+            self.course.failure.set(Broken::Duplicate);
             return Err(serde::de::Error::custom("duplicate key"));
         }
         Ok(Node::Object(Members(members)))
@@ -215,15 +218,15 @@ mod tests {
             assert_eq!(parse(text.as_bytes()).unwrap_err().code, Code::MalformedRequest, "{}", &text[..text.len().min(40)]);
         }
         assert_eq!(parse(b"\"\xff\"").unwrap_err().code, Code::MalformedRequest);
-        for (text, at) in [
-            ("NaN", ""),
-            ("{} x", ""),
-            (r#"{"a":1,"b":[{"c":1},{"a/b":[0,1e400]}]}"#, "/b/1/a~1b/1"),
-            (r#"{"a":{"b":1,"\u0062":2}}"#, "/a/b"),
-            (r#"[1 2]"#, "/1"),
-            (&deep, &"/0".repeat(16)),
+        for (text, at, code) in [
+            ("NaN", "", Broken::Malformed),
+            ("{} x", "", Broken::Malformed),
+            (r#"{"a":1,"b":[{"c":1},{"a/b":[0,1e400]}]}"#, "/b/1/a~1b/1", Broken::Malformed),
+            (r#"{"a":{"b":1,"\u0062":2}}"#, "/a/b", Broken::Duplicate),
+            (r#"[1 2]"#, "/1", Broken::Malformed),
+            (&deep, &"/0".repeat(16), Broken::Malformed),
         ] {
-            assert_eq!(parse(text.as_bytes()).unwrap_err().fields, [FieldFault { pointer: at.to_owned(), code: Broken::Malformed }], "{text}");
+            assert_eq!(parse(text.as_bytes()).unwrap_err().fields, [FieldFault { pointer: at.to_owned(), code }], "{text}");
         }
         assert!(parse(format!("{}1{}", "[".repeat(16), "]".repeat(16)).as_bytes()).is_ok());
     }

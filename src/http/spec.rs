@@ -181,6 +181,7 @@ fn problem_example(code: Code, budget: &'static str, base: &str) -> serde_json::
     let fields = match code {
         Code::InvalidParameter => vec![FieldFault { pointer: "limit".into(), code: Broken::OutOfRange }],
         Code::ValidationFailed => vec![FieldFault { pointer: "/external_id".into(), code: Broken::Required }],
+        Code::MalformedRequest => vec![FieldFault { pointer: "/seats".into(), code: Broken::Malformed }],
         Code::PayloadTooLarge => vec![FieldFault { pointer: String::new(), code: Broken::TooLong }],
         _ => Vec::new(),
     };

@@ -539,7 +539,7 @@ async fn too_much_effort_caps_a_rosy_score_until_it_gets_easier() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn weights_may_be_of_any_size_and_limits_of_any_number() {
-    let mut house = House::build().await;
+    let house = House::build().await;
     let closing = json!({ "key": "closing", "when": { "kind": "latest", "measure": "csat", "at_least": 80, "within_days": 30 }, "at_most": 84 });
     let limits: Vec<Value> =
         (0..500).map(|n| json!({ "key": format!("case_{n}"), "when": { "kind": "overdue_case", "severity": 1 }, "at_most": n % 100 })).chain([closing]).collect();

@@ -174,6 +174,8 @@ async fn outcomes_teach_a_scorecard_and_foretell_losses() {
     assert!((2..=1000).contains(&of("lost")), "all of them are named");
     assert_eq!((losses.len(), flagged, losses.len() - flagged), (of("lost"), of("flagged") - of("false_alarms"), of("missed")), "{back}");
     for loss in losses {
+        let (score, interval) = (loss["score"].as_f64().unwrap(), &loss["interval"]);
+        assert!(interval["low"].as_f64().unwrap() <= score && score <= interval["high"].as_f64().unwrap() && loss["coverage"].as_f64().unwrap() > 0.15, "{loss}");
         assert_eq!(loss["partner_id"], json!(lesson.partner));
         let day = |member: &str| loss[member].as_str().map(|day| day.parse::<chrono::NaiveDate>().unwrap());
         assert_eq!(day("first_flagged_on").map(|first| json!((day("occurred_on").unwrap() - first).num_days())).unwrap_or(Value::Null), loss["lead_time_days"]);

@@ -496,6 +496,7 @@ async fn everything(world: &World, someone: &Someone) -> Vec<String> {
         "/v1/insights/portfolio".into(),
         "/v1/insights/rollup?by=region".into(),
         "/v1/insights/rollup?by=channel&cross=stage&as_of=2026-11-22".into(),
+        "/v1/insights/rollup?by=partner&cross=channel".into(),
         "/v1/insights/at-risk".into(),
         "/v1/insights/at-risk?band=unknown".into(),
         "/v1/insights/at-risk?as_of=2026-11-22".into(),

@@ -136,17 +136,14 @@ async fn history(call: Call<op::GetCustomerHealthHistory, CustomerId, HistoryQue
         .await?;
     let fixed = query.known_at.is_some();
     // Apart from the threads that serve: four hundred days of a customer much is said about take a while.
-    let replay = move || -> Vec<Health> {
+    let replay = move || -> Vec<DayView> {
         let known_then = |on: NaiveDate| if fixed { to.known_at } else { dossier.end_of(on).min(to.known_at) };
-        (0..=(to.on - from).num_days()).map(|n| from + Duration::days(n)).filter_map(|on| dossier.health(AsKnown { on, known_at: known_then(on) })).collect()
+        let days = (0..=(to.on - from).num_days()).map(|n| from + Duration::days(n));
+        days.filter_map(|on| dossier.health(AsKnown { on, known_at: known_then(on) })).map(|health| DayView::of(&health)).collect()
     };
-    let healths = tokio::task::spawn_blocking(replay).await.map_err(Fault::internal)?;
-    let recent: Vec<(i64, f64)> = healths
-        .iter()
-        .filter(|h| h.score.set_by_hand().is_none())
-        .filter_map(|h| Some(((h.scored_for - to.on).num_days(), thousandths(h.score.score?.into()))))
-        .filter(|(age, _)| *age >= -WINDOW)
-        .collect();
+    let data = tokio::task::spawn_blocking(replay).await.map_err(Fault::internal)?;
+    let recent: Vec<(i64, f64)> =
+        data.iter().filter(|day| day.set_by_hand.is_none()).filter_map(|day| Some(((day.on - to.on).num_days(), day.score?))).filter(|(age, _)| *age >= -WINDOW).collect();
     let trend = TrendView { window_days: WINDOW.min((to.on - from).num_days()), points_per_30_days: slope(&recent).map(three_digits), days: recent.len() };
-    Ok(HttpResponse::Ok().json(HistoryView { customer_id: call.path, purpose: asked.purpose, data: healths.iter().map(DayView::of).collect(), trend }))
+    Ok(HttpResponse::Ok().json(HistoryView { customer_id: call.path, purpose: asked.purpose, data, trend }))
 }

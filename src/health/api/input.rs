@@ -56,3 +56,22 @@ pub(super) fn shown(inputs: &[(Input, Origin)]) -> (Vec<InputView>, usize) {
     };
     (inputs.iter().zip(shares(&masses)).take(MOST).map(view).collect(), inputs.len().saturating_sub(MOST))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::evidence::Evidence;
+    use crate::kernel::id::{MeasureId, TypeId};
+
+    #[test]
+    fn of_very_much_evidence_the_newest_is_listed_with_its_share_of_all() {
+        let day = NaiveDate::default();
+        let said = Evidence { measure: MeasureId::of(uuid::Uuid::nil()), class: EvidenceClass::VendorObserved, value: 50.0, day };
+        let input = |n: i64| Input { said, age_days: n, mass: if n < MOST as i64 { 1.0 } else { 4.0 }, points: Some(50.0) };
+        let inputs: Vec<(Input, Origin)> = (0..MOST as i64 + 250).map(|n| (input(n), Origin { received_at: Moment::default(), report: None })).collect();
+        let (listed, more) = shown(&inputs);
+        assert_eq!((listed.len(), listed[0].age_days, more), (MOST, 0, 250));
+        assert!((listed.iter().map(|input| input.share).sum::<f64>() - 0.5).abs() < 1e-9);
+        assert_eq!((shown(&inputs[..MOST]).0.len(), shown(&inputs[..MOST]).1), (MOST, 0));
+    }
+}

@@ -49,6 +49,10 @@ pub struct Seen {
     pub values: Vec<Option<f64>>,
     /// The score, in thousandths.
     pub score: Option<i32>,
+    /// Where it lay, with 80 %, in thousandths.
+    pub interval: Option<(i32, i32)>,
+    /// How much of what the scorecard asks was known, 0-1000.
+    pub coverage: i32,
     /// What it amounted to.
     pub band: Band,
     /// How long nothing was reported, 0-1 (SCIENCE 2.8); `None` while nobody knew what is usual.
@@ -113,13 +117,20 @@ impl Past {
     pub fn seen(&self, partner: Uuid, customer: Uuid, on: NaiveDate) -> Seen {
         let at = AsKnown { on, known_at: end_of(self.zone, on) };
         let Some(chronicle) = self.customers.get(&customer) else {
-            return Seen { values: vec![None; self.scorer.measures.len()], score: None, band: Band::Unknown, silence: None };
+            return Seen { values: vec![None; self.scorer.measures.len()], score: None, interval: None, coverage: 0, band: Band::Unknown, silence: None };
         };
         let evidence = in_force(&chronicle.sightings, at, true);
         let bias = in_force_at(self.biases.get(&partner).map(Vec::as_slice).unwrap_or_default(), at.moment(self.zone));
         let known = Known { evidence: &evidence, cases: open_cases(&chronicle.cases, at), bias: Some(&bias), ..Known::default() };
         let score = self.scorer.score(&known, on);
-        Seen { values: self.scorer.values(&evidence, Some(&bias), on), score: score.score, band: score.band, silence: silence_at(&chronicle.reports, at) }
+        Seen {
+            values: self.scorer.values(&evidence, Some(&bias), on),
+            score: score.score,
+            interval: score.interval,
+            coverage: score.coverage,
+            band: score.band,
+            silence: silence_at(&chronicle.reports, at),
+        }
     }
 }
 

@@ -21,8 +21,10 @@ use uuid::Uuid;
 
 /// After so many customers others have their turn on the thread.
 const YIELD_AFTER: usize = 256;
-/// So many customers are scored at once: what is known of them is held in memory, whatever the partner's size.
+/// So many customers are scored at once, and fewer where scorecards have more limits than these: each may be a line of each score, and what is known of
+/// them and said of them is held in memory, whatever the partner's size.
 const AT_ONCE: usize = 2_000;
+const WITH_LIMITS: usize = 100;
 
 /// What a customer's running subscriptions come to.
 #[derive(Default)]
@@ -55,7 +57,8 @@ pub async fn rescore<S: Tenant>(tx: &Tx<S>, customers: Option<Vec<Uuid>>, audien
     // Neighbours in the table are scored together.
     let mut facts: Vec<(Uuid, Facts)> = facts.into_iter().collect();
     facts.sort_unstable_by_key(|(id, _)| *id);
-    for some in facts.chunks(AT_ONCE) {
+    let limits = common.rules.cards.iter().map(|ruled| ruled.card.policy.limits.len()).max().unwrap_or(0);
+    for some in facts.chunks((AT_ONCE * WITH_LIMITS / limits.max(WITH_LIMITS)).max(1)) {
         score(tx, &common, some, audiences).await?;
     }
     Ok(())

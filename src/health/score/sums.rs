@@ -32,12 +32,12 @@ impl Sums {
     /// The sums over the evidence of one measure, which is in order.
     pub(super) fn of(rule: &Rule<'_>, evidence: &[Evidence]) -> Self {
         let mut sums = Self::default();
-        sums.add(rule, evidence);
+        sums.fill(rule, evidence);
         sums
     }
 
-    /// Adds the evidence of one measure, all there is of it and in order, to sums of none.
-    pub(super) fn add(&mut self, rule: &Rule<'_>, evidence: &[Evidence]) {
+    /// The same in place, once: they are too large to be moved for nothing.
+    pub(super) fn fill(&mut self, rule: &Rule<'_>, evidence: &[Evidence]) {
         let measure = rule.measure;
         let is_trend = measure.curve.window_days().is_some();
         let mut series = Vec::new();

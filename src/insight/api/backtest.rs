@@ -6,6 +6,7 @@ use crate::db::Tx;
 use crate::directory;
 use crate::health::Times;
 use crate::http::body::{Day, Faults, Instant};
+use crate::http::interval::Interval;
 use crate::http::query::Param;
 use crate::insight::backtest::Bin;
 use crate::insight::channel::Tree;
@@ -130,6 +131,10 @@ struct LossView {
     occurred_on: NaiveDate,
     /// Health on the day the scorecard is asked, `lead_days` before; null while too little was known.
     score: Option<f64>,
+    /// Where it lay, with 80 %; null likewise.
+    interval: Option<Interval>,
+    /// How much of what the scorecard asks was known, 0-1.
+    coverage: f64,
     /// The first day of alarm in the year before; null of a loss that was missed.
     #[schema(value_type = Option<String>, format = Date)]
     first_flagged_on: Option<NaiveDate>,
@@ -143,7 +148,9 @@ impl From<&Loss> for LossView {
             customer_id: loss.customer,
             partner_id: loss.partner,
             occurred_on: loss.occurred_on,
-            score: loss.score.map(|score| thousandths(score.into())),
+            score: loss.seen.score.map(|score| thousandths(score.into())),
+            interval: loss.seen.interval.map(Interval::of),
+            coverage: thousandths(loss.seen.coverage.into()),
             first_flagged_on: loss.first_flagged,
             lead_time_days: loss.first_flagged.map(|first| (loss.occurred_on - first).num_days()),
         }

@@ -326,7 +326,7 @@ impl CalibrationView {
         let measure = |(key, (l, proposed)): (&Key, (&Learned, f64))| LearnedMeasure {
             measure: key.clone(),
             hand_weight: l.hand,
-            weight: seven_digits(proposed),
+            weight: if proposed == l.hand { l.hand } else { seven_digits(proposed) },
             blocked: l.blocked,
             not_monotone: l.not_monotone,
             too_few: l.too_few,

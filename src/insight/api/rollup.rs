@@ -9,7 +9,7 @@ use crate::http::query::{Limit, Param};
 use crate::insight::cell::Standing;
 use crate::insight::dimension::{Dimension, Facet};
 use crate::insight::flow::see;
-use crate::insight::rollup::roll_up;
+use crate::insight::rollup::{Key, roll_up};
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::money::Currency;
 use crate::kernel::paging::Page;
@@ -96,7 +96,7 @@ struct RollUpAnswer {
 async fn read_roll_up(call: Call<op::GetRollUp, (), RollUpQuery>) -> Result<HttpResponse, Fault> {
     let asked = call.page(call.query.limit.as_ref(), call.query.cursor.as_deref());
     let keys = &call.gate.state.keys;
-    let window = asked.window::<[String; 2]>(keys)?;
+    let window = asked.window::<Key>(keys)?;
     let of: Vec<Dimension> = std::iter::once(call.query.by.0).chain(call.query.cross.as_ref().map(|cross| cross.0)).collect();
     let facet = Facet::of(of[0], of.get(1).copied()).ok_or_else(|| Fault::invalid(vec![FieldFault { pointer: "cross".to_owned(), code: Broken::Duplicate }]))?;
     let times = Times::of(("as_of", &call.query.as_of), ("known_at", &call.query.known_at));
@@ -108,9 +108,8 @@ async fn read_roll_up(call: Call<op::GetRollUp, (), RollUpQuery>) -> Result<Http
         })
         .await?;
     let (scored_for, tree) = (seen.days.values().min().copied(), seen.tree());
-    let rolled = roll_up(&of, seen.groups, &tree);
-    let following = rolled.groups.into_iter().filter(|(key, _)| window.after.as_ref().is_none_or(|after| key > after)).take(window.limit as usize + 1).collect();
-    let page = Page::cut(following, &window, |(key, _)| key.clone());
+    let rolled = roll_up(&of, seen.groups, &tree, &window);
+    let page = Page::cut(rolled.groups.into_iter().collect(), &window, |(key, _)| key.clone());
     let next_cursor = asked.next(keys, &page)?;
     let next = next_cursor.clone();
     let data = page

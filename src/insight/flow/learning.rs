@@ -172,7 +172,14 @@ impl History {
         let channels =
             below.iter().map(|(partner, rolled_up)| ChannelForetold { partner: *partner, own: foretold(own.get(partner)), rolled_up: foretold(Some(rolled_up)) }).collect();
         let told = seen.iter().zip(&flagged).filter(|((outcome, _), _)| outcome.lost);
-        let mut losses: Vec<Loss> = told.map(|((outcome, seen), first_flagged)| Loss::of(outcome, seen.score, *first_flagged)).collect();
+        let loss = |((outcome, seen), first_flagged): (&(&Settled, health::Seen), &Option<NaiveDate>)| Loss {
+            customer: CustomerId::of(outcome.customer_id),
+            partner: PartnerId::of(outcome.partner_id),
+            occurred_on: outcome.occurred_on,
+            seen: seen.clone(),
+            first_flagged: *first_flagged,
+        };
+        let mut losses: Vec<Loss> = told.map(loss).collect();
         losses.sort_by_key(|loss| (Reverse(loss.occurred_on), loss.customer));
         Backtest { total: Foretold::of(&seen, &flagged, &all), losses, channels, not_applicable: self.not_applicable }
     }
@@ -205,17 +212,10 @@ pub struct Loss {
     pub partner: PartnerId,
     /// The day it was lost.
     pub occurred_on: NaiveDate,
-    /// The score on the day the scorecard is asked, in thousandths; `None` while too little was known.
-    pub score: Option<i32>,
+    /// What was seen of it on the day the scorecard is asked.
+    pub seen: health::Seen,
     /// The first day of alarm within the year before; `None` where there was none.
     pub first_flagged: Option<NaiveDate>,
-}
-
-impl Loss {
-    fn of(outcome: &Settled, score: Option<i32>, first_flagged: Option<NaiveDate>) -> Self {
-        let (customer, partner) = (CustomerId::of(outcome.customer_id), PartnerId::of(outcome.partner_id));
-        Self { customer, partner, occurred_on: outcome.occurred_on, score, first_flagged }
-    }
 }
 
 /// The same of a channel.

@@ -8,7 +8,7 @@ use crate::health::{self, AsKnown, Card};
 use crate::insight::cell::Cell;
 use crate::insight::channel::{Channel, Tree};
 use crate::insight::dimension::{Dimension, Facet};
-use crate::insight::rollup::{RollUp, roll_up};
+use crate::insight::rollup::{ALL, RollUp, roll_up};
 use crate::insight::store::{self, Snapshot};
 use crate::kernel::error::Fault;
 use crate::kernel::id::TypeId;
@@ -40,7 +40,7 @@ pub async fn survey(tx: &Tx<StaffScope>, vendor: &Vendor, point: AsKnown) -> Res
     }
     let by_dimension = GROUPED_BY.iter().map(async |by| {
         let groups = store::groups_of_days(tx, tx.scope().audience(), Facet::by(*by), false, &seen.days).await?;
-        Ok::<_, Fault>((*by, roll_up(&[*by], groups, &Tree::default())))
+        Ok::<_, Fault>((*by, roll_up(&[*by], groups, &Tree::default(), &ALL)))
     });
     let (groups, cards) = futures_util::try_join!(futures_util::future::try_join_all(by_dimension), health::cards_at(tx, moment_of(vendor, point)))?;
     let channels = seen.channels(&HashMap::new());
