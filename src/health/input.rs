@@ -91,11 +91,14 @@ impl Rule<'_> {
     }
 }
 
-/// How much of a measure's evidence inputs of these masses are, in thousandths; of any inputs they add up to 1000.
+/// What shares of inputs are counted in: fine enough for thousands of them.
+pub const MILLION: i64 = 1_000_000;
+
+/// How much of a measure's evidence inputs of these masses are, in millionths; of any inputs they add up to [`MILLION`].
 pub fn shares(masses: &[f64]) -> Vec<i64> {
     let all: f64 = masses.iter().sum();
-    let exact: Vec<f64> = masses.iter().map(|mass| mass / all * 1000.0).collect();
-    apportion(if masses.is_empty() { 0 } else { 1000 }, &exact)
+    let exact: Vec<f64> = masses.iter().map(|mass| mass / all * MILLION as f64).collect();
+    apportion(if masses.is_empty() { 0 } else { MILLION }, &exact)
 }
 
 /// All that counted for a score, of each measure in the order of the score's parts, with where it comes from.

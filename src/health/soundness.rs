@@ -7,7 +7,7 @@ use crate::kernel::text::{Broken, Key};
 use std::collections::BTreeSet;
 
 /// The most measures of a scorecard, the most groups, and the most entries of a criterion: each customer pays for each of them. Limits may be as many as a
-/// body holds (DOMAIN C): most bound nothing, and cost a comparison.
+/// body holds (DOMAIN C): where one could bound nothing, it costs a comparison.
 pub const MAX_MEASURES: usize = 100;
 /// The smallest weight but nothing, and the largest: any proportion anybody means, and sums of them still are numbers.
 const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-100..=1e100;

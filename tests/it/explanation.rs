@@ -90,7 +90,7 @@ impl Scene {
                 let on: NaiveDate = input["observed_on"].as_str().unwrap().parse().unwrap();
                 assert_eq!(json!((scored_for - on).num_days()), input["age_days"]);
                 assert!(number(&input["age_days"]) <= number(&measure["valid_days"]));
-                assert!((mass(input) / all - number(&input["share"])).abs() <= 0.001, "{input} of {all}");
+                assert!((mass(input) / all - number(&input["share"])).abs() <= 1e-6, "{input} of {all}");
                 mean += mass(input) / all * input["points"].as_f64().unwrap_or(0.0);
                 is_found_where_it_was_said(&reports["data"], input);
             }

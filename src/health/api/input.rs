@@ -1,10 +1,10 @@
 //! An input on the wire: one piece of evidence, as it counts for a measure.
 
 use crate::health::evidence::Origin;
-use crate::health::input::{Input, shares};
+use crate::health::input::{Input, MILLION, shares};
 use crate::intake::EvidenceClass;
 use crate::kernel::id::ReportId;
-use crate::kernel::number::{thousandths, three_digits};
+use crate::kernel::number::three_digits;
 use crate::kernel::time::Moment;
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -52,7 +52,7 @@ pub(super) fn shown(inputs: &[(Input, Origin)]) -> (Vec<InputView>, usize) {
         age_days: input.age_days,
         value: input.said.value,
         points: input.points.map(three_digits),
-        share: thousandths(share),
+        share: share as f64 / MILLION as f64,
     };
     (inputs.iter().zip(shares(&masses)).take(MOST).map(view).collect(), inputs.len().saturating_sub(MOST))
 }
@@ -71,7 +71,7 @@ mod tests {
         let inputs: Vec<(Input, Origin)> = (0..MOST as i64 + 250).map(|n| (input(n), Origin { received_at: Moment::default(), report: None })).collect();
         let (listed, more) = shown(&inputs);
         assert_eq!((listed.len(), listed[0].age_days, more), (MOST, 0, 250));
-        assert!((listed.iter().map(|input| input.share).sum::<f64>() - 0.5).abs() < 1e-9);
+        assert!(listed.iter().all(|input| input.share == 0.0005));
         assert_eq!((shown(&inputs[..MOST]).0.len(), shown(&inputs[..MOST]).1), (MOST, 0));
     }
 }

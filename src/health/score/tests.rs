@@ -1,7 +1,7 @@
 //! The formula against values worked by hand, and what must hold of any score.
 
 use super::*;
-use crate::health::input::shares;
+use crate::health::input::{MILLION, shares};
 use crate::health::limit::{Condition, Limit};
 use crate::health::scorecard::Weighted;
 use crate::health::trend::slope;
@@ -194,7 +194,7 @@ fn what_counts_is_listed_newest_first_with_what_it_makes() {
     let told: Vec<(f64, i64, f64, Option<f64>)> = inputs[0].iter().map(|i| (i.said.value, i.age_days, i.mass, i.points)).collect();
     assert_eq!(told, [(80.0, 0, 0.8, Some(67.5)), (20.0, 30, 0.4, Some(7.5)), (50.0, 30, 0.5, Some(50.0))]);
     let masses = |i: usize| inputs[i].iter().map(|input| input.mass).collect::<Vec<_>>();
-    assert_eq!(shares(&masses(0)), [471, 235, 294]);
+    assert_eq!(shares(&masses(0)), [470_588, 235_294, 294_118]);
     assert!(inputs[1].is_empty() && shares(&masses(1)).is_empty());
     // Where the last value stands for the measure, it is all that counts, however old; where too little is known, nothing does.
     let read = |missing: Missing, evidence: &[Evidence], on: i64| {
@@ -311,7 +311,7 @@ proptest! {
             let all: f64 = masses.iter().sum();
             prop_assert!(inputs.is_sorted_by(|a, b| a.said.day >= b.said.day));
             prop_assert!(inputs.iter().all(|i| i.mass > 0.0 && i.age_days >= 0 && i.said.measure == measure.id && evidence.contains(&i.said)));
-            let whole = if inputs.is_empty() { 0 } else { 1000 };
+            let whole = if inputs.is_empty() { 0 } else { MILLION };
             prop_assert_eq!(shares(&masses).iter().sum::<i64>(), whole);
             match (s.assumed, s.points) {
                 (None, None) | (Some(Missing::Neutral | Missing::Floor), _) => prop_assert!(inputs.is_empty()),

@@ -148,9 +148,9 @@ impl From<&Loss> for LossView {
             customer_id: loss.customer,
             partner_id: loss.partner,
             occurred_on: loss.occurred_on,
-            score: loss.seen.score.map(|score| thousandths(score.into())),
-            interval: loss.seen.interval.map(Interval::of),
-            coverage: thousandths(loss.seen.coverage.into()),
+            score: loss.score.map(|score| thousandths(score.into())),
+            interval: loss.interval.map(Interval::of),
+            coverage: thousandths(loss.coverage.into()),
             first_flagged_on: loss.first_flagged,
             lead_time_days: loss.first_flagged.map(|first| (loss.occurred_on - first).num_days()),
         }

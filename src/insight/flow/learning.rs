@@ -176,7 +176,9 @@ impl History {
             customer: CustomerId::of(outcome.customer_id),
             partner: PartnerId::of(outcome.partner_id),
             occurred_on: outcome.occurred_on,
-            seen: seen.clone(),
+            score: seen.score,
+            interval: seen.interval,
+            coverage: seen.coverage,
             first_flagged: *first_flagged,
         };
         let mut losses: Vec<Loss> = told.map(loss).collect();
@@ -212,8 +214,12 @@ pub struct Loss {
     pub partner: PartnerId,
     /// The day it was lost.
     pub occurred_on: NaiveDate,
-    /// What was seen of it on the day the scorecard is asked.
-    pub seen: health::Seen,
+    /// The score on the day the scorecard is asked, in thousandths; `None` while too little was known.
+    pub score: Option<i32>,
+    /// Where it lay, with 80 %, in thousandths.
+    pub interval: Option<(i32, i32)>,
+    /// How much of what the scorecard asks was known, 0-1000.
+    pub coverage: i32,
     /// The first day of alarm within the year before; `None` where there was none.
     pub first_flagged: Option<NaiveDate>,
 }
