@@ -490,7 +490,7 @@ def rescored(bench):
       SET session_replication_role = origin; VACUUM ANALYZE;""")
 
     def waited():
-        # In the server: a psql begun five times a second took a twentieth of the machine. No snapshot is held meanwhile.
+        # In the server: a psql begun five times a second takes from what is measured. No snapshot is held meanwhile.
         bench.psql("DO $$ BEGIN WHILE EXISTS (SELECT FROM ops.job) LOOP COMMIT; PERFORM pg_sleep(0.1); END LOOP; END $$")
 
     times = []
