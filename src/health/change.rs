@@ -133,7 +133,7 @@ fn by_measure(score: &Score) -> BTreeMap<MeasureId, &Part> {
 }
 
 fn contribution(part: Option<&Part>) -> i64 {
-    part.and_then(|part| part.contribution).unwrap_or(0)
+    part.and_then(|part| part.contribution).unwrap_or(0).into()
 }
 
 fn is_heard(part: &&Part) -> bool {

@@ -98,7 +98,7 @@ pub const MILLION: i64 = 1_000_000;
 pub fn shares(masses: &[f64]) -> Vec<i64> {
     let all: f64 = masses.iter().sum();
     let exact: Vec<f64> = masses.iter().map(|mass| mass / all * MILLION as f64).collect();
-    apportion(if masses.is_empty() { 0 } else { MILLION }, &exact)
+    apportion(if masses.is_empty() { 0 } else { MILLION }, &exact).into_vec()
 }
 
 /// All that counted for a score, of each measure in the order of the score's parts, with where it comes from.

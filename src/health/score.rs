@@ -34,11 +34,11 @@ pub struct Part {
     /// Its weight in the scorecard, its groups' shared out to it.
     pub weight: f64,
     /// How much is known of it (`E_m`), 0-1000.
-    pub evidence: i64,
+    pub evidence: i32,
     /// Its points (`V_m`), 0-100000; `None` when nothing is known and nothing stands for it.
-    pub points: Option<i64>,
+    pub points: Option<i32>,
     /// What it adds to or takes from 50 points; `None` when the score is unknown or it has no points.
-    pub contribution: Option<i64>,
+    pub contribution: Option<i32>,
     /// How much of its evidence each class gives, 0-1000.
     pub sources: Shares,
     /// The newest day of its evidence.
@@ -46,14 +46,14 @@ pub struct Part {
     /// What stands for it, when too little is known of it.
     pub assumed: Option<Missing>,
     /// What was taken from the partner's points for its usual rosiness.
-    pub bias: Option<i64>,
+    pub bias: Option<i32>,
 }
 
 /// Shares by class, in thousandths; of most measures one speaks, of few more than two.
-pub type Shares = SmallVec<[(EvidenceClass, i64); 2]>;
+pub type Shares = SmallVec<[(EvidenceClass, i32); 2]>;
 
 /// A part's members in their order.
-type Packed = (MeasureId, f64, i64, Option<i64>, Option<i64>, Shares, Option<NaiveDate>, Option<Missing>, Option<i64>);
+type Packed = (MeasureId, f64, i32, Option<i32>, Option<i32>, Shares, Option<NaiveDate>, Option<Missing>, Option<i32>);
 
 impl From<Part> for Packed {
     fn from(part: Part) -> Self {
@@ -203,8 +203,8 @@ impl Scorer {
 
     /// The score of one customer on a day.
     pub fn score(&self, known: &Known<'_>, on: NaiveDate) -> Score {
-        let evidence = sorted(known.evidence);
-        let sums = self.gather(&evidence, known.bias, on);
+        let (evidence, mut sums) = (sorted(known.evidence), AllSums::new());
+        self.gather(&mut sums, &evidence, known.bias, on);
         let coverage = self.coverage(&sums);
         let mut parts: Vec<Part> = self.measures.iter().zip(&sums).map(|(measure, s)| s.part(measure)).collect();
         let mean = self.mean(&sums).filter(|_| self.suffices(coverage));
@@ -212,8 +212,8 @@ impl Scorer {
             let exact = |(measure, s): (&CardMeasure, &Sums)| Some(measure.weight * s.counts * (s.points? - MIDDLE) / mean.mass * 1000.0);
             let exact: SmallVec<[f64; 16]> = self.measures.iter().zip(&sums).filter_map(exact).collect();
             let heard = parts.iter_mut().filter(|part| part.points.is_some());
-            for (part, contribution) in heard.zip(apportion(milli(mean.h) - milli(MIDDLE), &exact)) {
-                part.contribution = Some(contribution);
+            for (part, contribution) in heard.zip(apportion((milli(mean.h) - milli(MIDDLE)).into(), &exact)) {
+                part.contribution = Some(contribution as i32);
             }
         }
         let (mut score, mut interval, mut adjustments) = self.limited(&sums, coverage, mean.as_ref(), (&evidence, known.cases), on);
@@ -222,25 +222,27 @@ impl Scorer {
             adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set, band: Some(band), because: None });
             (score, interval, band) = (Some(set), None, self.card.band(Some(set), None));
         }
-        Score { score, interval, band, coverage: milli(coverage) as i32, parts, adjustments }
+        Score { score, interval, band, coverage: milli(coverage), parts, adjustments }
     }
 
     /// Score, 80 % interval and coverage of one source by itself, in thousandths, by the limits its own words make apply and before any override: nothing stands for what is
     /// missing. It has a score above the floor of coverage, and once it has a say in one measure (decision 0006): few speak of all that is asked.
     pub fn figure(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> (Option<i32>, Option<(i32, i32)>, i32) {
-        let evidence = sorted(evidence);
-        let mut sums = self.gather(&evidence, bias, on);
+        let (evidence, mut sums) = (sorted(evidence), AllSums::new());
+        self.gather(&mut sums, &evidence, bias, on);
         sums.iter_mut().filter(|s| s.assumed.is_some()).for_each(|s| *s = Sums::default());
         let coverage = self.coverage(&sums);
         let has_a_say = || self.measures.iter().zip(&sums).any(|(measure, s)| measure.weight > 0.0 && s.evidence >= A_SAY);
         let mean = self.mean(&sums).filter(|_| self.suffices(coverage) || has_a_say());
         let (score, interval, _) = self.limited(&sums, coverage, mean.as_ref(), (&evidence, &[]), on);
-        (score, interval, milli(coverage) as i32)
+        (score, interval, milli(coverage))
     }
 
     /// The points of each measure (`V_m`), in the order of the measures; `None` of those nothing is known of.
     pub fn values(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> Vec<Option<f64>> {
-        self.gather(&sorted(evidence), bias, on).iter().map(|s| s.points.filter(|_| s.evidence > 0.0)).collect()
+        let mut sums = AllSums::new();
+        self.gather(&mut sums, &sorted(evidence), bias, on);
+        sums.iter().map(|s| s.points.filter(|_| s.evidence > 0.0)).collect()
     }
 
     /// What counts for each measure, newest first, in the order of the measures: the mean of its points by its weights is the measure's
@@ -276,17 +278,17 @@ impl Scorer {
         })
     }
 
-    fn gather(&self, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) -> AllSums {
-        let mut sums = AllSums::from_elem(Sums::default(), self.measures.len());
+    /// Fills `sums`, which are empty: where they lie, for moving them would cost a tenth of a score.
+    fn gather(&self, sums: &mut AllSums, evidence: &[Evidence], bias: Option<&HashMap<MeasureId, f64>>, on: NaiveDate) {
+        sums.resize(self.measures.len(), Sums::default());
         for (i, rule, of_one) in self.rules(evidence, bias, on) {
             sums[i].fill(&rule, of_one);
         }
-        for (measure, s) in self.measures.iter().zip(&mut sums) {
+        for (measure, s) in self.measures.iter().zip(sums) {
             if s.points.is_none() && matches!(measure.missing, Missing::Neutral | Missing::Floor) {
                 s.assume(measure.missing, if measure.missing == Missing::Neutral { MIDDLE } else { 0.0 }, 1.0);
             }
         }
-        sums
     }
 
     fn coverage(&self, sums: &[Sums]) -> f64 {
@@ -312,7 +314,7 @@ impl Scorer {
     /// The mean and where it lies, in thousandths, within the limits that apply. Each that bounds the score, or where it lies, is a line.
     fn limited(&self, sums: &[Sums], coverage: f64, mean: Option<&Mean>, (evidence, cases): (&[Evidence], &[OpenCase]), on: NaiveDate) -> Limited {
         let Some(mean) = mean else { return (None, None, Vec::new()) };
-        let (mut score, mut interval, mut adjustments) = (milli(mean.h) as i32, self.interval(sums, coverage, mean), Vec::new());
+        let (mut score, mut interval, mut adjustments) = (milli(mean.h), self.interval(sums, coverage, mean), Vec::new());
         for (limit, id) in self.card.limits.iter().zip(&self.limited) {
             let bound = |value: i32| limit.bound(value.into()) as i32;
             let bounded = (bound(score), (bound(interval.0), bound(interval.1)));
@@ -330,7 +332,7 @@ impl Scorer {
     /// Where the score lies, with 80 %, in thousandths.
     fn interval(&self, sums: &[Sums], coverage: f64, mean: &Mean) -> (i32, i32) {
         let half = Z80 * self.variance(sums, coverage, mean.mass).sqrt();
-        (milli((mean.h - half).max(0.0)) as i32, milli((mean.h + half).min(100.0)) as i32)
+        (milli((mean.h - half).max(0.0)), milli((mean.h + half).min(100.0)))
     }
 
     /// How far off the mean may be, squared.
@@ -356,8 +358,9 @@ fn sorted(evidence: &[Evidence]) -> Cow<'_, [Evidence]> {
     evidence.into()
 }
 
-fn milli(value: f64) -> i64 {
-    round(value * 1000.0)
+/// In thousandths; of points and shares, which are no larger than a hundred.
+fn milli(value: f64) -> i32 {
+    round(value * 1000.0) as i32
 }
 
 #[cfg(test)]

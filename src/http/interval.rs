@@ -14,6 +14,6 @@ pub struct Interval {
 impl Interval {
     /// From thousandths.
     pub fn of<N: Into<i64>>((low, high): (N, N)) -> Self {
-        Self { low: thousandths(low.into()), high: thousandths(high.into()) }
+        Self { low: thousandths(low), high: thousandths(high) }
     }
 }

@@ -46,21 +46,21 @@ fn the_numbers_of_the_page_are_true() {
 
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/health.md")).unwrap();
     let says = |line: String| assert!(page.contains(&line), "docs/health.md should say: {line}");
-    let points = |milli: i64| format!("{:.3}", milli as f64 / 1000.0);
+    let points = |milli: i32| format!("{:.3}", f64::from(milli) / 1000.0);
     for (part, (name, weight, ..)) in plain.parts.iter().zip(rows) {
         let contribution = part.contribution.unwrap();
         let sign = if contribution < 0 { "−" } else { "+" };
         says(format!("| {name} | {weight} | {} | {} | {sign}{} |", points(part.evidence), points(part.points.unwrap()), points(contribution.abs())));
     }
     let (low, high) = plain.interval.unwrap();
-    says(format!("50 and the five lines make **{}**", points(plain.score.unwrap().into())));
-    says(format!("an 80 % interval from {} to {}", points(low.into()), points(high.into())));
-    says(format!("coverage is {}", points(plain.coverage.into())));
+    says(format!("50 and the five lines make **{}**", points(plain.score.unwrap())));
+    says(format!("an 80 % interval from {} to {}", points(low), points(high)));
+    says(format!("coverage is {}", points(plain.coverage)));
     let weighed: f64 = plain.parts.iter().map(|part| part.weight * part.evidence as f64 / 1000.0).sum();
     says(format!("(points − 50) / {weighed:.3}, the sum of weight × evidence"));
     says(format!(": *{}*, with an 80 % interval", plain.band.as_str()));
     says("the sources lie more than 50 points apart".to_owned());
     let sources = Sources::of(&scorer, &evidence, day(100));
     assert!(sources.divergence() > Some(50_000) && sources.diverges_since(None, day(100)).is_some() && sources.difference_shows(), "{sources:?}");
-    says(format!("the pain cap takes it to **{}**", points(capped.score.unwrap().into())));
+    says(format!("the pain cap takes it to **{}**", points(capped.score.unwrap())));
 }

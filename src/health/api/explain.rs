@@ -170,7 +170,7 @@ fn groups(health: &Health, rules: &Rulebook) -> Vec<ExplainedGroup> {
             parent: group.parent.clone(),
             weight,
             evidence: if weight > 0.0 { thousandths(crate::kernel::number::round(known / weight)) } else { 0.0 },
-            contribution: health.score.score.map(|_| thousandths(parts.iter().filter_map(|part| part.contribution).sum())),
+            contribution: health.score.score.map(|_| thousandths(parts.iter().filter_map(|part| part.contribution).sum::<i32>())),
         }
     };
     policy.groups.iter().map(view).collect()
@@ -199,8 +199,8 @@ async fn explain(call: Call<op::ExplainCustomerHealth, CustomerId, HealthQuery>)
     let asked = call.query.asked(call.scope().audience())?;
     let (health, inputs, rules) = call.read(async |tx| explained_at(tx, call.path, asked, call.query.times()).await).await?;
     let score = health.as_ref().map(|h| &h.score);
-    let contributed = |s: &crate::health::Score| 50_000 + s.parts.iter().filter_map(|p| p.contribution).sum::<i64>();
-    let adjusted = |s: &crate::health::Score| s.adjustments.iter().map(|a| i64::from(a.to) - a.from.map_or(50_000, i64::from)).sum::<i64>();
+    let contributed = |s: &crate::health::Score| 50_000 + s.parts.iter().filter_map(|p| p.contribution).sum::<i32>();
+    let adjusted = |s: &crate::health::Score| s.adjustments.iter().map(|a| a.to - a.from.unwrap_or(50_000)).sum::<i32>();
     let card = health.as_ref().and_then(|h| rules.cards.iter().find(|ruled| ruled.card.id == h.card));
     Ok(HttpResponse::Ok().json(Explanation {
         scorecard_name: card.map(|ruled| ruled.card.name.clone()),

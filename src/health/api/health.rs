@@ -127,8 +127,7 @@ impl AdjustmentView {
     /// The line of an adjustment.
     fn of(adjustment: &Adjustment) -> Self {
         let (limit, override_id) = adjustment.by.parts();
-        let points = |milli: i32| thousandths(milli.into());
-        Self { limit, override_id, from: adjustment.from.map(points), to: points(adjustment.to), because: adjustment.because.as_ref().map(BecauseView::from) }
+        Self { limit, override_id, from: adjustment.from.map(thousandths), to: thousandths(adjustment.to), because: adjustment.because.as_ref().map(BecauseView::from) }
     }
 }
 
@@ -142,7 +141,7 @@ pub struct ByHand {
 impl ByHand {
     /// Of a score that was this before it was set, in thousandths, if it was set.
     pub fn of(set: Option<Option<i32>>) -> Option<Self> {
-        set.map(|computed| Self { computed: computed.map(|score| thousandths(score.into())) })
+        set.map(|computed| Self { computed: computed.map(thousandths) })
     }
 }
 
@@ -169,7 +168,7 @@ pub struct SourceView {
 
 impl From<&Said> for SourceView {
     fn from(said: &Said) -> Self {
-        Self { evidence: said.class, score: said.score.map(|s| thousandths(s.into())), interval: said.interval.map(Interval::of), coverage: thousandths(said.coverage.into()) }
+        Self { evidence: said.class, score: said.score.map(thousandths), interval: said.interval.map(Interval::of), coverage: thousandths(said.coverage) }
     }
 }
 
@@ -237,15 +236,15 @@ impl HealthView {
             purpose,
             scored_for: health.map(|h| h.scored_for),
             scorecard_id: health.map(|h| h.card),
-            score: score.and_then(|s| s.score).map(|s| thousandths(s.into())),
+            score: score.and_then(|s| s.score).map(thousandths),
             band: score.map_or(Band::Unknown, |s| s.band),
             held_back: held_back.map(|(band, given_from)| HeldBack { band, given_from }),
-            coverage: score.map_or(0.0, |s| thousandths(s.coverage.into())),
+            coverage: score.map_or(0.0, |s| thousandths(s.coverage)),
             interval: score.and_then(|s| s.interval).map(Interval::of),
             contributions: parts.iter().filter_map(|p| Some(Contribution { measure: key(p)?, contribution: thousandths(p.contribution?) })).collect(),
             adjustments: score.map(|s| s.adjustments.iter().map(AdjustmentView::of).collect()).unwrap_or_default(),
             sources: sources.map(|all| all.0.iter().map(SourceView::from).collect()),
-            divergence: sources.and_then(|all| all.divergence()).map(|gap| thousandths(gap.into())),
+            divergence: sources.and_then(|all| all.divergence()).map(thousandths),
             missing: if health.is_some() { unheard } else { asked() },
             stale: parts.iter().filter(|p| faded(p) == Some(true)).filter_map(key).collect(),
             reported_on: health.and_then(|h| h.reported_on),

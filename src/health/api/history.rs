@@ -84,11 +84,11 @@ impl DayView {
         Self {
             on: health.scored_for,
             scorecard_id: health.card,
-            score: health.score.score.map(|s| thousandths(s.into())),
+            score: health.score.score.map(thousandths),
             interval: health.score.interval.map(Interval::of),
             set_by_hand: ByHand::of(health.score.set_by_hand()),
             band: health.score.band,
-            coverage: thousandths(health.score.coverage.into()),
+            coverage: thousandths(health.score.coverage),
         }
     }
 }

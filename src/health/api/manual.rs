@@ -65,7 +65,7 @@ impl OverrideView {
             id: o.id,
             customer_id: o.customer,
             purpose: o.purpose,
-            score: thousandths(o.score.into()),
+            score: thousandths(o.score),
             reason: o.reason,
             evidence_link: o.evidence_link,
             author: PrincipalId::of(o.author),

@@ -121,8 +121,8 @@ async fn get_quality(call: Call<op::GetPartnerQuality, PartnerId, PointQuery>) -
     let view = |f: QualityFlag| {
         let kind: FlagKind = f.kind.parse().ok()?;
         let (advice, advice_ja) = advice(kind);
-        let peers = f.peers.filter(|_| whole).map(|share| thousandths(share.into()));
-        Some(FlagView { kind, found_on: f.found_on, n: f.n, count: f.counted, share: thousandths(f.share.into()), peers, customers: f.customers, advice, advice_ja })
+        let peers = f.peers.filter(|_| whole).map(thousandths);
+        Some(FlagView { kind, found_on: f.found_on, n: f.n, count: f.counted, share: thousandths(f.share), peers, customers: f.customers, advice, advice_ja })
     };
     let data = found.into_iter().filter(|f| f.n > 0).filter_map(view).collect();
     let (rule, rule_ja) = rule();

@@ -322,9 +322,9 @@ async fn batch_answer<S: Tenant>(tx: &Tx<S>, results: &[Result<Accepted, Fault>]
                     external_id: Some(a.external_id.clone()),
                     revision: Some(a.revision),
                     customer_id: Some(a.customer),
-                    score: health.and_then(|brief| brief.score).map(|s| thousandths(s.into())),
+                    score: health.and_then(|brief| brief.score).map(thousandths),
                     interval: health.and_then(|brief| brief.interval).map(Interval::of),
-                    coverage: Some(health.map_or(0.0, |brief| thousandths(brief.coverage.into()))),
+                    coverage: Some(health.map_or(0.0, |brief| thousandths(brief.coverage))),
                     band: Some(health.map_or(Band::Unknown, |brief| brief.band)),
                     rejection: None,
                 }

@@ -187,7 +187,7 @@ struct SimulatedScore {
 
 impl From<Figure> for SimulatedScore {
     fn from(f: Figure) -> Self {
-        Self { score: f.score.map(|s| thousandths(s.into())), band: f.band, interval: f.interval.map(Interval::of), coverage: thousandths(f.coverage.into()) }
+        Self { score: f.score.map(thousandths), band: f.band, interval: f.interval.map(Interval::of), coverage: thousandths(f.coverage) }
     }
 }
 

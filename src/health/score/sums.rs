@@ -8,7 +8,7 @@ use crate::health::trend::slope;
 use crate::intake::EvidenceClass;
 use crate::kernel::number::apportion;
 use chrono::NaiveDate;
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 /// The sums over one measure's evidence, and what they amount to.
 #[derive(Default, Clone)]
@@ -95,7 +95,7 @@ impl Sums {
         if let (Some(one), None) = (given().next(), given().nth(1)) {
             return smallvec![(one, 1000)];
         }
-        let exact: Vec<f64> = given().map(|class| self.by_class[class as usize] / self.f * 1000.0).collect();
-        given().zip(apportion(1000, &exact)).collect()
+        let exact: SmallVec<[f64; 4]> = given().map(|class| self.by_class[class as usize] / self.f * 1000.0).collect();
+        given().zip(apportion(1000, &exact)).map(|(class, share)| (class, share as i32)).collect()
     }
 }

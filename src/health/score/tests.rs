@@ -278,7 +278,7 @@ proptest! {
         if s.parts.iter().all(|p| p.assumed.is_none()) {
             let (score, interval, coverage) = scorer.figure(&evidence, Some(&bias), day(on));
             prop_assert_eq!(coverage, s.coverage);
-            let heard = |least: i64| s.parts.iter().any(|part| part.weight > 0.0 && part.evidence >= least);
+            let heard = |least: i32| s.parts.iter().any(|part| part.weight > 0.0 && part.evidence >= least);
             if s.score.is_some() {
                 let without_cases = scorer.score(&Known { cases: &[], ..known.clone() }, day(on));
                 prop_assert_eq!((score, interval), (without_cases.score, without_cases.interval));
@@ -291,7 +291,7 @@ proptest! {
         prop_assert!((0..=1000).contains(&s.coverage));
         if let Some(points) = s.score {
             prop_assert!((0..=100_000).contains(&points));
-            let sum: i64 = s.parts.iter().filter_map(|p| p.contribution).sum();
+            let sum: i64 = s.parts.iter().filter_map(|p| p.contribution).map(i64::from).sum();
             let adjusted: i64 = s.adjustments.iter().map(|a| i64::from(a.to) - i64::from(a.from.unwrap())).sum();
             prop_assert_eq!(sum + adjusted + 50_000, i64::from(points));
             let (low, high) = s.interval.unwrap();
@@ -303,7 +303,8 @@ proptest! {
     #[test]
     fn inputs_make_the_points_of_their_measure((scorer, evidence, bias, on) in anything()) {
         let evidence = sorted(&evidence);
-        let sums = scorer.gather(&evidence, Some(&bias), day(on));
+        let mut sums = AllSums::new();
+        scorer.gather(&mut sums, &evidence, Some(&bias), day(on));
         let inputs = scorer.inputs(&evidence, Some(&bias), day(on));
         prop_assert_eq!(inputs.len(), sums.len());
         for ((measure, s), inputs) in scorer.measures.iter().zip(&sums).zip(&inputs) {

@@ -148,9 +148,9 @@ impl From<&Loss> for LossView {
             customer_id: loss.customer,
             partner_id: loss.partner,
             occurred_on: loss.occurred_on,
-            score: loss.score.map(|score| thousandths(score.into())),
+            score: loss.score.map(thousandths),
             interval: loss.interval.map(Interval::of),
-            coverage: thousandths(loss.coverage.into()),
+            coverage: thousandths(loss.coverage),
             first_flagged_on: loss.first_flagged,
             lead_time_days: loss.first_flagged.map(|first| (loss.occurred_on - first).num_days()),
         }

@@ -73,7 +73,7 @@ async fn churn_probability(call: Call<op::GetChurnProbability, CustomerId, Point
         lead_days: kept.map(|kept| kept.lead_days),
         known_measures: told.as_ref().map(|(_, seen)| known(seen)),
         measures: told.as_ref().map(|(_, seen)| seen.values.len()),
-        coverage: told.as_ref().map(|(_, seen)| thousandths(seen.coverage.into())),
+        coverage: told.as_ref().map(|(_, seen)| thousandths(seen.coverage)),
         probability: told.as_ref().filter(|(_, seen)| known(seen) > 0).and_then(|(fit, seen)| fit.model.probability(&seen.values, seen.silence)).map(three_digits),
         risk: told.as_ref().map(|(fit, seen)| three_digits(fit.model.risk(&seen.values, seen.silence))),
         silence: told.as_ref().and_then(|(_, seen)| seen.silence).map(three_digits),
