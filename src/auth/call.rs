@@ -314,8 +314,6 @@ async fn admit<A: Action, P: Ids, Q: Query, B: Body>(request: &HttpRequest, payl
         B::MEDIA.iter().map(|media| body::check_media_type(request, media)).find(Result::is_ok).unwrap_or(Err(Fault::of(Code::UnsupportedMediaType)))?;
     }
     check_accept(request, Q::ANSWERS)?;
-    // Before the body is read: in a flood most requests end here, and must not cost what the others need.
-    gate.limits.turns.hope(caller.turn_id())?;
     let begun = Instant::now();
     let bytes = if B::MEDIA.is_empty() { web::Bytes::new() } else { body::read(request, payload, B::LIMIT, place.as_mut().map(|(_, room)| room)).await? };
     // Who was revoked, suspended or timed out while a slow body came does not get in.
@@ -345,8 +343,7 @@ fn authenticate(request: &HttpRequest, gate: &Gate, operation: &'static str) -> 
     if given.next().is_some() {
         return Err(Fault::of(Code::MalformedRequest));
     }
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| refused("not text"))?;
-    let token = text.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim_ascii()).ok_or_else(|| refused("not a bearer token"))?;
+    let token = token::borne(value).ok_or_else(|| refused("not a bearer token"))?;
     gate.check_fresh()?;
     let claims = token::verify(&gate.keyring(), gate.issuer(), token, gate.state.clock().now()).map_err(refused)?;
     let standing = gate.tenancy.standing(claims.ven.uuid(), claims.par.map(TypeId::uuid), claims.sub.uuid(), Some(claims.cep));

@@ -9,7 +9,6 @@ use super::token::{Claims, LIFE};
 use crate::db::{Db, Tx};
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
-use crate::kernel::hash::sha256;
 use crate::kernel::time::Moment;
 use crate::state::{Keys, Purpose, base64url};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -45,11 +44,11 @@ pub struct PublicKey {
 pub struct Keyring {
     signing: SigningKey,
     published: Vec<PublicKey>,
-    verified: Mutex<HashMap<Vec<u8>, Arc<Claims>>>,
+    verified: Mutex<HashMap<Box<str>, Arc<Claims>>>,
     read_at: Instant,
 }
 
-/// The most tokens remembered as verified.
+/// The most tokens remembered as verified: some ten megabytes.
 const REMEMBERED: usize = 10_000;
 
 impl Keyring {
@@ -70,14 +69,14 @@ impl Keyring {
 
     /// What a token says whose signature these keys have verified before. Only for as long as they are in use: they are read again each second.
     pub fn remembered(&self, token: &str) -> Option<Arc<Claims>> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&sha256(token.as_bytes())).cloned()
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
     }
 
     /// Remembers a token whose signature was verified.
     pub fn remember(&self, token: &str, claims: &Arc<Claims>) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if verified.len() < REMEMBERED {
-            verified.insert(sha256(token.as_bytes()), claims.clone());
+            verified.insert(token.into(), claims.clone());
         }
     }
 

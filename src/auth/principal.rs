@@ -34,7 +34,7 @@ impl Caller {
     }
     /// Whose turns at the database it takes: a partner's clients share theirs, and all staff of a vendor, whose pool other vendors' staff use as well.
     pub fn turn_id(&self) -> Uuid {
-        self.partner.map_or(self.vendor.uuid(), TypeId::uuid)
+        turn_id(self.vendor, self.partner)
     }
     /// Whether it was made to speak for the customers: by the credential (DECISIONS 3), whatever its token asked for.
     pub fn is_survey(&self) -> bool {
@@ -44,6 +44,11 @@ impl Caller {
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.has(permission)
     }
+}
+
+/// Whose turns a caller of this vendor and partner takes.
+pub(super) fn turn_id(vendor: VendorId, partner: Option<PartnerId>) -> Uuid {
+    partner.map_or(vendor.uuid(), TypeId::uuid)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::kernel::error::Fault;
 use crate::kernel::id::{PartnerId, PrincipalId, VendorId};
 use crate::kernel::time::Moment;
 use crate::state::from_base64url;
+use actix_web::http::header::HeaderValue;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -70,11 +71,14 @@ pub fn sign(keyring: &Keyring, claims: &Claims) -> Result<String, Fault> {
     jsonwebtoken::encode(&header, claims, &key.encoding).map_err(Fault::internal)
 }
 
+/// The token a header of authorization bears, if it is of a size that is looked at.
+pub fn borne(value: &HeaderValue) -> Option<&str> {
+    let (kind, token) = std::str::from_utf8(value.as_bytes()).ok()?.split_once(' ')?;
+    kind.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii()).filter(|token| token.len() <= MAX_TOKEN)
+}
+
 /// The claims of a valid token; else why not, for the log.
 pub fn verify(keyring: &Keyring, issuer: &str, token: &str, now: Moment) -> Result<Arc<Claims>, &'static str> {
-    if token.len() > MAX_TOKEN {
-        return Err("token too long");
-    }
     let claims = match keyring.remembered(token) {
         Some(claims) => claims,
         None => {
@@ -83,11 +87,16 @@ pub fn verify(keyring: &Keyring, issuer: &str, token: &str, now: Moment) -> Resu
             claims
         }
     };
+    in_force(&claims, now).map(|()| claims)
+}
+
+/// Whether rightly signed claims hold at a moment; else why not.
+pub fn in_force(claims: &Claims, now: Moment) -> Result<(), &'static str> {
     let now = now.timestamp();
     let in_time = claims.iat <= now + LEEWAY && claims.nbf <= now + LEEWAY && claims.exp > now - LEEWAY;
     let short = claims.exp > claims.iat && claims.exp.saturating_sub(claims.iat) <= LIFE;
     match (in_time, short, claims.sub == claims.client_id) {
-        (true, true, true) => Ok(claims),
+        (true, true, true) => Ok(()),
         (false, ..) => Err("expired or not yet valid"),
         _ => Err("lifetime or client"),
     }

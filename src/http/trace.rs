@@ -15,9 +15,11 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use futures_util::FutureExt;
+use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 use tracing::Instrument;
@@ -55,9 +57,7 @@ pub struct Base(pub String);
 
 /// The middleware.
 pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
-    // Random behind the millisecond: a counter would tell how many requests others made in between.
-    let id =
-        RequestId::of(uuid::Builder::from_unix_timestamp_millis(chrono::Utc::now().timestamp_millis().unsigned_abs(), &crate::state::random().unwrap_or_default()).into_uuid());
+    let id = next_id();
     let begun = Instant::now();
     let method = known(request.method());
     if method == "HEAD" {
@@ -86,6 +86,17 @@ pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 's
     let mut response = problem::render(&failed, &base, Some(id));
     write_common(response.headers_mut(), id, NO_CONTENT, "no-store");
     Err(InternalError::from_response("answered", response).into())
+}
+
+/// Behind the millisecond a counter would tell how many requests others made in between: it is told through a keyed hash alone. No secret, so it needs no more than that.
+fn next_id() -> RequestId {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let hashed = u128::from(KEY.hash_one((count, 0))) << 64 | u128::from(KEY.hash_one((count, 1)));
+    let mut behind = [0; 10];
+    behind.copy_from_slice(&hashed.to_be_bytes()[..10]);
+    RequestId::of(uuid::Builder::from_unix_timestamp_millis(chrono::Utc::now().timestamp_millis().unsigned_abs(), &behind).into_uuid())
 }
 
 /// The method for logs and metrics: anything may be sent as one, and every new one would be kept for good.
@@ -127,7 +138,7 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
     }
     let (policy, cache) = if is_docs { (DOCS_POLICY, "public, max-age=300") } else { (NO_CONTENT, "no-store") };
     write_common(headers, id, policy, cache);
-    let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+    let route = route(response.request());
     let elapsed = begun.elapsed().as_secs_f64();
     telemetry::request(method, &route, status.as_u16(), elapsed);
     let ms = (elapsed * 1e4).round() / 10.0;
@@ -137,6 +148,12 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
         tracing::info!(method, route, status = status.as_u16(), ms, since, "refused as too much");
     }
     response
+}
+
+/// The template of the path; `none` where no route took it, or none was looked for.
+fn route(request: &HttpRequest) -> String {
+    let is_routed = request.match_info().unprocessed().is_empty();
+    is_routed.then(|| request.match_pattern()).flatten().unwrap_or_else(|| "none".to_owned())
 }
 
 /// The headers of every answer.

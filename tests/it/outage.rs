@@ -1,12 +1,16 @@
 //! PostgreSQL gone, slow and back: told with 503 and Retry-After, never a hang, nothing acknowledged lost, well again without a
 //! restart. A proxy of our own stands between, because packet tools are absent from many kernels (DECISIONS 33).
 
+use crate::attacks::bearer;
 use crate::harness::{App, Reply, database};
-use crate::world::reseller;
+use crate::world::{client, reseller};
+use futures_util::FutureExt;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use todoku::db::Place;
+use todoku::kernel::id::{PartnerId, TypeId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -173,4 +177,48 @@ async fn a_commit_without_an_answer_is_looked_up_by_its_key_or_told_to_be_unknow
     assert_eq!(app.post_with(&portal, "/v1/customers", &customer(1), &[("idempotency-key", "k-1")]).await.expect(201), keyed.json());
     assert_eq!(app.count("SELECT count(*) FROM todoku.customer WHERE external_id IN ('K1', 'K2')").await, 2);
     assert_eq!(app.count("SELECT count(*) FROM todoku.event WHERE type = 'customer.created'").await, 2);
+}
+
+/// One turn of a quarter of a second makes the pace: behind the next eight may wait, the ninth would wait for longer than anybody may.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_turns_are_hopelessly_taken_is_told_so_whatever_it_asks_and_nobody_else_is() {
+    let app = App::start_with(&[("TODOKU_LIMITS__TRANSACTIONS_AT_ONCE", "1"), ("TODOKU_DATABASE__POOL_WAIT_MS", "250")]).await;
+    let (_, staff) = app.found("Vendor").await;
+    let (partner, portal) = reseller(&app, &staff, "R1").await;
+    let (leaver, former) = client(&app, &staff, &partner, &[]).await;
+    let (_, other) = reseller(&app, &staff, "R2").await;
+    let (turns, caller) = (&app.gate.limits.turns, partner.parse::<PartnerId>().unwrap().uuid());
+    let slow = turns.take(caller).await.unwrap();
+    slow.used();
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(250) {
+        tokio::task::yield_now().await;
+    }
+    drop(slow);
+    let held = turns.take(caller).await.unwrap();
+    let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(turns.take(caller))).collect();
+    assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+
+    told_to_come_back(&app.get(&portal, "/v1/customers").await);
+    told_to_come_back(&app.post(&portal, "/v1/customers", &json!({ "external_id": "K", "name": "K" })).await);
+    // It is known by its token, until the keys are read again each second: then one request has to verify it.
+    let mut nowhere = Vec::new();
+    while nowhere.len() < 10 && nowhere.last() != Some(&[503; 3]) {
+        told_to_come_back(&app.get(&portal, "/v1/customers").await);
+        let ask = async |path: &str| app.get(&portal, path).await.status.as_u16();
+        nowhere.push([ask("/v1/nowhere").await, ask("/%76%31/nowhere").await, ask("/v1/customers/cus_x").await]);
+    }
+    assert_eq!(nowhere.last(), Some(&[503; 3]), "{nowhere:?}");
+    // Whoever has no standing any more is told that, and nothing of its former partner.
+    told_to_come_back(&app.get(&former, "/v1/customers").await);
+    let path = format!("/v1/partners/{partner}/clients/{leaver}");
+    assert_eq!(app.send("DELETE", &path, &[("authorization", &bearer(&staff)), ("if-match", "*")], None).await.status, 204);
+    assert_eq!(app.get(&former, "/v1/customers").await.status, 401);
+    assert_eq!(app.get(&portal, "/openapi.json").await.status, 200, "what needs no turn");
+    assert_eq!(app.get(&format!("{portal}x"), "/v1/customers").await.status, 401);
+    assert_eq!((app.get(&other, "/v1/customers").await.status, app.get(&other, "/v1/nowhere").await.status.as_u16()), (StatusCode::OK, 404));
+    assert_eq!(app.get(&staff, "/v1/customers").await.status, 200);
+
+    drop((waiting, held));
+    assert_eq!(app.get(&portal, "/v1/customers").await.expect(200)["data"], json!([]), "nothing was done");
 }
