@@ -1,8 +1,8 @@
 """What happens beyond the limit: five times what can be served, slow clients, and a PostgreSQL that is stopped, killed, frozen or loses its connections.
 The settings are the shipped ones but for the rates; rows of the table of load.py.
 
-The load is made here, in one process with raw sockets, and not by wrk, which waits for answers: what is too much must arrive by the clock, answered or not. An
-answer's time counts from when its request was due. What this process takes of the machine is printed behind the rows: no server gets it.
+The load is made by clock.rs and not by wrk, which waits for answers: what is too much must arrive by the clock, answered or not. An answer's time counts from when
+its request was due. What that process takes of the machine is printed behind the rows: no server gets it.
 """
 
 import collections
@@ -13,10 +13,11 @@ import multiprocessing
 import os
 import random
 import resource
-import select
 import signal
 import socket
 import statistics
+import struct
+import subprocess
 import time
 
 PARTNERS = 8  # with three turns each at the shipped settings, they want four times the connections there are
@@ -24,13 +25,12 @@ EACH = 250  # customers of a partner
 TIMES = 5
 MOST = 2048  # connections an overload may take; the slow clients' come on top
 SLOW = 1000
-MADE = 1000  # requests per second made ahead where their rate is not known
+MADE = 6000  # requests per second made ahead where their rate is not known
 STEADY = 150  # requests per second under which PostgreSQL goes away: well below what can be served
 PAUSE = 2.0
 PATIENCE = 20.0  # what has not come back by then has not come back
 
-TICK = 0.002  # how often a load by the clock looks for answers: woken by each, it would take from the server what no load from elsewhere does
-
+TRIPLE = struct.Struct("<3d")  # what clock.rs tells
 clock = time.perf_counter
 
 Answer = collections.namedtuple("Answer", "due at status")  # status 0: the connection broke, or there was none
@@ -58,118 +58,37 @@ def others(loads):
     return f"answers but 2xx and 503: {dict(found) or 'none'}"
 
 
-class Line:
-    """One connection and what has come on it."""
-
-    __slots__ = ("socket", "due", "got", "ends")
-
-    def __init__(self, port):
-        self.socket, self.due, self.got, self.ends = socket.create_connection(("127.0.0.1", port)), None, b"", False
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
-
-    def receive(self):
-        """The status once the answer is whole, 0 for a broken connection, None for not yet."""
-        try:
-            some = self.socket.recv(65536)
-        except BlockingIOError:
-            return None
-        except OSError:
-            some = b""
-        if not some:
-            return 0
-        got = self.got = self.got + some if self.got else some
-        head = got.find(b"\r\n\r\n")
-        if head < 0:
-            return None
-        at = got.find(b"\r\ncontent-length: ", 0, head)
-        if at >= 0 and len(got) < head + 4 + int(got[at + 18:got.find(b"\r", at + 18)]):
-            return None
-        self.ends = got.find(b"\r\nconnection: close", 0, head) >= 0
-        self.got = b""
-        return int(got[9:12])
-
-
 class Load:
-    """Sends requests and keeps when each was due, when it was answered, and how."""
+    """Sends requests, by a process of its own (clock.rs), and keeps when each was due, when it was answered, and how."""
 
-    def __init__(self, port, requests):
-        self.port, self.requests = port, requests
-        self.poll, self.lines, self.idle, self.waiting, self.answers = select.epoll(), {}, {}, collections.deque(), []
+    def __init__(self, bench, requests):
+        self.bench, self.requests, self.answers = bench, requests, []
 
-    def send(self, due):
-        if not self.idle and len(self.lines) < self.most:
-            self.open()
-        if not self.idle:
-            self.waiting.append(due)
-            return
-        number, line = self.idle.popitem()  # the one used last: the others are left to end
-        line.due = due
-        try:
-            line.socket.sendall(next(self.requests))
-        except OSError:
-            self.close(number, line)
-
-    def open(self):
-        try:
-            line = Line(self.port)
-        except OSError:
-            return
-        self.lines[line.socket.fileno()] = self.idle[line.socket.fileno()] = line
-        self.poll.register(line.socket, select.EPOLLIN)
-
-    def close(self, number, line):
-        if line.due is not None:
-            self.answers.append(Answer(line.due, clock(), 0))
-        self.poll.unregister(number)
-        self.idle.pop(number, None)
-        del self.lines[number]
-        line.socket.close()
-
-    def run(self, seconds, connections, rate=None, tick=None):
-        """By the clock if there is a rate, on as many connections as that takes; else each connection asks again when it is answered. `tick` is called every
-        few milliseconds and may end it by answering true. Ended, what is under way is waited for."""
+    def run(self, seconds, connections, rate=None, tick=None, pause=0.1):
+        """By the clock if there is a rate, on as many connections as that takes; else each connection asks again when it is answered. `tick` is called about
+        every `pause` and may end it by answering true. Ended, what is under way is waited for."""
+        made, told = f"{self.bench.dir}/requests", b""
         # Made before the clock runs: what is spent on them is the server's.
-        self.requests = itertools.chain(list(itertools.islice(self.requests, int(1.1 * seconds * (rate or MADE)))), self.requests)
-        begun, worked, self.most, self.share = clock(), time.process_time(), connections, None
-        lines, idle, waiting, answers, send, poll = self.lines, self.idle, self.waiting, self.answers, self.send, self.poll.poll
-        end, due = begun + seconds, begun
-        if rate is None:
-            for _ in range(connections):
-                send(begun)
-        while (now := clock()) < end or len(idle) < len(lines) and now < end + PATIENCE:
-            if now < end:
-                while rate and due <= now:
-                    send(due)
-                    due += 1 / rate
-                if tick and tick(now):
-                    end = min(end, now)
-            elif self.share is None:
-                self.share = (time.process_time() - worked) / (now - begun)
-                waiting.clear()
-            if rate:
-                time.sleep(TICK)
-            for number, _ in poll(0 if rate else TICK):
-                line = lines.get(number)  # closed meanwhile, perhaps
-                status = line.receive() if line else None
-                if status is None:
-                    continue
-                asked = line.due
-                if status == 0:
-                    self.close(number, line)
-                else:
-                    answers.append(Answer(asked, clock(), status))
-                    line.due, idle[number] = None, line
-                    if line.ends:
-                        self.close(number, line)
-                if waiting and clock() < end:
-                    send(waiting.popleft())
-                elif rate is None and asked is not None and clock() < end:
-                    send(clock())
-        self.share, self.used = self.share or (time.process_time() - worked) / (end - begun), len(self.lines)
-        for number, line in list(self.lines.items()):
-            self.close(number, line)
-        self.poll.close()
+        with open(made, "wb") as file:
+            for request in itertools.islice(self.requests, int(1.1 * seconds * (rate or MADE))):
+                file.write(struct.pack("<I", len(request)) + request)
+        words = [self.bench.asked.load, self.bench.port, seconds, connections, rate or 0, made]
+        with subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as load:
+            os.set_blocking(load.stdout.fileno(), False)
+            while (some := load.stdout.read(1 << 20)) != b"":
+                told += some or b""
+                whole = len(told) // TRIPLE.size * TRIPLE.size
+                self.answers.extend(Answer(due, at, int(status)) for due, at, status in TRIPLE.iter_unpack(told[:whole]))
+                told = told[whole:]
+                if self.answers and os.path.exists(made):
+                    os.unlink(made)  # it has been read whole: none of it needs to reach the disk the commits wait for
+                if tick and not load.stdin.closed and tick(clock()):
+                    load.stdin.close()
+                time.sleep(pause)
+        if load.returncode:
+            raise SystemExit(f"the load failed: {load.returncode}")
+        (begun, *_), (end, self.share, used) = self.answers.pop(0), self.answers.pop()
+        self.used = int(used)
         self.offered = len(self.answers) / (end - begun)
         self.goodput = len([answer for answer in served(self.answers) if answer.at <= end]) / (end - begun)
         return self
@@ -220,7 +139,7 @@ class Callers:
             yield f"POST /v1/status-reports HTTP/1.1\r\n{heads[partner]}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
     def load(self, reads=4):
-        return Load(self.bench.port, self.requests(reads))
+        return Load(self.bench, self.requests(reads))
 
 
 def beside_us():
@@ -251,7 +170,7 @@ def measure(bench, populate):
 # Too much -----------------------------------------------------------------------------------------------------------------------
 def flood(bench, callers, name, reads):
     """Each flood stands between two measurements of the peak, as long as it is and begun like it with no jobs left, and is compared with these: the machine is not
-    the same all the time, and work that is put off until later is no goodput. Short ones and twice as many: what the machine does meanwhile is a tenth and more."""
+    the same all the time, and work that is put off until later is no goodput. Short ones and four times as many: what the machine does meanwhile is a tenth and more."""
     seconds, rest, floods, memory = 1.5 * bench.asked.seconds, bench.resident_mb(), [], []
 
     def rested():
@@ -265,7 +184,7 @@ def flood(bench, callers, name, reads):
     at_peak = lambda connections: rested().run(seconds, connections)  # noqa: E731
     best = max((8, 16, 32), key=lambda connections: at_peak(connections).goodput)
     peaks = [at_peak(best)]
-    for _ in range(2 * bench.asked.rounds):
+    for _ in range(4 * bench.asked.rounds):
         seen, next_look = [bench.resident_mb()], [0.0]
 
         def look(now, seen=seen, next_look=next_look):
@@ -375,7 +294,7 @@ class Outage:
         self.before = self.postmaster()
         begun = clock()
         try:
-            self.load.run(PATIENCE + PAUSE, 512, STEADY, lambda now: now > begun + 1 and self.tick(now))
+            self.load.run(PATIENCE + PAUSE, 512, STEADY, lambda now: now > begun + 1 and self.tick(now), pause=0.003)
         finally:
             if self.mend and self.struck and not self.mended:
                 self.mend(int(self.before[0]))
