@@ -87,6 +87,9 @@ pub struct Adjustment {
     /// Set by a person, the band the evidence would have: a day closes in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band: Option<Band>,
+    /// Set by a person, where the score before lies, with 80 %; `None` when it was unknown, and of what was kept before this was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<(i32, i32)>,
     /// What made a limit apply; `None` of a person, and of what was kept before it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<Because>,
@@ -130,9 +133,9 @@ pub struct Score {
 }
 
 impl Score {
-    /// The score before a person set it, where one did; `None` in it when too little was known.
-    pub fn set_by_hand(&self) -> Option<Option<i32>> {
-        self.adjustments.iter().find(|a| matches!(a.by, AdjustedBy::Override(_))).map(|a| a.from)
+    /// What a person did to it, where one did.
+    pub fn set_by_hand(&self) -> Option<&Adjustment> {
+        self.adjustments.iter().find(|a| matches!(a.by, AdjustedBy::Override(_)))
     }
 
     /// Of a customer no scorecard is for.
@@ -219,7 +222,7 @@ impl Scorer {
         let (mut score, mut interval, mut adjustments) = self.limited(&sums, coverage, mean.as_ref(), (&evidence, known.cases), on);
         let mut band = self.card.band(score, known.closed_in);
         if let Some((id, set)) = known.set {
-            adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set, band: Some(band), because: None });
+            adjustments.push(Adjustment { by: AdjustedBy::Override(id), from: score, to: set, band: Some(band), interval, because: None });
             (score, interval, band) = (Some(set), None, self.card.band(Some(set), None));
         }
         Score { score, interval, band, coverage: milli(coverage), parts, adjustments }
@@ -322,7 +325,7 @@ impl Scorer {
             if bounded != (score, interval)
                 && let Some(because) = limit.applies(cases, evidence, *id, on)
             {
-                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(score), to: bounded.0, band: None, because: Some(because) });
+                adjustments.push(Adjustment { by: AdjustedBy::Limit(limit.key.clone()), from: Some(score), to: bounded.0, band: None, interval: None, because: Some(because) });
                 (score, interval) = bounded;
             }
         }

@@ -8,7 +8,7 @@ use crate::health::chronicle::AsKnown;
 use crate::health::flow::{Asked, Dossier, Rulebook, dossier, kept};
 use crate::health::limit::Because;
 use crate::health::point::Times;
-use crate::health::score::{Adjustment, Part};
+use crate::health::score::{Adjustment, Part, Score};
 use crate::health::scorecard::{Band, Purpose};
 use crate::health::source::Said;
 use crate::health::store::Health;
@@ -136,12 +136,20 @@ impl AdjustmentView {
 pub struct ByHand {
     /// 0-100; absent while too little is known.
     computed: Option<f64>,
+    /// Where that lies, with 80 %. Absent likewise, and of what an older release kept.
+    interval: Option<Interval>,
 }
 
 impl ByHand {
-    /// Of a score that was this before it was set, in thousandths, if it was set.
-    pub fn of(set: Option<Option<i32>>) -> Option<Self> {
-        set.map(|computed| Self { computed: computed.map(thousandths) })
+    /// Of a score that was this and lay there before it was set, in thousandths.
+    pub fn of(computed: Option<i32>, interval: Option<(i32, i32)>) -> Self {
+        Self { computed: computed.map(thousandths), interval: interval.map(Interval::of) }
+    }
+}
+
+impl From<&Adjustment> for ByHand {
+    fn from(set: &Adjustment) -> Self {
+        Self::of(set.from, set.interval)
     }
 }
 
@@ -194,6 +202,9 @@ pub(super) struct HealthView {
     coverage: f64,
     /// Where the score lies, with 80 %. Absent while too little is known, and of a score set by hand.
     interval: Option<Interval>,
+    /// Of a score set by hand, what the evidence says; absent of any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_by_hand: Option<ByHand>,
     contributions: Vec<Contribution>,
     /// Caps, floors and the override in force, in the order they were applied; the first `from` is what the measures say.
     adjustments: Vec<AdjustmentView>,
@@ -241,6 +252,7 @@ impl HealthView {
             held_back: held_back.map(|(band, given_from)| HeldBack { band, given_from }),
             coverage: score.map_or(0.0, |s| thousandths(s.coverage)),
             interval: score.and_then(|s| s.interval).map(Interval::of),
+            set_by_hand: score.and_then(Score::set_by_hand).map(ByHand::from),
             contributions: parts.iter().filter_map(|p| Some(Contribution { measure: key(p)?, contribution: thousandths(p.contribution?) })).collect(),
             adjustments: score.map(|s| s.adjustments.iter().map(AdjustmentView::of).collect()).unwrap_or_default(),
             sources: sources.map(|all| all.0.iter().map(SourceView::from).collect()),

@@ -86,7 +86,7 @@ impl DayView {
             scorecard_id: health.card,
             score: health.score.score.map(thousandths),
             interval: health.score.interval.map(Interval::of),
-            set_by_hand: ByHand::of(health.score.set_by_hand()),
+            set_by_hand: health.score.set_by_hand().map(ByHand::from),
             band: health.score.band,
             coverage: thousandths(health.score.coverage),
         }

@@ -172,6 +172,8 @@ fn an_override_stands_beside_what_it_overrides() {
     let s = plain(&[1.0]).score(&Known { evidence: &evidence, set, closed_in: Some(Band::Healthy), ..Known::default() }, day(0));
     assert_eq!((s.score, s.band, s.interval), (Some(20_000), Band::AtRisk, None));
     assert_eq!(s.adjustments.last().map(|a| (a.from, a.to)), Some((Some(90_000), 20_000)));
+    let computed = plain(&[1.0]).score(&Known { evidence: &evidence, ..Known::default() }, day(0));
+    assert_eq!((s.set_by_hand().unwrap().interval, computed.interval.is_some()), (computed.interval, true));
     let unheard = plain(&[1.0]).score(&Known { set, ..Known::default() }, day(0));
     assert_eq!((unheard.score, unheard.coverage, unheard.adjustments[0].from), (Some(20_000), 0, None));
 }

@@ -62,9 +62,9 @@ struct AtRiskQuery {
 }
 impl Query for AtRiskQuery {}
 
-/// What a score was before a person set it, if one did: such a score alone is known and has no interval.
-fn set_by_hand(score: Option<i32>, low: Option<i32>, computed: Option<i32>) -> Option<Option<i32>> {
-    (score.is_some() && low.is_none()).then_some(computed)
+/// What a score was and where it lay before a person set it, if one did: such a score alone is known and has no interval.
+fn set_by_hand(score: Option<i32>, low: Option<i32>, computed: Option<i32>, interval: Option<(i32, i32)>) -> Option<ByHand> {
+    (score.is_some() && low.is_none()).then(|| ByHand::of(computed, interval))
 }
 
 /// A customer to look at.
@@ -103,7 +103,7 @@ impl From<Listed> for ListedView {
             name: row.name,
             score: row.score.map(thousandths),
             interval: row.low.zip(row.high).map(Interval::of),
-            set_by_hand: ByHand::of(set_by_hand(row.score, row.low, row.computed)),
+            set_by_hand: set_by_hand(row.score, row.low, row.computed, row.computed_low.zip(row.computed_high)),
             coverage: thousandths(row.coverage),
             value_minor: row.value_minor,
             value_unconverted: row.unconverted,
@@ -241,7 +241,7 @@ impl DivergentView {
         Ok(Self {
             sources: sources.0.iter().map(SourceView::from).collect(),
             no_difference_shown: !sources.difference_shows(),
-            set_by_hand: ByHand::of(set_by_hand(row.score, row.low, row.computed)),
+            set_by_hand: set_by_hand(row.score, row.low, row.computed, row.computed_low.zip(row.computed_high)),
             value_unconverted: row.unconverted,
             customer_id: CustomerId::of(row.customer_id),
             partner_id: PartnerId::of(row.partner_id),

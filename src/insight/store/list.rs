@@ -36,10 +36,16 @@ macro_rules! shown {
         concat!("h.partner_id, h.customer_id, c.external_id, ", $name, " AS name, h.score, h.low, h.high, ", $computed, ", h.coverage, h.value_minor, h.unconverted, h.scored_for")
     };
 }
-// What the evidence said of a score a person set, which alone is known and has no interval: that is the last that adjusts it.
+// What the evidence said of a score a person set, which alone is known and has no interval: that is the last that adjusts it, and alone tells an interval.
 macro_rules! computed {
     () => {
-        "CASE WHEN score IS NOT NULL AND low IS NULL THEN (adjustments -> -1 ->> 'from')::int END AS computed"
+        "CASE WHEN score IS NOT NULL AND low IS NULL THEN (adjustments -> -1 ->> 'from')::int END AS computed,
+           (adjustments -> -1 -> 'interval' ->> 0)::int AS computed_low, (adjustments -> -1 -> 'interval' ->> 1)::int AS computed_high"
+    };
+}
+macro_rules! computed_then {
+    () => {
+        "h.computed, h.computed_low, h.computed_high"
     };
 }
 macro_rules! customer {
@@ -96,7 +102,7 @@ macro_rules! closed {
 
 macro_rules! closed_by_value {
     ($standing:literal) => {
-        concat!("SELECT ", listed!("NULL::text", "h.computed"), closed!(concat!(" AND h.audience = {}", $standing, value_page!()), value_order!()))
+        concat!("SELECT ", listed!("NULL::text", computed_then!()), closed!(concat!(" AND h.audience = {}", $standing, value_page!()), value_order!()))
     };
 }
 
@@ -149,6 +155,10 @@ pub struct Divergent {
     pub high: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
     pub computed: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub computed_low: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub computed_high: Option<i32>,
     #[diesel(sql_type = Integer)]
     pub coverage: i32,
     #[diesel(sql_type = Jsonb)]
@@ -204,7 +214,7 @@ pub async fn divergences(tx: &Tx<StaffScope>, days: Option<&Days>, after: Option
         return tx.rows(page(standing.bind::<SqlUuid, _>(tx.scope().vendor()))).await;
     };
     let (partners, days) = columns(days);
-    let closed = sql(concat!("SELECT ", divergent!("NULL::text", "h.computed"), ", NULL::text AS owner", closed!(gap_page!(), gap_order!())))
+    let closed = sql(concat!("SELECT ", divergent!("NULL::text", computed_then!()), ", NULL::text AS owner", closed!(gap_page!(), gap_order!())))
         .bind::<Array<SqlUuid>, _>(partners)
         .bind::<Array<Date>, _>(days)
         .bind::<SqlUuid, _>(tx.scope().vendor());
@@ -231,6 +241,10 @@ pub struct Listed {
     pub high: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
     pub computed: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub computed_low: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub computed_high: Option<i32>,
     #[diesel(sql_type = Integer)]
     pub coverage: i32,
     #[diesel(sql_type = BigInt)]
@@ -314,9 +328,9 @@ pub async fn close_lists(tx: &Tx<WorkerScope>, day: NaiveDate) -> Result<(), Fau
              kept AS (SELECT *, band IN ('at_risk', 'unknown') AND by_value <= {} AS is_listed, is_near AND by_near <= {} AS is_beside,
                diverges_since IS NOT NULL AND by_gap <= {} AS is_divergent FROM placed)
              INSERT INTO todoku.list_close (closed_on, vendor_id, partner_id, customer_id, audience, band, beside, score, low, high, coverage, value_minor, renews_on,
-               reported_on, scored_for, unconverted, computed, sources, divergence, diverges_since, divergence_weight)
+               reported_on, scored_for, unconverted, computed, computed_low, computed_high, sources, divergence, diverges_since, divergence_weight)
              SELECT {}, vendor_id, partner_id, customer_id, audience, CASE WHEN is_listed THEN band END, is_beside, score, low, high, coverage, value_minor, renews_on,
-               reported_on, scored_for, unconverted, computed, CASE WHEN is_divergent THEN sources END, CASE WHEN is_divergent THEN divergence END, CASE WHEN is_divergent THEN diverges_since END,
+               reported_on, scored_for, unconverted, computed, computed_low, computed_high, CASE WHEN is_divergent THEN sources END, CASE WHEN is_divergent THEN divergence END, CASE WHEN is_divergent THEN diverges_since END,
                CASE WHEN is_divergent THEN divergence_weight END FROM kept WHERE is_listed OR is_beside OR is_divergent ON CONFLICT DO NOTHING"))
         .bind::<Date, _>(day + Duration::days(UNKNOWN_RENEWS_WITHIN))
         .bind::<SqlUuid, _>(tx.scope().vendor())

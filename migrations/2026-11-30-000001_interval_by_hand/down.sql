@@ -1,0 +1,1 @@
+ALTER TABLE todoku.list_close DROP COLUMN computed_high, DROP COLUMN computed_low;
