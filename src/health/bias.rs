@@ -72,8 +72,8 @@ pub struct Estimate {
     pub n: usize,
     /// How far the raw figure is believed, 0-1: `n / (n + s2 / tau2)`; 0 when nothing is taken off anybody.
     pub shrink: f64,
-    /// The 95 % interval of the bias, given `s2` and `tau2`: `shrink * raw -/+ 1.96 * sqrt(shrink * s2 / n)`. It knows nothing of
-    /// the bound of 20 points, nor of the error of `s2`, `tau2` and the line. `None` when nothing is taken off anybody.
+    /// The 95 % interval of the bias, given `s2` and `tau2`: `shrink * raw -/+ 1.96 * sqrt(shrink * s2 / n)`, within +-20 like the bias. It
+    /// knows nothing of the error of `s2`, `tau2` and the line. `None` when nothing is taken off anybody.
     pub interval: Option<(f64, f64)>,
 }
 
@@ -175,17 +175,18 @@ pub fn estimate(pairs: &[Pair]) -> Option<Model> {
     let groups: Vec<Group> = pairs.chunk_by(|a, b| a.reporter == b.reporter).filter_map(|run| Group::of(run, &line)).collect();
     let (s2, tau2) = variances(&groups);
     let is_shown = tau2 > 0.0 && pairs.len() >= MIN_PAIRS;
+    let within = |bias: f64| bias.clamp(-MAX_BIAS, MAX_BIAS);
     let estimates = groups.iter().map(|group| {
         let shrink = if is_shown { group.n / (group.n + s2 / tau2) } else { 0.0 };
         let middle = shrink * group.mean;
         let half = Z95 * (shrink * s2 / group.n).sqrt();
         Estimate {
             reporter: group.reporter,
-            bias: middle.clamp(-MAX_BIAS, MAX_BIAS),
+            bias: within(middle),
             raw: group.mean,
             n: group.n as usize,
             shrink,
-            interval: is_shown.then_some((middle - half, middle + half)),
+            interval: is_shown.then_some((within(middle - half), within(middle + half))),
         }
     });
     let estimates = estimates.collect();
@@ -329,7 +330,7 @@ mod tests {
             for e in &model.estimates {
                 prop_assert!(e.raw.is_finite() && e.bias.abs() <= MAX_BIAS && (0.0..=1.0).contains(&e.shrink));
                 prop_assert!(e.bias.abs() <= e.raw.abs() && e.bias * e.raw >= 0.0);
-                prop_assert!(e.interval.is_none_or(|(low, high)| low.is_finite() && high.is_finite() && low <= e.shrink * e.raw && e.shrink * e.raw <= high));
+                prop_assert!(e.interval.is_none_or(|(low, high)| low.is_finite() && high.is_finite() && -MAX_BIAS <= low && low <= e.bias && e.bias <= high && high <= MAX_BIAS));
                 prop_assert_eq!(e.interval.is_some(), model.tau2 > 0.0 && model.n >= MIN_PAIRS);
             }
         }

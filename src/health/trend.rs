@@ -1,4 +1,4 @@
-//! The direction of a series: the Theil-Sen slope, the median of the slopes between all pairs of days, which no single odd value moves.
+//! The direction of a series: the Theil-Sen slope, the median of the slopes between all pairs of days, which from five days on no single odd value turns.
 
 /// The fewest points of which a slope is told.
 const LEAST: usize = 3;

@@ -148,6 +148,17 @@ impl Cell {
         self.points.quantile(hundredths).filter(|_| self.is_complete())
     }
 
+    /// Between which that lies of all customers, whatever the unknown turn out to be: all at 0, all at 100.
+    pub fn quantile_bounds(&self, hundredths: i64) -> Option<(i64, i64)> {
+        let unknown = u32::try_from(self.unknown).ok()?;
+        let with_all = |point: usize| {
+            let mut points = self.points;
+            points.0[point] += unknown;
+            points.quantile(hundredths)
+        };
+        with_all(0).zip(with_all(100)).filter(|_| self.is_complete())
+    }
+
     /// The 95 % interval of the mean, in thousandths: what the unknown may add (SCIENCE 2.6, finite population). Needs two
     /// known customers; as wide as nothing when all are known.
     pub fn mean_interval(&self) -> Option<(i64, i64)> {
@@ -281,6 +292,18 @@ mod tests {
             let rank = (scores.len() as i64 * hundredths + 99) / 100;
             prop_assert_eq!(points.quantile(hundredths), Some(sorted[rank as usize - 1]));
         }
+    }
+
+    #[test]
+    fn a_quantile_of_all_lies_between_the_worst_and_the_best_the_unknown_may_be() {
+        let points = Points::of_number(&format!("3{}", "0".repeat(Points::DIGITS * 40))).unwrap();
+        let cell = Cell { watch: 3, points, ..Cell::default() };
+        let told = |unknown| [25, 50, 90].map(|share| Cell { unknown, ..cell }.quantile_bounds(share));
+        assert_eq!(told(0), [Some((40, 40)); 3], "all are known");
+        assert_eq!(told(1), [Some((0, 40)), Some((40, 40)), Some((40, 100))]);
+        assert_eq!(told(9), [Some((0, 40)), Some((0, 100)), Some((40, 100))]);
+        assert_eq!(Cell { unknown: 1, ..Cell::default() }.quantile_bounds(50), Some((0, 100)), "nothing is known");
+        assert_eq!((Cell::default().quantile_bounds(50), Cell { healthy: 1, ..cell }.quantile_bounds(50)), (None, None), "of nobody, and of a close that did not count points");
     }
 
     #[test]

@@ -246,7 +246,16 @@ async fn sources_that_disagree_are_listed_by_gap_and_value() {
     assert_eq!(house.app.send("PUT", &path, &headers, Some(br#"{"owner":"east"}"#.to_vec())).await.status, 204);
     assert_eq!(house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200)["data"][0]["owner"], "east");
     let seen = house.health(&house.staff, "").await;
-    assert_eq!(seen["divergence"], gap["divergence"]);
+    assert_eq!((&seen["divergence"], &seen["no_difference_shown"]), (&gap["divergence"], &json!(false)));
+    // What a person sets stands beside what the evidence says, in the list and as the day closes.
+    let computed = json!({ "computed": seen["score"], "interval": seen["interval"] });
+    house.set(json!({ "score": 20, "reason": "x", "expires_on": "2026-11-24" })).await.expect(201);
+    house.app.settle().await;
+    let set = house.app.get(&house.staff, "/v1/insights/divergences").await.expect(200);
+    assert_eq!((&set["data"][0]["score"], &set["data"][0]["interval"], &set["data"][0]["set_by_hand"]), (&json!(20.0), &Value::Null, &computed));
+    house.days_later(1).await;
+    let closed = house.app.get(&house.staff, "/v1/insights/divergences?as_of=2026-11-24").await.expect(200);
+    assert_eq!((&closed["data"][0]["score"], &closed["data"][0]["set_by_hand"]), (&json!(20.0), &computed), "as the day closed");
     // A partner sees one source, and nothing of a gap.
     house.portal = sign_in_again(&house).await;
     let shared = house.health(&house.portal, "").await;

@@ -313,4 +313,20 @@ async fn a_partner_knows_its_place_and_nobody_elses() {
     assert_eq!(app.get(&distributor, &path(2)).await.problem().0, 404);
     let before = app.get(&staff, &format!("{}?as_of=2026-11-29", path(3))).await.expect(200);
     assert_eq!((&before["closed_on"], &before["data"]), (&json!(null), &json!([])));
+    // Another month closes, in which the best fell: the same question has the same answer.
+    let asked = format!("{}?as_of=2026-12-01&known_at={}", path(6), crate::house::micros(app.clock.now() - Duration::seconds(61)));
+    let then = app.get(&staff, &asked).await.bytes;
+    let portal = crate::world::client(&app, &staff, &partners[6].0, &[]).await.1;
+    for k in 0..4 {
+        report(&app, &portal, &format!("K-{k}"), "2026-12-02", 5).await;
+    }
+    for _ in 0..31 {
+        app.clock.turn_to(app.clock.now() + Duration::days(1));
+        app.settle().await;
+    }
+    let staff = app.token(&founded.client.to_string(), &founded.secret).await;
+    let last = app.get(&staff, &path(6)).await.expect(200);
+    assert_eq!(last["closed_on"], "2026-12-31");
+    assert_ne!(place(&last, None), place(&best, None));
+    assert_eq!(String::from_utf8(app.get(&staff, &asked).await.bytes), String::from_utf8(then));
 }

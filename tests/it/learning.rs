@@ -354,6 +354,9 @@ async fn what_was_learned_is_checked_each_month() {
     let before = micros(lesson.app.clock.now());
     lesson.later(20).await;
     let march = checks(&lesson, "").await;
+    let asked = ["calibrations?", "backtest?lead_days=45&"]
+        .map(|read| format!("/v1/scorecards/{}/{read}as_of=2027-04-01&known_at={}", lesson.card, micros(lesson.app.clock.now() - Duration::seconds(61))));
+    let then = [lesson.app.get(&lesson.staff, &asked[0]).await.bytes, lesson.app.get(&lesson.staff, &asked[1]).await.bytes];
     // Each customer's two: as foretold, and the other way round.
     assert_eq!([&march[0]["closed_on"], &march[0]["outcomes"], &march[0]["is_below"], &march[1]], [&json!("2027-03-31"), &json!(640), &json!(true), &february[0]], "{march}");
     assert_eq!(lesson.app.count(told).await, 1);
@@ -368,6 +371,14 @@ async fn what_was_learned_is_checked_each_month() {
     assert_eq!(lost_then("").await, (2 * CUSTOMERS, CUSTOMERS));
     assert_eq!(lost_then("&as_of=2027-03-09").await, (CUSTOMERS, losses));
     assert_eq!(lost_then("&known_at=2027-02-01T00:00:00Z").await, (CUSTOMERS, losses));
+    // Learned and told anew: the same questions have the same answers.
+    lesson.tell_of(|_| "churned", |_| "2027-03-15").await;
+    lesson.calibrate().await;
+    lesson.later(40).await;
+    for (path, then) in asked.iter().zip(then) {
+        assert_ne!(lesson.app.get(&lesson.staff, path.split("as_of").next().unwrap().trim_end_matches(['&', '?'])).await.bytes, then, "{path}");
+        assert_eq!(String::from_utf8(lesson.app.get(&lesson.staff, path).await.bytes), String::from_utf8(then), "{path}");
+    }
 }
 
 /// A scorecard with criteria is judged by the customers it is for, and what it taught speaks of them alone.

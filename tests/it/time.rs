@@ -72,6 +72,35 @@ async fn the_past_answers_with_the_same_bytes_for_ever() {
     }
 }
 
+/// Every read of health and figures refuses a time that is yet to come, and one before there was anything; the document tells which they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_read_tells_of_a_time_there_was_not() {
+    let house = House::build().await;
+    let first = async |path: &str| house.app.get(&house.staff, path).await.expect(200)["data"][0]["id"].as_str().unwrap().to_owned();
+    let (partner, card) = (first("/v1/partners").await, first("/v1/scorecards").await);
+    let document = house.app.get(&house.staff, "/openapi.json").await.expect(200);
+    let mut reads = 0;
+    for (template, item) in document["paths"].as_object().unwrap() {
+        let names: Vec<&str> = item["get"]["parameters"].as_array().into_iter().flatten().filter_map(|parameter| parameter["name"].as_str()).collect();
+        if !names.contains(&"as_of") {
+            continue;
+        }
+        reads += 1;
+        let path = template.replace("{customer_id}", &house.customer).replace("{partner_id}", &partner).replace("{scorecard_id}", &card);
+        let needed: String = [("by", "by=region&"), ("since", "since=2026-11-22&")].iter().filter(|(name, _)| names.contains(name)).map(|(_, asked)| *asked).collect();
+        for (times, parameter, code) in [
+            ("as_of=2027-01-01", "as_of", "in-the-future"),
+            ("as_of=2026-11-21", "as_of", "out-of-range"),
+            ("known_at=2027-01-01T00:00:00Z", "known_at", "in-the-future"),
+            ("known_at=2026-11-01T00:00:00Z", "known_at", "out-of-range"),
+        ] {
+            let refused = house.app.get(&house.staff, &format!("{path}?{needed}{times}")).await.problem();
+            assert_eq!((refused.0, refused.2), (422, vec![(parameter.to_owned(), code.to_owned())]), "{path}?{needed}{times}");
+        }
+    }
+    assert_eq!(reads, 16);
+}
+
 fn text_of(reply: &Reply) -> String {
     String::from_utf8(reply.bytes.clone()).unwrap()
 }

@@ -37,7 +37,7 @@ struct BiasView {
     shrink: f64,
     /// The customers it is made from; for a partner the largest of 5, 10, 20, 50, 100 and so on that it reaches.
     n: i32,
-    /// Where the bias lies, with 95 %; absent while no difference between partners shows.
+    /// Where the bias lies, with 95 %, within 20 likewise; absent while no difference between partners shows.
     interval: Option<Interval>,
 }
 

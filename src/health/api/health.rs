@@ -10,7 +10,7 @@ use crate::health::limit::Because;
 use crate::health::point::Times;
 use crate::health::score::{Adjustment, Part, Score};
 use crate::health::scorecard::{Band, Purpose};
-use crate::health::source::Said;
+use crate::health::source::{Said, Sources};
 use crate::health::store::Health;
 use crate::http::body::{Day, Faults, Instant};
 use crate::http::interval::Interval;
@@ -214,6 +214,9 @@ pub(super) struct HealthView {
     /// How far the sources lie apart, in points; from 25 on they disagree. The vendor's alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     divergence: Option<f64>,
+    /// Whether the interval of that distance, with 95 %, takes in 0: then no difference is shown. The vendor's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_difference_shown: Option<bool>,
     /// Measures nothing is known of.
     missing: Vec<Key>,
     /// Measures whose newest evidence has faded below half.
@@ -256,7 +259,8 @@ impl HealthView {
             contributions: parts.iter().filter_map(|p| Some(Contribution { measure: key(p)?, contribution: thousandths(p.contribution?) })).collect(),
             adjustments: score.map(|s| s.adjustments.iter().map(AdjustmentView::of).collect()).unwrap_or_default(),
             sources: sources.map(|all| all.0.iter().map(SourceView::from).collect()),
-            divergence: sources.and_then(|all| all.divergence()).map(thousandths),
+            divergence: sources.and_then(Sources::divergence).map(thousandths),
+            no_difference_shown: sources.filter(|all| all.divergence().is_some()).map(|all| !all.difference_shows()),
             missing: if health.is_some() { unheard } else { asked() },
             stale: parts.iter().filter(|p| faded(p) == Some(true)).filter_map(key).collect(),
             reported_on: health.and_then(|h| h.reported_on),

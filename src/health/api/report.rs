@@ -261,6 +261,10 @@ struct ReportResult {
     revision: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<CustomerId>,
+    /// The day it was scored for, in the vendor's calendar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    scored_for: Option<NaiveDate>,
     /// The customer's new score.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
@@ -322,6 +326,7 @@ async fn batch_answer<S: Tenant>(tx: &Tx<S>, results: &[Result<Accepted, Fault>]
                     external_id: Some(a.external_id.clone()),
                     revision: Some(a.revision),
                     customer_id: Some(a.customer),
+                    scored_for: health.map(|brief| brief.scored_for),
                     score: health.and_then(|brief| brief.score).map(thousandths),
                     interval: health.and_then(|brief| brief.interval).map(Interval::of),
                     coverage: Some(health.map_or(0.0, |brief| thousandths(brief.coverage))),
@@ -336,6 +341,7 @@ async fn batch_answer<S: Tenant>(tx: &Tx<S>, results: &[Result<Accepted, Fault>]
                 external_id: None,
                 revision: None,
                 customer_id: None,
+                scored_for: None,
                 score: None,
                 interval: None,
                 coverage: None,

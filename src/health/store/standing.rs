@@ -345,6 +345,8 @@ pub struct Brief {
     pub coverage: i32,
     /// What it amounts to.
     pub band: Band,
+    /// The day it was scored for.
+    pub scored_for: NaiveDate,
 }
 
 /// The health of customers of the acting partner in the shared view, in brief.
@@ -363,10 +365,12 @@ pub async fn briefs<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result<HashM
         coverage: i32,
         #[diesel(sql_type = Text)]
         band: String,
+        #[diesel(sql_type = Date)]
+        scored_for: NaiveDate,
     }
     let rows: Vec<Row> = tx
         .rows(
-            sql("SELECT customer_id, score, low, high, coverage, band FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = 'shared' AND purpose = 'churn'")
+            sql("SELECT customer_id, score, low, high, coverage, band, scored_for FROM todoku.health_score WHERE vendor_id = {} AND partner_id = {} AND customer_id = ANY ({}) AND audience = 'shared' AND purpose = 'churn'")
                 .bind::<SqlUuid, _>(tx.scope().vendor())
                 .bind::<SqlUuid, _>(tx.scope().acts()?)
                 .bind::<Array<SqlUuid>, _>(customers),
@@ -374,7 +378,7 @@ pub async fn briefs<S: Tenant>(tx: &Tx<S>, customers: Vec<Uuid>) -> Result<HashM
         .await?;
     let brief = |row: Row| {
         let band = row.band.parse().map_err(broken)?;
-        Ok((row.customer_id, Brief { score: row.score, interval: row.low.zip(row.high), coverage: row.coverage, band }))
+        Ok((row.customer_id, Brief { score: row.score, interval: row.low.zip(row.high), coverage: row.coverage, band, scored_for: row.scored_for }))
     };
     rows.into_iter().map(brief).collect()
 }

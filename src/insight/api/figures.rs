@@ -52,6 +52,16 @@ struct Quantiles {
     p90: i64,
 }
 
+/// Of all customers, the unknown among them, between which each of these lies whatever the unknown turn out to be: all at 0, all at 100.
+#[derive(Serialize, ToSchema)]
+struct QuantileBounds {
+    p10: Interval,
+    p25: Interval,
+    median: Interval,
+    p75: Interval,
+    p90: Interval,
+}
+
 /// Figures over customers.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Figures {
@@ -71,6 +81,8 @@ pub(super) struct Figures {
     value_weighted_health_bounds: Option<Interval>,
     /// In whole points, over the known: a tenth, a quarter, a half ... of them are not above.
     health_quantiles: Option<Quantiles>,
+    /// Between which those of all lie.
+    health_quantiles_bounds: Option<QuantileBounds>,
     /// Where the mean of all lies, with 95 %; from two known customers on.
     mean_health_interval: Option<Interval>,
     /// Between which the mean of all lies whatever the unknown turn out to be: all at 0, all at 100.
@@ -87,6 +99,13 @@ pub(super) struct Figures {
 impl Quantiles {
     fn of(c: &Cell) -> Option<Self> {
         Some(Self { p10: c.quantile(10)?, p25: c.quantile(25)?, median: c.quantile(50)?, p75: c.quantile(75)?, p90: c.quantile(90)? })
+    }
+}
+
+impl QuantileBounds {
+    fn of(c: &Cell) -> Option<Self> {
+        let at = |hundredths| c.quantile_bounds(hundredths).map(|(least, most)| Interval::of((least * 1000, most * 1000)));
+        Some(Self { p10: at(10)?, p25: at(25)?, median: at(50)?, p75: at(75)?, p90: at(90)? })
     }
 }
 
@@ -109,6 +128,7 @@ impl From<&Cell> for Figures {
             value_weighted_health: c.value_weighted_mean().map(thousandths),
             value_weighted_health_bounds: c.value_weighted_bounds().map(Interval::of),
             health_quantiles: Quantiles::of(c),
+            health_quantiles_bounds: QuantileBounds::of(c),
             mean_health_interval: c.mean_interval().map(Interval::of),
             mean_health_bounds: c.mean_bounds().map(Interval::of),
             share_at_risk: share(c.at_risk, c.known()),

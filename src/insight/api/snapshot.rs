@@ -282,9 +282,9 @@ impl Query for ReportQuery {
 
 /// Read the report of a published snapshot
 ///
-/// The very bytes that were published; `sha256` of the snapshot is their hash, and the `ETag`. With `format=csv` the same as a table for spreadsheets:
-/// UTF-8 with a byte order mark, a line for the total, two for each channel (`channel_own`, `channel_rolled_up`) and one for each group; words a
-/// spreadsheet would take for a formula begin with an apostrophe. `Repr-Digest` is of the bytes sent (RFC 9530).
+/// The very bytes that were published; `sha256` of the snapshot is their hash, and the `ETag`. With `format=csv` its figures as a table for
+/// spreadsheets: UTF-8 with a byte order mark, a line for the total, two for each channel (`channel_own`, `channel_rolled_up`), one for each group and one for each
+/// scorecard in force (`policy`: its purpose and id); words a spreadsheet would take for a formula begin with an apostrophe. `Repr-Digest` is of the bytes sent (RFC 9530).
 #[utoipa::path(operation_id = "get_snapshot_report", tag = "Insights", params(("snapshot_id" = SnapshotId, Path), ReportQuery),
     responses((status = 200, description = "The report", content((SnapshotReport = "application/json"), (String = "text/csv")),
         headers(("ETag" = String), ("Repr-Digest" = String), ("Content-Disposition" = String)))))]

@@ -18,7 +18,7 @@ const OF_THE_LINE: [(&str, &str); 6] =
     [("by", "/by"), ("group", "/group"), ("partner_id", "/partner_id"), ("parent_id", "/parent_id"), ("scored_for", "/scored_for"), ("against_others", "/against_others")];
 
 /// The figures: the column, and the member.
-const FIGURES: [(&str, &str); 34] = [
+const FIGURES: [(&str, &str); 44] = [
     ("customers", "/customers"),
     ("value_minor", "/value_minor"),
     ("value_unconverted", "/value_unconverted"),
@@ -41,10 +41,20 @@ const FIGURES: [(&str, &str); 34] = [
     ("value_weighted_least", "/value_weighted_health_bounds/low"),
     ("value_weighted_most", "/value_weighted_health_bounds/high"),
     ("p10", "/health_quantiles/p10"),
+    ("p10_least", "/health_quantiles_bounds/p10/low"),
+    ("p10_most", "/health_quantiles_bounds/p10/high"),
     ("p25", "/health_quantiles/p25"),
+    ("p25_least", "/health_quantiles_bounds/p25/low"),
+    ("p25_most", "/health_quantiles_bounds/p25/high"),
     ("median", "/health_quantiles/median"),
+    ("median_least", "/health_quantiles_bounds/median/low"),
+    ("median_most", "/health_quantiles_bounds/median/high"),
     ("p75", "/health_quantiles/p75"),
+    ("p75_least", "/health_quantiles_bounds/p75/low"),
+    ("p75_most", "/health_quantiles_bounds/p75/high"),
     ("p90", "/health_quantiles/p90"),
+    ("p90_least", "/health_quantiles_bounds/p90/low"),
+    ("p90_most", "/health_quantiles_bounds/p90/high"),
     ("share_at_risk", "/share_at_risk"),
     ("share_at_risk_least", "/share_at_risk_bounds/low"),
     ("share_at_risk_most", "/share_at_risk_bounds/high"),
@@ -103,12 +113,14 @@ mod tests {
 
     fn report(group: &str) -> Value {
         let amount = |customers, value_minor| json!({ "customers": customers, "value_minor": value_minor });
+        let between = |low, high| json!({ "low": low, "high": high });
         let figures = json!({
             "customers": 4, "value_minor": -1300, "value_unconverted": 1,
             "bands": { "healthy": amount(1, 400), "watch": amount(1, 900), "at_risk": amount(0, 0), "unknown": amount(2, -2600) },
             "known_share": { "count": 0.5, "value": null }, "mean_health": 70.0, "value_weighted_health": 62.308,
             "value_weighted_health_bounds": { "low": 31.0, "high": 72.5 },
             "health_quantiles": { "p10": 50, "p25": 50, "median": 50, "p75": 90, "p90": 90 },
+            "health_quantiles_bounds": { "p10": between(0, 50), "p25": between(0, 90), "median": between(0, 100), "p75": between(50, 100), "p90": between(90, 100) },
             "mean_health_interval": { "low": 47.368, "high": 92.632 }, "mean_health_bounds": { "low": 35.0, "high": 85.0 }, "share_at_risk": 0.0,
             "share_at_risk_bounds": { "low": 0.0, "high": 0.5 }, "mean_coverage": 0.25,
             "freshness": { "report_rate": { "count": 0.5, "value": 1.0 }, "mean_report_age_days": 1.5, "heard": 2 }
@@ -130,10 +142,12 @@ mod tests {
     fn a_report_is_this_table() {
         let head = "\"kind\",\"snapshot\",\"as_of\",\"known_at\",\"currency\",\"by\",\"group\",\"partner_id\",\"parent_id\",\"scored_for\",\"against_others\",\"customers\",\"value_minor\",\
             \"value_unconverted\",\"healthy\",\"watch\",\"at_risk\",\"unknown\",\"value_healthy\",\"value_watch\",\"value_at_risk\",\"value_unknown\",\"known_share_count\",\
-            \"known_share_value\",\"mean_health\",\"mean_health_low\",\"mean_health_high\",\"mean_health_least\",\"mean_health_most\",\"value_weighted_health\",\"value_weighted_least\",\"value_weighted_most\",\"p10\",\"p25\",\
-            \"median\",\"p75\",\"p90\",\"share_at_risk\",\"share_at_risk_least\",\"share_at_risk_most\",\"mean_coverage\",\"report_rate_count\",\"report_rate_value\",\"mean_report_age_days\",\"heard\"";
+            \"known_share_value\",\"mean_health\",\"mean_health_low\",\"mean_health_high\",\"mean_health_least\",\"mean_health_most\",\"value_weighted_health\",\"value_weighted_least\",\"value_weighted_most\",\
+            \"p10\",\"p10_least\",\"p10_most\",\"p25\",\"p25_least\",\"p25_most\",\"median\",\"median_least\",\"median_most\",\"p75\",\"p75_least\",\"p75_most\",\"p90\",\"p90_least\",\"p90_most\",\
+            \"share_at_risk\",\"share_at_risk_least\",\"share_at_risk_most\",\"mean_coverage\",\"report_rate_count\",\"report_rate_value\",\"mean_report_age_days\",\"heard\"";
         let of = "7,\"2026-11-22\",\"2026-11-23T03:00:30Z\",\"JPY\"";
-        let figures = "4,-1300,1,1,1,0,2,400,900,0,-2600,0.5,\"\",70.0,47.368,92.632,35.0,85.0,62.308,31.0,72.5,50,50,50,90,90,0.0,0.0,0.5,0.25,0.5,1.0,1.5,2";
+        let figures =
+            "4,-1300,1,1,1,0,2,400,900,0,-2600,0.5,\"\",70.0,47.368,92.632,35.0,85.0,62.308,31.0,72.5,50,0,50,50,0,90,50,0,100,90,50,100,90,90,100,0.0,0.0,0.5,0.25,0.5,1.0,1.5,2";
         let nothing = vec!["\"\""; FIGURES.len()].join(",");
         let expected = [
             head.to_owned(),
