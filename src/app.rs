@@ -3,20 +3,24 @@
 
 use crate::auth::{self, Gate, Permission, Who, visit};
 use crate::http::spec::{self, Mark};
-use crate::http::trace::{Base, trace};
+use crate::http::trace::{Base, trace, turned_away};
 use crate::http::unread::Unread;
 use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::ledger::{Denials, watch};
 use crate::telemetry;
 use crate::{directory, health, insight, intake, revenue};
-use actix_web::dev::{Server, ServiceRequest, ServiceResponse, fn_service};
+use actix_http::Request;
+use actix_service::apply_fn_factory;
+use actix_web::dev::{Response, Server, Service, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::http::Method;
 use actix_web::http::header::{self, CacheControl, CacheDirective, HeaderValue};
 use actix_web::middleware::from_fn;
 #[cfg(target_os = "linux")]
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, guard, web};
+use futures_util::TryFutureExt;
+use futures_util::future::Either;
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use std::any::Any;
@@ -196,16 +200,18 @@ pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Docum
     let threads = if settings.threads == 0 { std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(share)) } else { settings.threads };
     let server = HttpServer::new(move || {
         let viewer = utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json"));
-        let app = App::new()
-            .wrap(from_fn(watch))
-            .wrap(from_fn(visit))
-            .wrap(from_fn(trace))
-            .app_data(gate.clone())
-            .app_data(denials.clone())
-            .app_data(document.clone())
-            .app_data(base.clone());
+        let app = App::new().wrap(from_fn(watch)).wrap(from_fn(trace)).app_data(gate.clone()).app_data(denials.clone()).app_data(document.clone()).app_data(base.clone());
         let (app, _) = app.into_utoipa_app().configure(routes).split_for_parts();
-        app.service(web::resource("/docs").guard(guard::Get()).to(to_docs)).service(viewer).default_service(fn_service(no_route))
+        let app = app.service(web::resource("/docs").guard(guard::Get()).to(to_docs)).service(viewer).default_service(fn_service(no_route));
+        // Before actix-web makes anything of a request: in a flood that is most of what a refusal takes.
+        let (gate, base) = (gate.clone(), base.clone());
+        apply_fn_factory(app, move |request: Request, app: &_| match visit(&request, &gate) {
+            Ok(()) => Either::Left(app.call(request).map_ok(Response::from)),
+            Err(fault) => {
+                let base = base.clone();
+                Either::Right(async move { Ok(turned_away(request, fault, &base).await) })
+            }
+        })
     })
     .on_connect(|connection, _| end_unheard(connection))
     .workers(threads)

@@ -8,8 +8,9 @@ use crate::kernel::code::Code;
 use crate::kernel::error::Fault;
 use crate::kernel::id::{RequestId, TypeId};
 use crate::telemetry;
+use actix_http::Request;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Response, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -86,6 +87,21 @@ pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 's
     let mut response = problem::render(&failed, &base, Some(id));
     write_common(response.headers_mut(), id, NO_CONTENT, "no-store");
     Err(InternalError::from_response("answered", response).into())
+}
+
+/// The answer to a request that is sent away before anything is made of it, and all the trace keeps of it: its id, its count and, once a second, a line.
+pub async fn turned_away(mut request: Request, fault: Fault, base: &Base) -> Response<BoxBody> {
+    let (id, begun, method) = (next_id(), Instant::now(), known(request.method()));
+    let rest = Unread::rest(request.take_payload()).await;
+    let mut answer = Response::from(problem::render(&fault, &base.0, Some(id)));
+    write_common(answer.headers_mut(), id, NO_CONTENT, "no-store");
+    let status = answer.status().as_u16();
+    telemetry::problem(fault.code.slug());
+    telemetry::request(method, "none", status, begun.elapsed().as_secs_f64());
+    if let Some(since) = FLOOD.sample(id) {
+        tracing::info!(%id, method, status, since, "refused as too much");
+    }
+    answer.map_body(|_, body| Unread::behind(body, rest))
 }
 
 /// Behind the millisecond a counter would tell how many requests others made in between: it is told through a keyed hash alone. No secret, so it needs no more than that.

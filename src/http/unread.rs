@@ -27,7 +27,17 @@ impl Unread {
 
     /// The end of a refused request: what comes of its body is thrown away, as long as it is small and there in a moment, and the rest kept. With nothing left of
     /// it the connection serves the next request, and in a flood of refusals nobody has to connect anew.
-    pub async fn refuse(request: &HttpRequest, mut payload: dev::Payload) {
+    pub async fn refuse(request: &HttpRequest, payload: dev::Payload) {
+        if let Some(rest) = Self::rest(payload).await {
+            request.extensions_mut().insert(rest);
+        }
+    }
+
+    /// The same of a request nothing was made of: what is to go behind its answer; `None` where it has no body.
+    pub async fn rest(mut payload: dev::Payload) -> Option<Self> {
+        if matches!(payload, dev::Payload::None) {
+            return None;
+        }
         let all = async {
             let mut seen = 0;
             while let Some(Ok(bytes)) = payload.next().await {
@@ -38,16 +48,21 @@ impl Unread {
             }
         };
         let _ = tokio::time::timeout(MOMENT, all).await;
-        Self::keep(request, payload);
+        Some(Self { _payload: payload })
     }
 
-    /// Puts it behind the answer.
+    /// Puts it behind an answer's body.
+    pub fn behind(body: BoxBody, unread: Option<Self>) -> BoxBody {
+        match unread {
+            Some(unread) => Followed { body, _unread: unread }.boxed(),
+            None => body,
+        }
+    }
+
+    /// Puts what is kept beside a request behind the answer.
     pub fn follow(response: dev::ServiceResponse<BoxBody>) -> dev::ServiceResponse<BoxBody> {
         let unread = response.request().extensions_mut().remove::<Self>();
-        match unread {
-            Some(unread) => response.map_body(|_, body| Followed { body, _unread: unread }.boxed()),
-            None => response,
-        }
+        response.map_body(|_, body| Self::behind(body, unread))
     }
 }
 

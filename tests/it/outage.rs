@@ -7,12 +7,13 @@ use crate::world::{client, reseller};
 use futures_util::FutureExt;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use todoku::db::Place;
 use todoku::kernel::id::{PartnerId, TypeId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,7 +197,7 @@ async fn whose_turns_are_hopelessly_taken_is_told_so_whatever_it_asks_and_nobody
     }
     drop(slow);
     let held = turns.take(caller).await.unwrap();
-    let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(turns.take(caller))).collect();
+    let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(turns.take(caller))).collect();
     assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
 
     told_to_come_back(&app.get(&portal, "/v1/customers").await);
@@ -209,6 +210,18 @@ async fn whose_turns_are_hopelessly_taken_is_told_so_whatever_it_asks_and_nobody
         nowhere.push([ask("/v1/nowhere").await, ask("/%76%31/nowhere").await, ask("/v1/customers/cus_x").await]);
     }
     assert_eq!(nowhere.last(), Some(&[503; 3]), "{nowhere:?}");
+    // A problem like any other, on a connection that goes on, whatever came with the request.
+    let (refused, missing) = (app.get(&portal, "/v1/customers").await, app.get(&other, "/v1/nowhere").await);
+    let names =
+        |reply: &Reply| reply.headers.keys().map(|name| name.as_str().to_owned()).filter(|name| !name.starts_with("ratelimit") && name != "retry-after").collect::<BTreeSet<_>>();
+    assert_eq!(names(&refused), names(&missing));
+    assert_eq!(refused.json()["request_id"], refused.header("x-request-id"));
+    let (head, body) = (format!("Host: x\r\nAuthorization: Bearer {portal}\r\n"), "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
+    let pipelined = format!("HEAD /v1/customers HTTP/1.1\r\n{head}\r\nPOST /v1/customers HTTP/1.1\r\n{head}{body}GET /v1/customers HTTP/1.1\r\n{head}Connection: close\r\n\r\n");
+    let (mut line, mut answers) = (TcpStream::connect(app.base.trim_start_matches("http://")).await.unwrap(), String::new());
+    line.write_all(pipelined.as_bytes()).await.unwrap();
+    line.read_to_string(&mut answers).await.unwrap();
+    assert_eq!((answers.matches("HTTP/1.1 503").count(), answers.matches("\"code\":\"overloaded\"").count()), (3, 2), "{answers}");
     // Whoever has no standing any more is told that, and nothing of its former partner.
     told_to_come_back(&app.get(&former, "/v1/customers").await);
     let path = format!("/v1/partners/{partner}/clients/{leaver}");

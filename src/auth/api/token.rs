@@ -117,7 +117,7 @@ pub(super) async fn issue_token(request: HttpRequest, payload: web::Payload, gat
     let Some(proof) = proof else { return Ok(invalid_client()) };
     let client = proof.client();
     // Per address, too: a stranger who knows a client's id must not use up its budget.
-    gate.limits.token(client.uuid(), address(&request, &gate))?;
+    gate.limits.token(client.uuid(), address(request.headers(), request.peer_addr(), &gate))?;
     // Before an assertion is used up.
     gate.check_fresh()?;
     let keyring = gate.keyring();
