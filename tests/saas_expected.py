@@ -77,6 +77,10 @@ def quantiles(points):
     return {"p10": at(10), "p25": at(25), "median": at(50), "p75": at(75), "p90": at(90)} if points else None
 
 
+def quantiles_between(least, most):
+    return {name: {"low": float(least[name]), "high": float(most[name])} for name in least} if least else None
+
+
 def rolled_up(accounts, key):
     groups = {}
     for a in accounts:
@@ -111,6 +115,7 @@ def figures(accounts):
         "value_weighted_health_bounds": {end: thousandth(half_even(sum(a["score"] * a["value"] for a in known) + (value - sum(a["value"] for a in known)) * unheard, value))
                                          for end, unheard in (("low", 0), ("high", 100_000))},
         "health_quantiles": quantiles(sorted(a["score"] // 1000 for a in known)),
+        "health_quantiles_bounds": quantiles_between(*(quantiles(sorted([a["score"] // 1000 for a in known] + [unheard] * (n - k))) for unheard in (0, 100))),
         "mean_health_interval": interval,
         "mean_health_bounds": {end: thousandth(half_even(sum(a["score"] for a in known) + (n - k) * unheard, n)) for end, unheard in (("low", 0), ("high", 100_000))},
         "share_at_risk": share(sum(a["band"] == "at_risk" for a in accounts), k),
