@@ -203,7 +203,7 @@ pub fn serve(gate: web::Data<Gate>, denials: web::Data<Denials>, document: Docum
         let app = App::new().wrap(from_fn(watch)).wrap(from_fn(trace)).app_data(gate.clone()).app_data(denials.clone()).app_data(document.clone()).app_data(base.clone());
         let (app, _) = app.into_utoipa_app().configure(routes).split_for_parts();
         let app = app.service(web::resource("/docs").guard(guard::Get()).to(to_docs)).service(viewer).default_service(fn_service(no_route));
-        // Before actix-web makes anything of a request: in a flood that is most of what a refusal takes.
+        // Before actix-web makes anything of a request: in a flood what a refusal takes is taken from those that are served.
         let (gate, base) = (gate.clone(), base.clone());
         apply_fn_factory(app, move |request: Request, app: &_| match visit(&request, &gate) {
             Ok(()) => Either::Left(app.call(request).map_ok(Response::from)),

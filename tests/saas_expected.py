@@ -78,7 +78,7 @@ def quantiles(points):
 
 
 def quantiles_between(least, most):
-    return {name: {"low": float(least[name]), "high": float(most[name])} for name in least} if least else None
+    return {name: {"low": least[name], "high": most[name]} for name in least} if least else None
 
 
 def rolled_up(accounts, key):

@@ -6,7 +6,8 @@ use super::tenancy::Standing;
 use super::token;
 use crate::kernel::error::Fault;
 use crate::kernel::id::TypeId;
-use actix_http::{HttpMessage, Request};
+use actix_http::Request;
+use actix_web::HttpMessage;
 use actix_web::http::header::{self, HeaderMap};
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,7 +21,7 @@ pub fn visit(request: &Request, gate: &Gate) -> Result<(), Fault> {
 /// A caller is known here by a token that was verified a moment ago; whatever it asks for, the answer is the same, so it tells of nothing that exists. Whose token holds
 /// no more is told that instead, behind the door.
 fn hope(request: &Request, gate: &Gate) -> Result<(), Fault> {
-    // What needs no turn is given without. A path that is spelled in another way may be one of the API.
+    // What needs no turn is given without. A path with escapes is not looked into: it may be one of the API.
     if !request.path().starts_with("/v1/") && !request.path().contains('%') {
         return Ok(());
     }

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 /// How much of the running mean the newest turn makes up: one part in so many.
 const MEMORY: u64 = 8;
-/// Who would wait longer than so many hundredths of its patience is told at once: the mean errs, and in a flood two of five who wait would wait in vain.
+/// Who would wait longer than so many hundredths of its patience is told at once: the mean errs, and in a flood three
+/// of ten who wait would wait in vain. The first in the queue may always wait.
 const HOPEFUL: u32 = 67;
 
 /// The turns of all callers of this process.
@@ -109,7 +110,7 @@ impl Turns {
     /// Whether who comes behind so many is likely to have a turn in time.
     fn prospect(&self, queue: &Queue, before: u32) -> Result<(), Fault> {
         let wait = queue.taken.load(Ordering::Relaxed).saturating_mul(u64::from(before) + 1) / u64::from(self.at_once);
-        if Duration::from_micros(wait) > self.patience * HOPEFUL / 100 { Err(busy()) } else { Ok(()) }
+        if before > 0 && Duration::from_micros(wait) > self.patience * HOPEFUL / 100 { Err(busy()) } else { Ok(()) }
     }
 
     /// Forgets callers that are away.

@@ -1,4 +1,5 @@
-//! The direction of a series: the Theil-Sen slope, the median of the slopes between all pairs of days, which from five days on no single odd value turns.
+//! The direction of a series: the Theil-Sen slope, the median of the slopes between all pairs of days, by which a single odd value
+//! among five days or more does not turn a series that runs one way.
 
 /// The fewest points of which a slope is told.
 const LEAST: usize = 3;

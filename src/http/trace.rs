@@ -1,5 +1,5 @@
-//! What surrounds every request: an id, a span, a count, the headers of every answer, and the one place that turns a
-//! fault into a problem. HEAD is served as GET; the HTTP layer leaves the body out.
+//! What surrounds every request: an id, a span unless it is sent away at the door, a count, the headers of every answer, and the
+//! one place that turns a fault into a problem. HEAD is served as GET; the HTTP layer leaves the body out.
 
 use super::limit::Budget;
 use super::problem;
@@ -16,7 +16,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, HttpRequest};
+use actix_web::{Error, HttpMessage};
 use futures_util::FutureExt;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
@@ -65,8 +65,7 @@ pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 's
         request.head_mut().method = Method::GET;
     }
     request.extensions_mut().insert(Trace(id));
-    // Nobody reads what comes with these.
-    if ["GET", "HEAD", "OPTIONS"].contains(&method) {
+    if is_bodiless(method) {
         let payload = request.take_payload();
         Unread::keep(request.request(), payload);
     }
@@ -92,15 +91,13 @@ pub async fn trace(mut request: ServiceRequest, next: Next<impl MessageBody + 's
 /// The answer to a request that is sent away before anything is made of it, and all the trace keeps of it: its id, its count and, once a second, a line.
 pub async fn turned_away(mut request: Request, fault: Fault, base: &Base) -> Response<BoxBody> {
     let (id, begun, method) = (next_id(), Instant::now(), known(request.method()));
-    let rest = Unread::rest(request.take_payload()).await;
+    let payload = request.take_payload();
+    let rest = if is_bodiless(method) { Unread::whole(payload) } else { Unread::rest(payload).await };
     let mut answer = Response::from(problem::render(&fault, &base.0, Some(id)));
     write_common(answer.headers_mut(), id, NO_CONTENT, "no-store");
-    let status = answer.status().as_u16();
     telemetry::problem(fault.code.slug());
-    telemetry::request(method, "none", status, begun.elapsed().as_secs_f64());
-    if let Some(since) = FLOOD.sample(id) {
-        tracing::info!(%id, method, status, since, "refused as too much");
-    }
+    tracing::debug!(%id, %fault, "refused");
+    count(id, method, "none", answer.status(), begun, true);
     answer.map_body(|_, body| Unread::behind(body, rest))
 }
 
@@ -113,6 +110,12 @@ fn next_id() -> RequestId {
     let mut behind = [0; 10];
     behind.copy_from_slice(&hashed.to_be_bytes()[..10]);
     RequestId::of(uuid::Builder::from_unix_timestamp_millis(chrono::Utc::now().timestamp_millis().unsigned_abs(), &behind).into_uuid())
+}
+
+/// Whether nobody reads what comes with such a request. What does is answered at once, and its connection closed behind it: the HTTP layer reads the next request of a
+/// connection while one waits, and would take that one's method for this one's.
+fn is_bodiless(method: &str) -> bool {
+    ["GET", "HEAD", "OPTIONS"].contains(&method)
 }
 
 /// The method for logs and metrics: anything may be sent as one, and every new one would be kept for good.
@@ -154,22 +157,21 @@ fn finish(mut response: ServiceResponse<BoxBody>, id: RequestId, method: &'stati
     }
     let (policy, cache) = if is_docs { (DOCS_POLICY, "public, max-age=300") } else { (NO_CONTENT, "no-store") };
     write_common(headers, id, policy, cache);
-    let route = route(response.request());
-    let elapsed = begun.elapsed().as_secs_f64();
-    telemetry::request(method, &route, status.as_u16(), elapsed);
-    let ms = (elapsed * 1e4).round() / 10.0;
-    if !is_too_much {
-        tracing::info!(method, route, status = status.as_u16(), ms, "answered");
-    } else if let Some(since) = FLOOD.sample(id) {
-        tracing::info!(method, route, status = status.as_u16(), ms, since, "refused as too much");
-    }
+    let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+    count(id, method, &route, status, begun, is_too_much);
     response
 }
 
-/// The template of the path; `none` where no route took it, or none was looked for.
-fn route(request: &HttpRequest) -> String {
-    let is_routed = request.match_info().unprocessed().is_empty();
-    is_routed.then(|| request.match_pattern()).flatten().unwrap_or_else(|| "none".to_owned())
+/// Counts an answer, and logs it; what was too much once a second.
+fn count(id: RequestId, method: &'static str, route: &str, status: StatusCode, begun: Instant, is_too_much: bool) {
+    let (status, elapsed) = (status.as_u16(), begun.elapsed().as_secs_f64());
+    telemetry::request(method, route, status, elapsed);
+    let ms = (elapsed * 1e4).round() / 10.0;
+    if !is_too_much {
+        tracing::info!(method, route, status, ms, "answered");
+    } else if let Some(since) = FLOOD.sample(id) {
+        tracing::info!(%id, method, route, status, ms, since, "refused as too much");
+    }
 }
 
 /// The headers of every answer.

@@ -18,10 +18,15 @@ pub struct Unread {
 }
 
 impl Unread {
+    /// All that is left of a body, to go behind the answer; `None` where there is none.
+    pub fn whole(payload: dev::Payload) -> Option<Self> {
+        (!matches!(payload, dev::Payload::None)).then_some(Self { _payload: payload })
+    }
+
     /// Keeps what is left of a body beside its request, until the answer is on its way.
     pub fn keep(request: &HttpRequest, payload: dev::Payload) {
-        if !matches!(payload, dev::Payload::None) {
-            request.extensions_mut().insert(Self { _payload: payload });
+        if let Some(unread) = Self::whole(payload) {
+            request.extensions_mut().insert(unread);
         }
     }
 
@@ -33,7 +38,7 @@ impl Unread {
         }
     }
 
-    /// The same of a request nothing was made of: what is to go behind its answer; `None` where it has no body.
+    /// The same of a request nothing was made of: what is to go behind its answer.
     pub async fn rest(mut payload: dev::Payload) -> Option<Self> {
         if matches!(payload, dev::Payload::None) {
             return None;
@@ -48,7 +53,7 @@ impl Unread {
             }
         };
         let _ = tokio::time::timeout(MOMENT, all).await;
-        Some(Self { _payload: payload })
+        Self::whole(payload)
     }
 
     /// Puts it behind an answer's body.

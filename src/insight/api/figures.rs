@@ -55,11 +55,18 @@ struct Quantiles {
 /// Of all customers, the unknown among them, between which each of these lies whatever the unknown turn out to be: all at 0, all at 100.
 #[derive(Serialize, ToSchema)]
 struct QuantileBounds {
-    p10: Interval,
-    p25: Interval,
-    median: Interval,
-    p75: Interval,
-    p90: Interval,
+    p10: WholePoints,
+    p25: WholePoints,
+    median: WholePoints,
+    p75: WholePoints,
+    p90: WholePoints,
+}
+
+/// Two ends, in whole points.
+#[derive(Serialize, ToSchema)]
+struct WholePoints {
+    low: i64,
+    high: i64,
 }
 
 /// Figures over customers.
@@ -104,7 +111,7 @@ impl Quantiles {
 
 impl QuantileBounds {
     fn of(c: &Cell) -> Option<Self> {
-        let at = |hundredths| c.quantile_bounds(hundredths).map(|(least, most)| Interval::of((least * 1000, most * 1000)));
+        let at = |hundredths| c.quantile_bounds(hundredths).map(|(low, high)| WholePoints { low, high });
         Some(Self { p10: at(10)?, p25: at(25)?, median: at(50)?, p75: at(75)?, p90: at(90)? })
     }
 }
