@@ -17,6 +17,4 @@ pub use flow::{add_measure, starter_measures};
 pub use measure::{EFFORT, Measure, Nature, PARTNER_BAND};
 pub use observation::{EvidenceClass, NewObservation, check_value, observation_outcome};
 pub use report::{DeclaredBand, Head, Reading, ReportDraft, content_hash};
-pub use store::{
-    NewReport, ReportRow, Seen, heads, insert_measure, insert_observations, insert_reports, keep_partitions, known_observations, list_reports, measures, subjects_by_vendor_ref,
-};
+pub use store::{NewReport, Seen, heads, insert_measure, insert_observations, insert_reports, keep_partitions, known_observations, measures, subjects_by_vendor_ref};

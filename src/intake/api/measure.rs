@@ -1,12 +1,11 @@
 //! `/v1/measures`.
 
-use super::curve::{Curve, Knot};
-use super::flow::add_measure;
-use super::measure::{Measure, Nature};
-use super::report::DeclaredBand;
-use super::store;
 use crate::auth::{Call, Json, WriteQuery, op};
 use crate::http::body::Faults;
+use crate::intake::curve::{Curve, Knot};
+use crate::intake::flow::add_measure;
+use crate::intake::measure::{Measure, Nature};
+use crate::intake::store;
 use crate::kernel::error::{Fault, FieldFault};
 use crate::kernel::id::{MeasureId, TypeId};
 use crate::kernel::text::{Broken, Key, Label, Name};
@@ -18,10 +17,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-crate::wire_words!(Nature, DeclaredBand);
+crate::wire_words!(Nature);
 
 /// Mounts the catalogue.
-pub fn routes(config: &mut ServiceConfig) {
+pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(list).service(create);
 }
 
