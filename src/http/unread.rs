@@ -40,9 +40,6 @@ impl Unread {
 
     /// The same of a request nothing was made of: what is to go behind its answer.
     pub async fn rest(mut payload: dev::Payload) -> Option<Self> {
-        if matches!(payload, dev::Payload::None) {
-            return None;
-        }
         let all = async {
             let mut seen = 0;
             while let Some(Ok(bytes)) = payload.next().await {
