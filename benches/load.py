@@ -198,7 +198,7 @@ math.randomseed(os.time())
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--binary", required=True)
-    arguments.add_argument("--load", required=True, help="the example `clock`")
+    arguments.add_argument("--load", required=True, help="where the examples `clock` and `crawl` are")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=int, default=4)
     arguments.add_argument("--small", type=int, default=10_000)

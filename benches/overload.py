@@ -2,14 +2,13 @@
 The settings are the shipped ones but for the rates; rows of the table of load.py.
 
 The load is made by clock.rs and not by wrk, which waits for answers: what is too much must arrive by the clock, answered or not. An answer's time counts from when
-its request was due. What that process takes of the machine is printed behind the rows: no server gets it.
+its request was due. Slow clients are crawl.rs. What these processes take of the machine is printed behind the rows: no server gets it.
 """
 
 import collections
 import gc
 import itertools
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -72,7 +71,7 @@ class Load:
         with open(made, "wb") as file:
             for request in itertools.islice(self.requests, int(1.1 * seconds * (rate or MADE))):
                 file.write(struct.pack("<I", len(request)) + request)
-        words = [self.bench.asked.load, self.bench.port, seconds, connections, rate or 0, made]
+        words = [f"{self.bench.asked.load}/clock", self.bench.port, seconds, connections, rate or 0, made]
         with subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as load:
             os.set_blocking(load.stdout.fileno(), False)
             while (some := load.stdout.read(1 << 20)) != b"":
@@ -141,6 +140,15 @@ class Callers:
     def load(self, reads=4):
         return Load(self.bench, self.requests(reads))
 
+    def rested(self, reads=4):
+        """A load that begins with no jobs left of those before it."""
+        end = clock() + 3 * PATIENCE
+        while self.bench.psql("SELECT count(*) FROM ops.job") != "0":
+            if clock() > end:
+                raise SystemExit("jobs are left after a minute")
+            time.sleep(0.1)
+        return self.load(reads)
+
 
 def beside_us():
     """What else the machine does, looked at for two seconds while the server rests."""
@@ -172,16 +180,7 @@ def flood(bench, callers, name, reads):
     """Each flood stands between two measurements of the peak, as long as it is and begun like it with no jobs left, and is compared with these: the machine is not
     the same all the time, and work that is put off until later is no goodput. Short ones and four times as many: what the machine does meanwhile is a tenth and more."""
     seconds, rest, floods, memory = 1.5 * bench.asked.seconds, bench.resident_mb(), [], []
-
-    def rested():
-        end = clock() + 3 * PATIENCE
-        while bench.psql("SELECT count(*) FROM ops.job") != "0":
-            if clock() > end:
-                raise SystemExit("jobs are left after a minute")
-            time.sleep(0.1)
-        return callers.load(reads)
-
-    at_peak = lambda connections: rested().run(seconds, connections)  # noqa: E731
+    at_peak = lambda connections: callers.rested(reads).run(seconds, connections)  # noqa: E731
     best = max((8, 16, 32), key=lambda connections: at_peak(connections).goodput)
     peaks = [at_peak(best)]
     for _ in range(4 * bench.asked.rounds):
@@ -192,7 +191,7 @@ def flood(bench, callers, name, reads):
                 seen.append(bench.resident_mb())
                 next_look[0] = now + 0.1
 
-        floods.append(rested().run(seconds, MOST, TIMES * peaks[-1].goodput, look))
+        floods.append(callers.rested(reads).run(seconds, MOST, TIMES * peaks[-1].goodput, look))
         memory.append(max(seen))
         peaks.append(at_peak(best))
     ratios = [2 * load.goodput / (before.goodput + behind.goodput) for load, before, behind in zip(floods, peaks, peaks[1:])]
@@ -212,70 +211,64 @@ def flood(bench, callers, name, reads):
 
 
 # Slow clients -------------------------------------------------------------------------------------------------------------------
-def crawl(port, token, count, opened, answered, broken):
-    """`count` clients that send a byte a second each, half of them of a head and half of a body; who is sent away comes back. Runs until it is killed."""
-    head = f"GET /v1/customers HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Slow: ".encode()
-    body = f"POST /v1/status-reports HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n".encode()
-    clients, begun = [None] * count, clock()
-    for turn in itertools.count():
-        number = turn % count
-        if turn % 10 == 0:
-            time.sleep(max(0.0, begun + turn / count - clock()))
-        client, sent = clients[number] or (None, 0)
-        try:
-            if client:
-                try:
-                    some = client.recv(4096)
-                    answered.value += 1 if some else 0
-                    broken.value += 0 if some else 1
-                    client.close()
-                    opened.value -= 1
-                    client = None
-                except BlockingIOError:
-                    pass
-            if not client:
-                client, sent = socket.create_connection(("127.0.0.1", port)), 0
-                client.setblocking(False)
-                opened.value += 1
-                if number % 2:
-                    client.send(body)
-            client.send(b"x" if number % 2 or sent >= len(head) else head[sent:sent + 1])
-            clients[number] = (client, sent + 1)
-        except OSError:
-            broken.value += 1
-            if client:
-                client.close()
-                opened.value -= 1
-            clients[number] = None
+class Crowd:
+    """Slow clients, sent by a process of its own (crawl.rs): a byte a second each, half of them of a head and half of a body; who is sent away comes back."""
+
+    def __init__(self, bench, port, token):
+        self.process = subprocess.Popen([f"{bench.asked.load}/crawl", str(port), str(SLOW), token], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        time.sleep(12)  # they begin in the course of eleven seconds, a body's time and one more: from then on as many are sent away in each as in any other
+
+    def worked(self):
+        return cpu_seconds(self.process.pid)
+
+    def leave(self):
+        """How many were connected, how many had been answered, how many cut off."""
+        told = self.process.communicate()[0].split()
+        if self.process.returncode or not told:
+            raise SystemExit(f"the slow clients failed: {self.process.returncode}")
+        return [int(number) for number in told]
+
+
+Beside = collections.namedtuple("Beside", "goodput share memory open answered broken")
 
 
 def slow_clients(bench, callers):
-    """As a flood, each turn with them stands between two without, and is compared with these."""
-    fork, beside, memory, share = multiprocessing.get_context("fork"), [], [], []
-    alone = lambda: callers.load().run(bench.asked.seconds, 16).goodput  # noqa: E731
-    opened, answered, broken = (fork.Value("i", 0, lock=False) for _ in range(3))
-    rest, without = bench.resident_mb(), [alone()]
-    for _ in range(bench.asked.rounds):
-        opened.value = 0
-        slow = fork.Process(target=crawl, args=(bench.port, callers.tokens()[0], SLOW, opened, answered, broken), daemon=True)
-        slow.start()
+    """Rounds of three turns: without them, while they send to a socket nobody reads, and while they send to the server, which is compared with those of both other
+    kinds before and behind it. Of a server that gave them nothing the second would be all to see; that there nobody is sent away and comes back is the server's."""
+    alone = lambda: callers.rested().run(bench.asked.seconds, 16).goodput  # noqa: E731
+    without, unheard, heard, rest = [], [], [], bench.resident_mb()
+
+    def beside(port):
+        crowd = Crowd(bench, port, callers.token(callers.clients[0]))
         try:
-            time.sleep(6)  # until the first heads have run out of time
-            begun, before = clock(), cpu_seconds(slow.pid)
-            beside.append(alone())
-            share.append((cpu_seconds(slow.pid) - before) / (clock() - begun))
-            memory.append((bench.resident_mb(), opened.value))
+            begun, before = clock(), crowd.worked()
+            goodput = alone()
+            share, memory = (crowd.worked() - before) / (clock() - begun), bench.resident_mb()
         finally:
-            slow.kill()
-            slow.join()
-        time.sleep(1)
+            counts = crowd.leave()
+        return Beside(goodput, share, memory, *counts)
+
+    def beside_nothing():
+        with socket.create_server(("127.0.0.1", 0), backlog=2 * SLOW) as deaf:
+            unheard.append(beside(deaf.getsockname()[1]))
+        if unheard[-1][3:] != (SLOW, 0, 0):
+            raise SystemExit(f"not all could connect to a socket nobody reads: {unheard[-1]}")
+
+    for _ in range(3 * bench.asked.rounds):
         without.append(alone())
-    ratio = middle(2 * ours / (before + behind) for ours, before, behind in zip(beside, without, without[1:]))
-    bench.row(f"goodput beside {SLOW:,} clients of a byte a second", f"{middle(beside):,.0f} /s", f"{middle(without):,.0f} /s without them", ratio, 0.95, at_least=True)
-    highest = max(memory)
-    bench.row("resident memory with them", f"{highest[0]:.0f} MB ({rest:.0f} before)", "120 MB", highest[0] / 120, 1, at_least=False)
-    return (f"slow clients: {min(there for _, there in memory)} were connected at the least, {answered.value} were answered and {broken.value} cut off, and came back; "
-            f"their own process took {middle(share) * 100:.0f} % of a core")
+        beside_nothing()
+        heard.append(beside(bench.port))
+    without.append(alone())
+    beside_nothing()
+    ours, deaf = [turn.goodput for turn in heard], [turn.goodput for turn in unheard]
+    against = lambda them: middle(2 * one / (before + behind) for one, before, behind in zip(ours, them, them[1:]))  # noqa: E731
+    bench.row(f"goodput beside {SLOW:,} clients of a byte a second", f"{middle(ours):,.0f} /s", f"{middle(without):,.0f} /s without them", against(without), 0.95, at_least=True)
+    bench.row("the same", f"{middle(ours):,.0f} /s", f"{middle(deaf):,.0f} /s while they send to a socket nobody reads", against(deaf), 0.95, at_least=True)
+    memory = max(turn.memory for turn in heard)
+    bench.row("resident memory with them", f"{memory:.0f} MB ({rest:.0f} before)", "120 MB", memory / 120, 1, at_least=False)
+    shares = [middle(turn.share for turn in turns) * 100 for turns in (heard, unheard)]
+    return (f"slow clients: {min(turn.open for turn in heard)} were connected at the least, {sum(turn.answered for turn in heard)} were answered and "
+            f"{sum(turn.broken for turn in heard)} cut off, and came back; their own process took {shares[0]:.1f} % of a core, {shares[1]:.1f} % where nobody read")
 
 
 def cpu_seconds(pid):
